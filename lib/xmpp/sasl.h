@@ -38,12 +38,16 @@ struct sasl_server;
 /* iterations/salt for unknown users are faked deterministically from a secret so that they cannot be told apart. */
 struct sasl_server *sasl_server_new(enum sasl_mech m);
 void sasl_server_free(struct sasl_server **ps); /* wipes secrets */
+/* Secret and iteration count of the fakes, for a service of several nodes or of restarts: the same everywhere, as real accounts are.
+ * Default: drawn per process, SCRAM_ITERATIONS_DEFAULT. */
+void sasl_server_set_fake(struct sasl_server *s, struct str secret, unsigned iterations);
+/* in: STR_NONE for <auth/> without initial response (answered by an empty challenge), "" for "=". */
 enum sasl_status sasl_server_step(struct sasl_server *s, struct str in, struct buf *out);
 /* Answers; each returns the next status as step does. keys NULL: no such user or no keys of this digest. */
 enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key *keys, struct buf *out);
 enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out); /* SASL_FAIL_NONE = yes */
 struct str sasl_server_user(const struct sasl_server *s);     /* prepared authcid; valid until free */
-struct str sasl_server_authzid(const struct sasl_server *s);  /* as sent, "" if none */
+struct str sasl_server_authzid(const struct sasl_server *s);  /* as sent, "" if none; the caller checks it */
 struct str sasl_server_password(const struct sasl_server *s); /* PLAIN only */
 enum digest sasl_server_digest(const struct sasl_server *s);
 enum sasl_failure sasl_server_failure(const struct sasl_server *s);

@@ -12,10 +12,13 @@ struct subs_result {
     bool deliver;        /* inbound: show it to the user's resources */
     bool push;           /* roster push (subscription or ask changed) */
     bool auto_reply;     /* inbound subscribe when already approved: answer subscribed for the user */
+    bool auto_unsubscribed; /* inbound unsubscribe that changed the state: answer unsubscribed for the user */
     bool send_presence;  /* contact gained (from): send our resources' presence */
     bool send_unavailable; /* contact lost (from) */
     bool exists;         /* an item is needed to keep state (also pending-in without a roster item) */
 };
+/* APPROVED stays until the user sends "unsubscribed". Bits that contradict a standing subscription (TO with PENDING_OUT, FROM with
+ * PENDING_IN) are dropped. */
 struct subs_result subs_apply(uint8_t state, enum subs_direction d, enum subs_event e);
 const char *subs_subscription(uint8_t state); /* "none","to","from","both" */
 #endif
