@@ -1,23 +1,26 @@
 #ifndef LIB_LOOP_LOOP_H
 #define LIB_LOOP_LOOP_H
-/* One event loop: deferred calls, mail from other loops, timers. Two implementations behind the same symbols, chosen at
- * link time: libuv (loop-uv.c and friends) and the simulator (sim-loop.c: virtual time, seeded order, one thread).
- * Everything here is for the loop's own thread, except loop_post and loop_stop. Callbacks never run inside the call that
- * asked for them (law 4). */
+/* One event loop: deferred calls, mail from other loops, timers. Two implementations behind the
+ * same symbols, chosen at link time: libuv (loop-uv.c and friends) and the simulator (sim-loop.c:
+ * virtual time, seeded order, one thread). Everything here is for the loop's own thread, except
+ * loop_post and loop_stop. Callbacks never run inside the call that asked for them (law 4). */
 #include "lib/base/base.h"
 
 struct loop;
 
-/* name is "host/shard" ("eu1/0"); the simulator takes the part before '/' as the network host. index is the shard. */
+/* name is "host/shard" ("eu1/0"); the simulator takes the part before '/' as the network host.
+ * index is the shard. */
 struct loop *loop_new(const char *name, unsigned index);
-void loop_free(struct loop **pl); /* after loop_run returned; pending mail is dropped through its drop function */
+void loop_free(struct loop **pl); /* after loop_run returned; pending mail is dropped through its
+                                     drop function */
 void loop_run(struct loop *l);    /* until loop_stop; not used under simulation (see sim-loop.h) */
 void loop_stop(struct loop *l);   /* thread-safe */
 const char *loop_name(const struct loop *l);
 unsigned loop_index(const struct loop *l);
 uint64_t loop_now_us(const struct loop *l); /* monotonic, as of this turn */
 
-/* Deferred call: runs in this turn after I/O callbacks, before the loop sleeps. Embedded in its object. */
+/* Deferred call: runs in this turn after I/O callbacks, before the loop sleeps. Embedded in its
+ * object. */
 struct defer {
     struct list link;
     void (*fn)(void *ctx);
@@ -27,8 +30,9 @@ void defer_init(struct defer *d, void (*fn)(void *ctx), void *ctx);
 void loop_defer(struct loop *l, struct defer *d); /* queued once, however often asked */
 void defer_cancel(struct defer *d);
 
-/* Mail: intrusive message to another loop (or the same). FIFO per sender; at most 4,096 are run in a turn. fn runs on the
- * receiving loop and owns m. drop (may be NULL) runs instead when the loop is freed first. */
+/* Mail: intrusive message to another loop (or the same). FIFO per sender; at most 4,096 are run in
+ * a turn. fn runs on the receiving loop and owns m. drop (may be NULL) runs instead when the loop
+ * is freed first. */
 struct mail {
     struct mail *next;
     void (*fn)(struct mail *m);
