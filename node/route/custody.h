@@ -1,0 +1,24 @@
+#ifndef NODE_ROUTE_CUSTODY_H
+#define NODE_ROUTE_CUSTODY_H
+/* Custody of a stanza received from a link that waits for our acknowledgement: held (ref) by whoever still has the stanza
+ * only in memory, released when it is written to its client, stored on disk, handed to another acknowledged link, or bounced.
+ * The last release lets the link acknowledge. NULL is "nobody waits" everywhere. */
+#include "lib/base/refs.h"
+struct custody {
+    struct refs refs;
+    void (*release)(struct custody *c); /* on whatever shard the last unref happens; frees c */
+};
+static inline struct custody *custody_ref(struct custody *c)
+{
+    if (c)
+        refs_get(&c->refs);
+    return c;
+}
+static inline void custody_unref(struct custody **pc)
+{
+    struct custody *c = *pc;
+    *pc = NULL;
+    if (c && refs_put(&c->refs))
+        c->release(c);
+}
+#endif
