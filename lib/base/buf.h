@@ -11,7 +11,7 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_fini(struct buf *b);
-void buf_add(struct buf *b, const void *p, size_t n); /* nothing is added when it would pass max; overflow is set */
+void buf_add(struct buf *b, const void *p, size_t n); /* past max: sets overflow; from then on nothing is added */
 void buf_str(struct buf *b, struct str s);
 void buf_cstr(struct buf *b, const char *s);
 void buf_char(struct buf *b, char c);

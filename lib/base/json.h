@@ -4,8 +4,8 @@
 #include "lib/base/buf.h"
 
 struct json;
-struct json *json_object(void);
-struct json *json_array(void);
+struct json *json_new_object(void);
+struct json *json_new_array(void);
 void json_free(struct json **pj);
 void json_set_str(struct json *obj, const char *key, struct str value); /* invalid UTF-8 is replaced */
 void json_set_num(struct json *obj, const char *key, int64_t value);

@@ -6,6 +6,7 @@ void rand_bytes(void *p, size_t n);
 uint64_t rand_u64(void);
 uint64_t rand_below(uint64_t bound);                 /* 0 <= result < bound, unbiased; bound > 0 */
 void rand_seed(uint64_t seed);                       /* simulation and tests only */
+bool rand_is_seeded(void);
 #define RAND_ID_LEN 22
 /* URL-safe text of 128+ random bits, NUL-terminated: stream ids, stanza ids, resources. Returns out. */
 char *rand_id(char out[RAND_ID_LEN + 1]);

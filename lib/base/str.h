@@ -20,12 +20,12 @@ static inline struct str str_make(const char *p, size_t n) { return (struct str)
 bool str_eq(struct str a, struct str b);
 bool str_eqc(struct str a, const char *cstr);
 bool str_ieq(struct str a, struct str b); /* ASCII case-insensitive */
-int str_cmp(struct str a, struct str b);  /* byte order, shorter first */
+int str_cmp(struct str a, struct str b);  /* byte order, a prefix first, STR_NONE before "" */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
 ptrdiff_t str_find(struct str s, char c);        /* -1 = absent */
 struct str str_cut(struct str *rest, char sep);  /* take up to sep, advance rest past it; rest->p NULL at the end */
 struct str str_trim(struct str s);               /* ASCII white space */
-char *str_dup(struct str s);                     /* heap, NUL-terminated; mem_free */
+char *str_dup(struct str s);                     /* heap, NUL-terminated; mem_free; STR_NONE -> NULL */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out); /* decimal digits only, <= max */
 #endif
