@@ -41,8 +41,12 @@ struct s2s_region_ops {
     void (*deliver)(void *ctx, const char *peer_id, uint64_t peer_incarnation, struct stanza *s, const struct region_route *r, region_ticket t);
     /* The stream to the peer is ready (again); fresh: it is not the resumption of an earlier one (peer may have restarted). */
     void (*link_up)(void *ctx, const char *peer_id, bool fresh);
-    /* It will not arrive: peer declared dead (s2s_region_dead) or it waited longer than wait_ms. Takes the reference. */
-    void (*returned)(void *ctx, const char *peer_id, struct stanza *s, const struct region_route *r, const char *why);
+    /* The peer has custody of a stanza that was sent with this token (never called with NULL). */
+    void (*acked)(void *ctx, void *token);
+    void (*drop_token)(void *ctx, void *token);
+    /* It will not arrive: peer declared dead (s2s_region_dead), unknown, queue full, or it waited longer than wait_ms. The callee
+     * takes the reference and the token. Never called inside s2s_region_send. */
+    void (*returned)(void *ctx, const char *peer_id, struct stanza *s, const struct region_route *r, void *token, const char *why);
 };
 struct s2s_region_conf { /* borrowed */
     struct tls_ctx *tls_server, *tls_client; /* region CA only */
@@ -59,10 +63,13 @@ void s2s_region_stop(struct s2s_region *r, void (*done)(void *ctx), void *ctx); 
 void s2s_region_free(struct s2s_region **pr);
 /* What the registry knows. A new endpoint or incarnation of a known id reconnects; the queue stays. */
 void s2s_region_peer(struct s2s_region *r, const struct s2s_region_peer *p);
-/* The lease of this incarnation is gone: return what is queued with purposes UP, SESSION, FROM, USER, ASK; forget the link. */
-void s2s_region_dead(struct s2s_region *r, const char *peer_id, uint64_t incarnation);
-/* Takes the reference. The payload is untouched; the route element is added on the wire. Unknown peer: returned. */
-void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s, const struct region_route *route);
+/* The lease of this incarnation is gone (ignored when the peer is known with a younger one). all: return everything that
+ * waits and forget the link (another member of that region takes over). Not all: USER and FROM wait for the peer's next
+ * incarnation (or wait_ms), the rest is returned. */
+void s2s_region_dead(struct s2s_region *r, const char *peer_id, uint64_t incarnation, bool all);
+/* Takes the reference; token (may be NULL) comes back in acked or returned, or is dropped through drop_token when the
+ * instance is freed first. The payload is untouched; the route element is added on the wire. */
+void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s, const struct region_route *route, void *token);
 void s2s_region_complete(struct s2s_region *r, region_ticket t);
 void s2s_region_accept(struct s2s_region *r, struct transport *t); /* plain TCP from the region listener: direct TLS */
 void s2s_region_list(const struct s2s_region *r, struct json *array); /* id, state, incarnation, queued, unacked, in_h, reconnects, last_error */

@@ -1,6 +1,7 @@
 #ifndef NODE_CLUSTER_ANCHOR_H
 #define NODE_CLUSTER_ANCHOR_H
-/* Which node does user-level work for a bare JID: rendezvous choice among the live members of the account's home region. (The
+/* Which node does user-level work for a bare JID: rendezvous choice among the live members of the account's home
+ * region, or among all known ones when none lives. (The
  * design's "oldest session's node" comes with replicas of the data: until then user-level work is done where the data is.)
  * Ask on the home shard of the bare JID. */
 #include "lib/loop/op.h"
@@ -8,7 +9,7 @@
 
 struct anchor {
     enum { ANCHOR_HERE, ANCHOR_PEER, ANCHOR_NO_ACCOUNT, ANCHOR_UNKNOWN } what; /* UNKNOWN: a region that may own it is out of reach */
-    char peer[130];  /* ANCHOR_PEER; "" when the home region has no live member: stanzas wait for "region/" */
+    char peer[130];  /* ANCHOR_PEER: a live member, or when the home region has none the one that will be asked when it returns */
     char home[64];
 };
 struct anchor_cache;

@@ -16,9 +16,14 @@ void world_stop(struct world *w, void (*done)(void *ctx), void *ctx); /* shard 0
 void world_free(struct world **pw);
 const char *world_self_id(const struct world *w); /* "eu/eu1"; "" without regions */
 
-/* A consistent copy of the live members, refreshed on each shard by mail at every change; borrowed until the next turn. */
+/* All members ever seen and their liveness, a copy per shard refreshed by mail at every change; borrowed until the next turn. */
+struct world_member {
+    struct reg_member m;
+    char id[130]; /* "region/node" */
+    bool live, self;
+};
 struct world_view {
-    struct reg_member *members; /* self included; ordered by (region, node) */
+    struct world_member *members; /* self included; ordered by id */
     size_t n;
 };
 const struct world_view *world_view(const struct node_shard *sh);
