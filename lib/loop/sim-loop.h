@@ -16,5 +16,9 @@ bool sim_run(uint64_t for_us, bool (*pred)(void *ctx), void *ctx);
 /* Schedule fn after delay_us on the simulation itself (network deliveries, faults). on_drop may be
  * NULL. */
 void sim_after(uint64_t delay_us, void (*fn)(void *ctx), void (*on_drop)(void *ctx), void *ctx);
+/* The same as I/O of loop l: fn may do what l's own callbacks may, and mail it posts is l's.
+ * Dropped when l is freed or has stopped. */
+void sim_after_on(struct loop *l, uint64_t delay_us, void (*fn)(void *ctx),
+                  void (*on_drop)(void *ctx), void *ctx);
 void sim_set_wall(uint64_t wall_us);
 #endif
