@@ -31,6 +31,7 @@ struct loop {
     uint64_t cpu_us;                /* thread time at the last poll */
     uint64_t phase_us[PHASE_COUNT]; /* real time of the callbacks of this turn */
     bool is_closing;
+    struct list at_free; /* struct loop_hook */
     /* Shared with other threads, atomic: */
     struct mail *inbox; /* newest first */
     bool is_stopping;
@@ -149,6 +150,7 @@ struct loop *loop_new(const char *name, unsigned index)
 {
     ignore_sigpipe();
     struct loop *l = mem_alloc(sizeof *l);
+    list_init(&l->at_free);
     loop_core_init(&l->core, name, index, NULL);
     must(uv_loop_init(&l->uv) == 0);
     must(uv_async_init(&l->uv, &l->wake, on_wake) == 0);
@@ -165,6 +167,12 @@ struct loop *loop_new(const char *name, unsigned index)
 struct uv_loop_s *loop_uv(struct loop *l)
 {
     return &l->uv;
+}
+
+void loop_at_free(struct loop *l, struct loop_hook *h)
+{
+    list_del(&h->link);
+    list_push(&l->at_free, &h->link);
 }
 
 static void name_open_handle(uv_handle_t *h, void *ctx)
@@ -202,6 +210,10 @@ void loop_free(struct loop **pl)
         return;
     must(!__atomic_load_n(&l->is_running, __ATOMIC_ACQUIRE));
     loop_drop_mail(l);
+    for (struct list *n; (n = list_shift(&l->at_free));) {
+        struct loop_hook *h = list_entry(n, struct loop_hook, link);
+        h->fn(h);
+    }
     l->is_closing = true;
     uv_handle_t *own[] = {(uv_handle_t *)&l->wake, (uv_handle_t *)&l->prepare,
                           (uv_handle_t *)&l->check, (uv_handle_t *)&l->idle,
