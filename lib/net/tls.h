@@ -28,11 +28,12 @@ struct tls_info {
     bool resumed;
 };
 /* Wrap lower (which is taken, set to NULL; its events are taken over). ready comes when the handshake is complete; end with
- * ERR_TLS when it fails. already (may be STR_NONE) are bytes read before: pass STR_NONE after STARTTLS, whatever came. */
+ * ERR_TLS when it fails. */
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx);
 struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, const char *sni);
 /* Does the peer's certificate speak for this domain (RFC 9525: dNSName with left-most wildcard; RFC 6120: id-on-xmppAddr,
- * SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at chain_ok too. */
+ * SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at chain_ok too. domain in
+ * the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for xmppAddr (ask twice for an internationalised one). */
 bool tls_peer_is(const struct transport *t, struct str domain);
 /* Last TLS alert or error of a failed handshake in words; "" if none. Valid until close. */
 const char *tls_error(const struct transport *t);

@@ -3,7 +3,10 @@
 /* The one shape of a byte layer: tcp, unix, tls, simulated network. The stream engine never knows which it has.
  * Down: send, pause, shut, close, detach. Up: ready, data, drain, end (end exactly once, nothing after it).
  * Events never come from inside a down call (law 4). All on the shard that owns the transport.
- * After end the transport is still the user's and must be closed; after close no event arrives. */
+ * After end the transport is still the user's and must be closed; after close no event arrives. The user may send, pause,
+ * shut, close, abort or detach from within any event. Unwanted members of transport_events may be NULL.
+ * A transport handed over by listen.h or dial.h is connected already and still reports ready once, at the end of that turn
+ * or later; a TLS transport when its handshake is complete. A moved transport reports ready only if it had not before. */
 #include "lib/base/base.h"
 #include "lib/loop/loop.h"
 #include "lib/net/addr.h"
@@ -53,7 +56,7 @@ static inline size_t transport_queued(const struct transport *t) { return t->ops
 static inline const struct tls_info *transport_tls(const struct transport *t) { return t->ops->tls ? t->ops->tls(t) : NULL; }
 
 /* Move to another shard: detach here (the transport is consumed), mail the parcel, attach there. Unread and unsent bytes
- * travel along. The caller sets events right after attach. */
+ * travel along. The caller sets events right after attach; pause is off then. Not before the lowest layer is connected. */
 struct parcel;
 struct parcel *transport_detach(struct transport **pt);
 struct transport *parcel_attach(struct parcel **pp, struct loop *to);

@@ -1,0 +1,583 @@
+/* Stream sockets on libuv: the lowest byte layer of the real platform, for TCP and unix sockets
+ * alike.
+ *
+ * Design: one read buffer per thread instead of one per connection; the slice given to data lies in
+ * it. Output gathers in one buffer and leaves once, at the end of the turn, by uv_try_write; only
+ * what the kernel did not take goes into a uv_write, one at a time (libuv 1.44 completes one a
+ * turn), and meanwhile the next buffer gathers. uv_stream_get_write_queue_size tells exactly how
+ * much of the one in flight is unsent, so that a detach in mid-write loses and repeats nothing: the
+ * descriptor is duplicated, the old handle closed at once (no further write happens), the rest
+ * travels in the parcel. FIN is sent with shutdown(2) when all output is gone, as a uv_shutdown
+ * could be cancelled by a detach. Invariants: events come from libuv callbacks and the deferred
+ * tcp_turn only; after the user gave the transport up (state TCP_LINGERING or TCP_GONE) there is no
+ * event; memory goes in the close callback. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "lib/base/buf.h"
+#include "lib/loop/loop-uv.h"
+#include "lib/loop/timer.h"
+#include "lib/net/tcp-int.h"
+
+#define TCP_SCRATCH_BYTES (64 << 10)
+#define TCP_KEEPALIVE_S 60
+#define TCP_LAST_READ_MS                                                                           \
+    1000 /* after the last byte was flushed: wait for the peer's end, so that no RST hits our      \
+            bytes */
+
+enum tcp_state {
+    TCP_CONNECTING, /* connect under way; output waits */
+    TCP_OPEN,       /* the user has it */
+    TCP_LINGERING,  /* the user gave it up; queued output is flushed, input discarded */
+    TCP_GONE,       /* uv_close called (or detached); memory goes in its callback */
+};
+
+enum tcp_fin {
+    TCP_FIN_NONE,
+    TCP_FIN_WANTED, /* to be sent when the output is flushed */
+    TCP_FIN_SENT,
+};
+
+struct tcp {
+    struct transport t;
+    enum tcp_kind kind;
+    enum tcp_state state;
+    enum tcp_fin fin;
+    union {
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+        uv_stream_t stream;
+        uv_handle_t handle;
+    } h;
+    union { /* never both under way */
+        uv_connect_t connect;
+        uv_write_t write;
+    } req;
+    struct buf out;    /* gathered, not yet offered to the kernel */
+    struct buf flight; /* in req.write; empty: none */
+    struct defer turn;
+    struct timer linger;
+    struct loop_hook at_free;
+    enum err broken; /* output is swallowed; reported as end unless one was */
+    bool ready_due, paused, reading, ended;
+    bool blocked; /* a send returned false: drain is owed */
+};
+
+struct tcp_parcel {
+    struct parcel p;
+    enum tcp_kind kind;
+    enum tcp_fin fin;
+    int fd;
+    struct buf out;
+    enum err broken;
+    bool ready_due, ended, blocked;
+    struct addr peer, local;
+};
+
+static _Thread_local char scratch[TCP_SCRATCH_BYTES];
+
+static const struct transport_ops tcp_ops;
+static void tcp_turn(void *ctx);
+
+unsigned addr_to_sock(const struct addr *a, struct sockaddr_storage *out)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+    memset(out, 0, sizeof *out);
+    if (a->family == ADDR_V4) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(a->port);
+        memcpy(&v4->sin_addr, a->ip, 4);
+        return sizeof *v4;
+    }
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(a->port);
+    memcpy(&v6->sin6_addr, a->ip, 16);
+    return sizeof *v6;
+}
+
+struct addr addr_from_sock(const struct sockaddr_storage *s)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)s;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)s;
+    struct addr a = {.family = ADDR_NONE};
+
+    if (s->ss_family == AF_INET) {
+        a.family = ADDR_V4;
+        a.port = ntohs(v4->sin_port);
+        memcpy(a.ip, &v4->sin_addr, 4);
+    } else if (s->ss_family == AF_INET6) {
+        a.family = ADDR_V6;
+        a.port = ntohs(v6->sin6_port);
+        memcpy(a.ip, &v6->sin6_addr, 16);
+    }
+    return a;
+}
+
+static struct tcp *tcp_of(struct transport *t)
+{
+    return container_of(t, struct tcp, t);
+}
+
+static bool tcp_in_flight(const struct tcp *c)
+{
+    return c->flight.n > 0;
+}
+
+/* Bytes libuv has not given to the kernel. */
+static size_t tcp_flight_left(const struct tcp *c)
+{
+    size_t left = tcp_in_flight(c) ? uv_stream_get_write_queue_size(&c->h.stream) : 0;
+    return left < c->flight.n ? left : c->flight.n;
+}
+
+static size_t tcp_queued(const struct transport *t)
+{
+    const struct tcp *c = container_of(t, struct tcp, t);
+    return c->out.n + tcp_flight_left(c);
+}
+
+static void tcp_on_closed(uv_handle_t *h)
+{
+    struct tcp *c = h->data;
+    buf_fini(&c->flight);
+    mem_free(c);
+}
+
+static void tcp_destroy(struct tcp *c)
+{
+    c->state = TCP_GONE;
+    timer_stop(&c->linger);
+    defer_cancel(&c->turn);
+    list_del(&c->at_free.link);
+    buf_fini(&c->out);
+    uv_close(&c->h.handle, tcp_on_closed);
+}
+
+static void tcp_give_up(void *ctx)
+{
+    tcp_destroy(ctx);
+}
+
+static void tcp_loop_freed(struct loop_hook *h)
+{
+    tcp_destroy(container_of(h, struct tcp, at_free));
+}
+
+static void tcp_stop_reading(struct tcp *c)
+{
+    if (c->reading)
+        uv_read_stop(&c->h.stream);
+    c->reading = false;
+}
+
+static void tcp_wake(struct tcp *c)
+{
+    loop_defer(c->t.loop, &c->turn);
+}
+
+/* The connection is of no use any more: drop the output, report at the end of the turn. */
+static void tcp_break(struct tcp *c, enum err why)
+{
+    if (!c->broken)
+        c->broken = why;
+    buf_release(&c->out);
+    tcp_wake(c);
+}
+
+static void tcp_end(struct tcp *c, enum err why)
+{
+    tcp_stop_reading(c);
+    if (c->state == TCP_LINGERING) {
+        if (why != ERR_EOF || c->fin == TCP_FIN_SENT)
+            tcp_destroy(c);
+        c->ended = true;
+        return;
+    }
+    if (c->ended)
+        return;
+    c->ended = true;
+    net_emit_end(&c->t, why);
+}
+
+static void tcp_on_alloc(uv_handle_t *h UNUSED, size_t suggested UNUSED, uv_buf_t *out)
+{
+    *out = uv_buf_init(scratch, sizeof scratch);
+}
+
+static void tcp_on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
+{
+    struct tcp *c = s->data;
+
+    if (n > 0) {
+        if (c->state == TCP_OPEN)
+            net_emit_data(&c->t, str_make(b->base, (size_t)n));
+    } else if (n == UV_EOF) {
+        tcp_end(c, c->broken ? c->broken : ERR_EOF);
+    } else if (n < 0) {
+        if (!c->broken)
+            c->broken = err_from_errno((int)n);
+        buf_release(&c->out);
+        tcp_end(c, c->broken);
+    }
+}
+
+static void tcp_sync_reading(struct tcp *c)
+{
+    bool want = (c->state == TCP_OPEN || c->state == TCP_LINGERING) && !c->paused && !c->ended;
+    if (want == c->reading)
+        return;
+    c->reading = want;
+    if (!want)
+        uv_read_stop(&c->h.stream);
+    else if (uv_read_start(&c->h.stream, tcp_on_alloc, tcp_on_read) != 0)
+        tcp_break(c, ERR_IO);
+}
+
+static void tcp_on_written(uv_write_t *w, int status)
+{
+    struct tcp *c = w->data;
+
+    if (c->state == TCP_GONE)
+        return; /* the close callback frees the bytes */
+    buf_release(&c->flight);
+    if (status < 0)
+        tcp_break(c, err_from_errno(status));
+    tcp_wake(c);
+}
+
+static void tcp_send_fin(struct tcp *c)
+{
+    uv_os_fd_t fd;
+    c->fin = TCP_FIN_SENT;
+    if (uv_fileno(&c->h.handle, &fd) == 0)
+        (void)shutdown(fd, SHUT_WR);
+}
+
+static void tcp_flush(struct tcp *c)
+{
+    uv_buf_t b = uv_buf_init(c->out.p, (unsigned)c->out.n);
+    int sent;
+
+    if (c->broken || tcp_in_flight(c))
+        return;
+    if (c->out.n > 0) {
+        sent = uv_try_write(&c->h.stream, &b, 1);
+        if (sent < 0 && sent != UV_EAGAIN) {
+            tcp_break(c, err_from_errno(sent));
+            return;
+        }
+        sent = sent < 0 ? 0 : sent;
+        if ((size_t)sent < c->out.n) {
+            c->flight = c->out;
+            buf_init(&c->out, NET_QUEUE_MAX_BYTES);
+            b = uv_buf_init(c->flight.p + sent, (unsigned)(c->flight.n - (size_t)sent));
+            c->req.write.data = c;
+            sent = uv_write(&c->req.write, &c->h.stream, &b, 1, tcp_on_written);
+            if (sent < 0) {
+                buf_release(&c->flight);
+                tcp_break(c, err_from_errno(sent));
+            }
+            return;
+        }
+        buf_release(&c->out);
+    }
+    if (c->fin == TCP_FIN_WANTED)
+        tcp_send_fin(c);
+}
+
+/* What was given up stays until its output is flushed and the peer has ended too, within the linger
+ * times. */
+static void tcp_linger_turn(struct tcp *c)
+{
+    enum tcp_fin before = c->fin;
+    tcp_flush(c);
+    if (c->broken || (c->fin == TCP_FIN_SENT && c->ended)) {
+        tcp_destroy(c);
+        return;
+    }
+    if (before != c->fin)
+        timer_start(&c->linger, TCP_LAST_READ_MS);
+    tcp_sync_reading(c);
+}
+
+/* Is it time to report a broken connection? While we read, the input that came before the failure
+ * is delivered first and the reader then finds the end; while the user pauses nobody would, so it
+ * is reported at once. */
+static bool tcp_end_due(const struct tcp *c)
+{
+    return c->broken && !c->ended && (!c->reading || c->broken == ERR_LIMIT);
+}
+
+static void tcp_turn(void *ctx)
+{
+    struct tcp *c = ctx;
+
+    if (c->state == TCP_LINGERING) {
+        tcp_linger_turn(c);
+        return;
+    }
+    if (c->state == TCP_OPEN) {
+        if (c->ready_due) {
+            c->ready_due = false;
+            net_emit_ready(&c->t);
+            if (c->state != TCP_OPEN)
+                return;
+        }
+        tcp_flush(c);
+        tcp_sync_reading(c);
+    }
+    if (tcp_end_due(c)) {
+        tcp_end(c, c->broken);
+    } else if (c->blocked && !c->broken && tcp_queued(&c->t) <= NET_LOW_BYTES) {
+        c->blocked = false;
+        net_emit_drain(&c->t);
+    }
+}
+
+static bool tcp_send(struct transport *t, struct str bytes)
+{
+    struct tcp *c = tcp_of(t);
+    size_t queued = tcp_queued(t);
+
+    if (c->broken || c->fin != TCP_FIN_NONE || bytes.n == 0)
+        return !c->blocked;
+    if (bytes.n >
+        NET_QUEUE_MAX_BYTES - (queued < NET_QUEUE_MAX_BYTES ? queued : NET_QUEUE_MAX_BYTES)) {
+        tcp_break(c, ERR_LIMIT);
+        return false;
+    }
+    buf_add(&c->out, bytes.p, bytes.n);
+    tcp_wake(c);
+    if (queued + bytes.n <= NET_HIGH_BYTES)
+        return true;
+    c->blocked = true;
+    return false;
+}
+
+static void tcp_pause(struct transport *t, bool paused)
+{
+    struct tcp *c = tcp_of(t);
+    c->paused = paused;
+    if (paused)
+        tcp_stop_reading(c);
+    tcp_wake(c);
+}
+
+static void tcp_shut(struct transport *t)
+{
+    struct tcp *c = tcp_of(t);
+    if (c->fin == TCP_FIN_NONE)
+        c->fin = TCP_FIN_WANTED;
+    tcp_wake(c);
+}
+
+/* Closing without lingering: an abort tells the peer that bytes may be missing (RST). */
+static void tcp_reset(struct tcp *c)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    uv_os_fd_t fd;
+    if (c->kind == TCP_INET && uv_fileno(&c->h.handle, &fd) == 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    tcp_destroy(c);
+}
+
+static void tcp_close(struct transport *t, bool abort_it)
+{
+    struct tcp *c = tcp_of(t);
+
+    if (abort_it && c->state == TCP_OPEN && !c->broken) {
+        tcp_reset(c);
+        return;
+    }
+    if (abort_it || c->state != TCP_OPEN || c->broken) {
+        tcp_destroy(c);
+        return;
+    }
+    if (c->fin == TCP_FIN_NONE)
+        c->fin = TCP_FIN_WANTED;
+    c->state = TCP_LINGERING;
+    c->paused = false;
+    loop_at_free(c->t.loop, &c->at_free);
+    timer_start(&c->linger, NET_LINGER_MS);
+    tcp_wake(c);
+}
+
+static struct tcp *tcp_new(struct loop *l, enum tcp_kind kind)
+{
+    struct tcp *c = mem_alloc(sizeof *c);
+
+    c->t.ops = &tcp_ops;
+    c->t.loop = l;
+    c->kind = kind;
+    buf_init(&c->out, NET_QUEUE_MAX_BYTES);
+    buf_init(&c->flight, NET_QUEUE_MAX_BYTES);
+    defer_init(&c->turn, tcp_turn, c);
+    timer_init(&c->linger, l, tcp_give_up, c);
+    list_init(&c->at_free.link);
+    c->at_free.fn = tcp_loop_freed;
+    if (kind == TCP_INET)
+        must(uv_tcp_init(loop_uv(l), &c->h.tcp) == 0);
+    else
+        must(uv_pipe_init(loop_uv(l), &c->h.pipe, 0) == 0);
+    c->h.handle.data = c;
+    return c;
+}
+
+static void tcp_tune(struct tcp *c)
+{
+    struct sockaddr_storage s;
+    int n = sizeof s;
+    if (c->kind != TCP_INET)
+        return;
+    (void)uv_tcp_nodelay(&c->h.tcp, 1);
+    (void)uv_tcp_keepalive(&c->h.tcp, 1, TCP_KEEPALIVE_S);
+    if (uv_tcp_getsockname(&c->h.tcp, (struct sockaddr *)&s, &n) == 0)
+        c->t.local = addr_from_sock(&s);
+}
+
+/* Put a descriptor under the handle; a failure is reported as end. */
+static void tcp_open(struct tcp *c, int fd)
+{
+    int e = c->kind == TCP_INET ? uv_tcp_open(&c->h.tcp, fd) : uv_pipe_open(&c->h.pipe, fd);
+    c->state = TCP_OPEN;
+    if (e != 0) {
+        close(fd);
+        c->broken = err_from_errno(e);
+    }
+    tcp_wake(c);
+}
+
+struct transport *tcp_adopt(struct loop *l, enum tcp_kind kind, int fd, const struct addr *peer)
+{
+    struct tcp *c = tcp_new(l, kind);
+    c->t.peer = *peer;
+    c->ready_due = true;
+    tcp_open(c, fd);
+    tcp_tune(c);
+    return &c->t;
+}
+
+static void tcp_on_connected(uv_connect_t *r, int status)
+{
+    struct tcp *c = r->data;
+
+    if (c->state == TCP_GONE)
+        return;
+    if (status < 0) {
+        tcp_break(c, err_from_errno(status));
+        return;
+    }
+    c->state = TCP_OPEN;
+    c->ready_due = true;
+    tcp_tune(c);
+    tcp_wake(c);
+}
+
+struct transport *net_connect(struct loop *l, const struct addr *to)
+{
+    struct tcp *c = tcp_new(l, TCP_INET);
+    struct sockaddr_storage s;
+    int e;
+
+    c->t.peer = *to;
+    c->req.connect.data = c;
+    (void)addr_to_sock(to, &s);
+    e = uv_tcp_connect(&c->req.connect, &c->h.tcp, (struct sockaddr *)&s, tcp_on_connected);
+    if (e != 0)
+        tcp_break(c, err_from_errno(e));
+    return &c->t;
+}
+
+struct transport *tcp_connect_unix(struct loop *l, const char *path)
+{
+    struct tcp *c = tcp_new(l, TCP_UNIX);
+
+    c->req.connect.data = c;
+    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+        tcp_break(c, ERR_INVALID);
+    else
+        uv_pipe_connect(&c->req.connect, &c->h.pipe, path, tcp_on_connected);
+    return &c->t;
+}
+
+void net_announce(struct transport *t)
+{
+    struct tcp *c = tcp_of(t);
+    c->ready_due = true;
+    tcp_wake(c);
+}
+
+static void tcp_parcel_drop(struct parcel *p)
+{
+    struct tcp_parcel *tp = container_of(p, struct tcp_parcel, p);
+    if (tp->fd >= 0)
+        close(tp->fd);
+    buf_fini(&tp->out);
+    mem_free(tp);
+}
+
+static struct transport *tcp_parcel_attach(struct parcel *p, struct loop *to)
+{
+    struct tcp_parcel *tp = container_of(p, struct tcp_parcel, p);
+    struct tcp *c = tcp_new(to, tp->kind);
+
+    c->t.peer = tp->peer;
+    c->t.local = tp->local;
+    buf_fini(&c->out);
+    c->out = tp->out;
+    c->fin = tp->fin;
+    c->broken = tp->broken;
+    c->ready_due = tp->ready_due;
+    c->ended = tp->ended;
+    c->blocked = tp->blocked;
+    if (tp->fd >= 0) {
+        tcp_open(c, tp->fd);
+    } else {
+        c->state = TCP_OPEN;
+        tcp_wake(c);
+    }
+    mem_free(tp);
+    return &c->t;
+}
+
+static struct parcel *tcp_detach(struct transport *t)
+{
+    struct tcp *c = tcp_of(t);
+    struct tcp_parcel *tp = mem_alloc(sizeof *tp);
+    size_t left = tcp_flight_left(c);
+    uv_os_fd_t fd;
+
+    must(c->state == TCP_OPEN);
+    tp->p = (struct parcel){.attach = tcp_parcel_attach, .drop = tcp_parcel_drop};
+    tp->kind = c->kind;
+    tp->fin = c->fin;
+    tp->ready_due = c->ready_due;
+    tp->ended = c->ended;
+    tp->blocked = c->blocked;
+    tp->peer = t->peer;
+    tp->local = t->local;
+    tp->fd = uv_fileno(&c->h.handle, &fd) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    tp->broken = c->broken || tp->fd >= 0 ? c->broken : ERR_LIMIT;
+    buf_init(&tp->out, NET_QUEUE_MAX_BYTES);
+    if (left > 0)
+        buf_add(&tp->out, c->flight.p + c->flight.n - left, left);
+    buf_add(&tp->out, c->out.p, c->out.n);
+    tcp_destroy(c);
+    return &tp->p;
+}
+
+static const struct transport_ops tcp_ops = {
+    .send = tcp_send,
+    .pause = tcp_pause,
+    .shut = tcp_shut,
+    .close = tcp_close,
+    .detach = tcp_detach,
+    .queued = tcp_queued,
+};

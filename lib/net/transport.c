@@ -1,0 +1,57 @@
+/* The part of the byte layer interface that is the same for all layers: ownership of transports and
+ * parcels.
+ *
+ * Role: nulls the caller's pointers and keeps the shape of transport.h in one place; the work is in
+ * the layers. */
+#include "lib/net/transport.h"
+#include "lib/net/net-int.h"
+
+void transport_set_events(struct transport *t, const struct transport_events *ev, void *ctx)
+{
+    t->events = ev;
+    t->ctx = ctx;
+}
+
+static void transport_give_up(struct transport **pt, bool abort_it)
+{
+    struct transport *t = *pt;
+    if (!t)
+        return;
+    *pt = NULL;
+    t->events = NULL;
+    t->ops->close(t, abort_it);
+}
+
+void transport_close(struct transport **pt)
+{
+    transport_give_up(pt, false);
+}
+
+void transport_abort(struct transport **pt)
+{
+    transport_give_up(pt, true);
+}
+
+struct parcel *transport_detach(struct transport **pt)
+{
+    struct transport *t = *pt;
+    *pt = NULL;
+    t->events = NULL;
+    return t->ops->detach(t);
+}
+
+struct transport *parcel_attach(struct parcel **pp, struct loop *to)
+{
+    struct parcel *p = *pp;
+    *pp = NULL;
+    return p->attach(p, to);
+}
+
+void parcel_drop(struct parcel **pp)
+{
+    struct parcel *p = *pp;
+    if (!p)
+        return;
+    *pp = NULL;
+    p->drop(p);
+}
