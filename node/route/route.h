@@ -21,6 +21,8 @@ struct route {
 /* Start a journey from any shard; takes the stanza reference and the custody reference. to must be set (user-level
  * code fills in the bare JID of the sender where RFC 6120 section 10.3 says so). trace NULL = a new one. */
 void route_start(struct node_shard *sh, struct stanza *s, struct custody *c, enum route_source src, unsigned hops, const char *trace);
+/* 32 hex digits. */
+void route_trace_new(char out[33]);
 /* Shorthand for what the server itself sends. */
 void route_send(struct node_shard *sh, struct stanza *s);
 /* Answer s with an error (nothing for errors and results), release. Takes both references. */

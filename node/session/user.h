@@ -52,7 +52,7 @@ void user_peer_dead(struct node_shard *sh, const char *peer, uint64_t incarnatio
 /* A stanza the client of this connection sent (from is stamped with the full JID by the front). Unknown connection ids attach
  * implicitly when remote. Takes the references. */
 void user_from_session(struct node_shard *sh, const struct jid *full, const char *conn_id, const char *peer, uint64_t peer_incarnation, struct stanza *s, struct custody *c, const char *trace);
-/* A stanza to this user arrived at its anchor. Takes the route's references. */
+/* A stanza to this user arrived at its anchor. Takes the route's references (not the struct itself: copy it to keep it). */
 void user_to(struct node_shard *sh, struct route *r);
 /* A copy that was on its way to a remote session came back: deliver again by the rules (at most ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);

@@ -1,0 +1,181 @@
+/* Where a stanza goes: an ordered table of steps, each done or not mine. Everything about one bare JID (or one remote domain)
+ * happens on its shard of this node, so the order per (from, to) pair is the order of the posts.
+ * Source: RFC 6120 section 10 (server rules for processing stanzas), RFC 6121 section 8. */
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+#include "node/cluster/anchor.h"
+#include "node/cluster/world.h"
+#include "node/route/iq.h"
+#include "node/route/route.h"
+#include "node/session/user.h"
+#include "s2s/s2s.h"
+
+static void route_free(void *ctx)
+{
+    struct route *r = ctx;
+    stanza_unref(&r->stanza);
+    custody_unref(&r->custody);
+    mem_free(r);
+}
+
+static void route_end_bounce(struct route *r, enum stanza_cond c, const char *text)
+{
+    struct stanza *s = r->stanza;
+    struct custody *cu = r->custody;
+    r->stanza = NULL;
+    r->custody = NULL;
+    route_bounce(r->shard, s, cu, c, text);
+    route_free(r);
+}
+
+/* ---- step: our own domains as an entity */
+static enum route_result step_server(struct route *r)
+{
+    struct stanza *s = r->stanza;
+    if (s->to.local.p || !node_serves(r->shard->node, s->to.domain))
+        return ROUTE_NOT_MINE;
+    if (s->kind == STANZA_IQ && stanza_iq_request(s)) {
+        r->stanza = NULL;
+        struct custody *c = r->custody;
+        r->custody = NULL;
+        iq_dispatch(r->shard, IQ_TO_SERVER, NULL, 0, s, c);
+        route_free(r);
+    } else if (s->kind == STANZA_MESSAGE) {
+        route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+    } else {
+        r->shard->stats.stanzas_dropped++;
+        route_free(r); /* answers to our own requests nobody waits for, presence to the server */
+    }
+    return ROUTE_DONE;
+}
+
+/* ---- step: users of our domains; on the home shard of the bare JID */
+static void to_peer(struct route *r, const struct anchor *a)
+{
+    if (r->hops >= ROUTE_HOPS_MAX) {
+        log_warn(NULL, "route.hops.exceeded", "trace", r->trace, "to", r->stanza->to.full.p);
+        route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, "routed in a circle");
+        return;
+    }
+    struct region_route rr = {.purpose = REGION_USER, .hops = r->hops};
+    snprintf(rr.trace, sizeof rr.trace, "%s", r->trace);
+    struct stanza *s = r->stanza;
+    struct custody *c = r->custody;
+    r->stanza = NULL;
+    r->custody = NULL;
+    world_send(r->shard, a->peer, s, c, &rr);
+    route_free(r);
+}
+
+static void to_anchor(void *ctx, const struct anchor *a)
+{
+    struct route *r = ctx;
+    switch (a->what) {
+    case ANCHOR_HERE:
+        user_to(r->shard, r);
+        mem_free(r);
+        break;
+    case ANCHOR_PEER:
+        to_peer(r, a);
+        break;
+    case ANCHOR_NO_ACCOUNT:
+        if (r->stanza->kind == STANZA_PRESENCE) /* RFC 6121 section 8.5.1: ignored in silence */
+            route_free(r);
+        else
+            route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+        break;
+    case ANCHOR_UNKNOWN:
+        route_end_bounce(r, STANZA_REMOTE_SERVER_TIMEOUT, "a region that may hold this account is out of reach");
+        break;
+    }
+}
+
+static void user_on_shard(struct node_shard *sh, void *ctx)
+{
+    struct route *r = ctx;
+    struct anchor a;
+    r->shard = sh;
+    if (anchor_now(sh, r->stanza->to.bare, &a))
+        to_anchor(r, &a);
+    else
+        anchor_ask(sh, &sh->ops, r->stanza->to.bare, to_anchor, r);
+}
+
+static enum route_result step_user(struct route *r)
+{
+    if (!node_serves(r->shard->node, r->stanza->to.domain))
+        return ROUTE_NOT_MINE;
+    struct node_shard *home = node_shard_of(r->shard->node, r->stanza->to.bare);
+    if (home == r->shard)
+        user_on_shard(home, r);
+    else
+        node_post(home, user_on_shard, route_free, r);
+    return ROUTE_DONE;
+}
+
+/* ---- step: everything else is another server's; on the shard that owns the remote domain */
+static void s2s_on_shard(struct node_shard *sh, void *ctx)
+{
+    struct route *r = ctx;
+    r->shard = sh;
+    struct stanza *s = r->stanza;
+    r->stanza = NULL;
+    sh->stats.stanzas_to_s2s++;
+    s2s_send(sh->s2s, s);
+    route_free(r);
+}
+
+static enum route_result step_s2s(struct route *r)
+{
+    if (!r->shard->s2s) {
+        route_end_bounce(r, STANZA_REMOTE_SERVER_NOT_FOUND, "federation is switched off");
+        return ROUTE_DONE;
+    }
+    struct node_shard *owner = node_shard_of(r->shard->node, r->stanza->to.domain);
+    if (owner == r->shard)
+        s2s_on_shard(owner, r);
+    else
+        node_post(owner, s2s_on_shard, route_free, r);
+    return ROUTE_DONE;
+}
+
+static enum route_result (*const steps[])(struct route *r) = {step_server, step_user, step_s2s};
+
+void route_start(struct node_shard *sh, struct stanza *s, struct custody *c, enum route_source src,
+                 unsigned hops, const char *trace)
+{
+    struct route *r = mem_alloc(sizeof *r);
+    *r = (struct route){.shard = sh, .stanza = s, .custody = c, .source = src, .hops = hops};
+    if (trace && trace[0])
+        snprintf(r->trace, sizeof r->trace, "%s", trace);
+    else
+        route_trace_new(r->trace);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        if (steps[i](r) == ROUTE_DONE)
+            return;
+}
+
+void route_send(struct node_shard *sh, struct stanza *s) { route_start(sh, s, NULL, ROUTE_SERVER, 0, NULL); }
+
+void route_bounce(struct node_shard *sh, struct stanza *s, struct custody *c, enum stanza_cond cond,
+                  const char *text)
+{
+    struct stanza *e = jid_is_set(&s->from) ? stanza_error_reply(s, cond, text) : NULL;
+    if (e) {
+        sh->stats.stanzas_bounced++;
+        route_start(sh, e, c, ROUTE_SERVER, 0, NULL);
+    } else {
+        sh->stats.stanzas_dropped++;
+        custody_unref(&c);
+    }
+    stanza_unref(&s);
+}
+
+void route_trace_new(char out[33])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t r[2] = {rand_u64(), rand_u64()};
+    for (int i = 0; i < 32; i++)
+        out[i] = digits[(r[i / 16] >> (i % 16 * 4)) & 15];
+    out[32] = 0;
+}
