@@ -67,6 +67,8 @@ enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_d
 void node_stop(struct node *n, void (*done)(void *ctx), void *ctx);
 /* After shards_run returned, or at any time under simulation (a crash: nothing is sent). */
 void node_free(struct node **pn);
+/* Another process took our name in the registry: stop at once, without touching shared state (P5). */
+void node_fenced(struct node *n);
 bool node_serves(const struct node *n, struct str domain);
 /* The shard on which everything about this bare JID (or remote domain) of this node lives. */
 static inline struct node_shard *node_shard_of(struct node *n, struct str key) { return &n->shard[shard_of(key, n->n_shards)]; }

@@ -20,6 +20,9 @@ bool c2s_write_to(struct node_shard *sh, struct str full, const char *conn_id, s
 void c2s_close(struct node_shard *sh, struct str full, const char *conn_id, enum stream_cond c, const char *text);
 /* The anchor answered an attach of a connection of ours (world). */
 void c2s_attached(struct node_shard *sh, struct str full, const char *conn_id, enum err e);
+/* A stanza of our connection could not reach its anchor at that peer (FROM returned): sent to its anchor of today, or answered
+ * with remote-server-timeout. Takes s and c. */
+void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, const char *conn_id, const char *peer);
 /* Membership of a home region changed or a peer restarted: connections whose anchor is (or was) there attach again. */
 void c2s_reattach(struct node_shard *sh, const char *peer_or_null);
 /* system-shutdown to all; done when all are closed or 3 s passed. */

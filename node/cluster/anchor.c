@@ -36,6 +36,7 @@ struct waiter {
     struct op op;
     struct list link;
     anchor_cb *cb;
+    void (*drop)(void *ctx);
     void *ctx;
 };
 
@@ -239,10 +240,13 @@ static void waiter_cancel(struct op *op)
 {
     struct waiter *w = container_of(op, struct waiter, op);
     list_del(&w->link);
+    if (w->drop)
+        w->drop(w->ctx);
     mem_free(w);
 }
 
-struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare, anchor_cb *cb, void *ctx)
+struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare, anchor_cb *cb,
+                      void (*drop)(void *ctx), void *ctx)
 {
     struct anchor_cache *a = sh->anchors;
     struct question *q = hmap_get(&a->questions, bare);
@@ -258,6 +262,7 @@ struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare
     }
     struct waiter *w = mem_alloc(sizeof *w);
     w->cb = cb;
+    w->drop = drop;
     w->ctx = ctx;
     op_start(&w->op, o, waiter_cancel);
     list_push(&q->waiters, &w->link);

@@ -18,7 +18,8 @@ void anchor_cache_free(struct anchor_cache **pa);
 /* True and filled when known without asking. */
 bool anchor_now(struct node_shard *sh, struct str bare, struct anchor *out);
 typedef void anchor_cb(void *ctx, const struct anchor *a);
-struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare, anchor_cb *cb, void *ctx);
+/* drop (may be NULL) frees ctx when the question is cancelled. */
+struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare, anchor_cb *cb, void (*drop)(void *ctx), void *ctx);
 /* Account created or removed here (any shard may post it), or its home learned from a row or a route element. */
 void anchor_learn(struct node_shard *sh, struct str bare, const char *home_or_null_for_forget);
 #endif

@@ -11,7 +11,8 @@
 #include "global-registry/registry.h"
 
 struct world;
-enum err world_new(struct node *n, struct reg_driver **driver, struct world **out, char *why, size_t why_size) MUST_USE;
+/* Sets n->world; the driver is taken (NULL without [region]). */
+struct world *world_new(struct node *n, struct reg_driver **driver);
 void world_stop(struct world *w, void (*done)(void *ctx), void *ctx); /* shard 0 */
 void world_free(struct world **pw);
 const char *world_self_id(const struct world *w); /* "eu/eu1"; "" without regions */
@@ -42,7 +43,7 @@ struct world_location {
 };
 typedef void world_locate_cb(void *ctx, enum err e, const struct world_location *l, size_t n);
 struct op *world_locate(struct node_shard *sh, struct op_owner *o, struct str bare, bool fresh, world_locate_cb *cb, void *ctx);
-/* Ask one live member of each other region (IQ in ask; copied per region). answers come one by one; then ERR_EOF, or
+/* Ask one live member of each other region (ask is an IQ; taken; its id is replaced). Answers come one by one; then ERR_EOF, or
  * ERR_TIMEOUT when a region did not answer within 5 s. */
 typedef bool world_answer_cb(void *ctx, enum err e, const char *region, const struct stanza *answer); /* false = enough */
 struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *ask, world_answer_cb *cb, void *ctx);

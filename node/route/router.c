@@ -98,7 +98,7 @@ static void user_on_shard(struct node_shard *sh, void *ctx)
     if (anchor_now(sh, r->stanza->to.bare, &a))
         to_anchor(r, &a);
     else
-        anchor_ask(sh, &sh->ops, r->stanza->to.bare, to_anchor, r);
+        anchor_ask(sh, &sh->ops, r->stanza->to.bare, to_anchor, route_free, r);
 }
 
 static enum route_result step_user(struct route *r)

@@ -1,0 +1,202 @@
+/* Into this node: a stanza arrived on a region link. By its purpose it goes to the shard of the JID it is about; the link
+ * acknowledges it when the custody made here is released. */
+#include "lib/base/log.h"
+#include "node/auth/account.h"
+#include "node/c2s/c2s.h"
+#include "node/cluster/world-int.h"
+#include "node/session/user.h"
+
+struct ticket { /* custody of one stanza of a link */
+    struct custody custody;
+    struct world *world;
+    region_ticket number;
+};
+
+static void ticket_done(struct node_shard *sh, void *ctx)
+{
+    (void)sh;
+    struct ticket *t = ctx;
+    s2s_region_complete(t->world->links, t->number);
+    mem_free(t);
+}
+
+static void ticket_release(struct custody *c)
+{
+    struct ticket *t = container_of(c, struct ticket, custody);
+    node_post(t->world->hub, ticket_done, mem_free, t);
+}
+
+static struct custody *ticket_new(struct world *w, region_ticket number)
+{
+    struct ticket *t = mem_alloc(sizeof *t);
+    refs_init(&t->custody.refs);
+    t->custody.release = ticket_release;
+    t->world = w;
+    t->number = number;
+    return &t->custody;
+}
+
+struct in {
+    struct world *world;
+    struct stanza *stanza;
+    struct custody *custody;
+    struct region_route route;
+    char peer[130];
+    uint64_t incarnation;
+};
+
+static void in_free(void *ctx)
+{
+    struct in *i = ctx;
+    stanza_unref(&i->stanza);
+    custody_unref(&i->custody);
+    mem_free(i);
+}
+
+static void in_user(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    route_start(sh, i->stanza, i->custody, ROUTE_REGION, i->route.hops + 1, i->route.trace);
+    mem_free(i);
+}
+
+static void in_from(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    user_from_session(sh, &i->stanza->from, i->route.resource, i->peer, i->incarnation, i->stanza, i->custody,
+                      i->route.trace);
+    mem_free(i);
+}
+
+static void in_session(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    if (c2s_write_to(sh, i->stanza->to.full, i->route.resource, i->stanza, i->custody)) {
+        mem_free(i);
+        return;
+    }
+    struct region_route r = i->route;
+    r.purpose = REGION_GONE;
+    world_send(sh, i->peer, i->stanza, i->custody, &r);
+    mem_free(i);
+}
+
+static void in_gone(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    user_returned(sh, i->stanza, i->custody, i->route.hops + 1);
+    mem_free(i);
+}
+
+static void in_up(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    struct stanza *s = i->stanza;
+    enum err e = user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
+    struct stanza_build b;
+    stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from, STR_NONE);
+    struct region_route r = i->route;
+    r.purpose = REGION_UP_OK;
+    world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
+    in_free(i);
+}
+
+static void in_up_ok(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    enum err e = i->stanza->type == PRES_ERROR ? ERR_LIMIT : ERR_OK;
+    c2s_attached(sh, i->stanza->to.full, i->route.resource, e);
+    in_free(i);
+}
+
+/* To a full JID: the anchor closes one of our connections; else a connection over there is gone. */
+static void in_down(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    if (jid_is_full(&i->stanza->to))
+        c2s_close(sh, i->stanza->to.full, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
+    else
+        user_detach(sh, &i->stanza->from, i->route.resource);
+    in_free(i);
+}
+
+static void answer_ready(void *ctx, struct stanza *answer)
+{
+    struct in *i = ctx;
+    struct region_route r = i->route;
+    r.purpose = REGION_ANSWER;
+    if (answer)
+        world_send_now(i->world, i->peer, answer, NULL, &r);
+    in_free(i);
+}
+
+static void in_ask(struct world *w, struct in *i) { account_answer(w->hub, i->stanza, answer_ready, i); }
+
+static void in_answer(struct world *w, struct in *i)
+{
+    world_answered(w, i->peer, i->stanza);
+    in_free(i);
+}
+
+enum key { BY_TO, BY_FROM, HUB };
+static const struct {
+    enum key key;
+    void (*on_shard)(struct node_shard *sh, void *ctx);
+    void (*on_hub)(struct world *w, struct in *i);
+} purposes[] = {
+    [REGION_USER] = {BY_TO, in_user, NULL},       [REGION_FROM] = {BY_FROM, in_from, NULL},
+    [REGION_SESSION] = {BY_TO, in_session, NULL}, [REGION_UP] = {BY_FROM, in_up, NULL},
+    [REGION_UP_OK] = {BY_TO, in_up_ok, NULL},     [REGION_DOWN] = {BY_TO, in_down, NULL},
+    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ASK] = {HUB, NULL, in_ask},
+    [REGION_ANSWER] = {HUB, NULL, in_answer},
+};
+
+/* What the anchor and the fronts rely on; a peer that breaks it is broken, its stanza is dropped. */
+static bool in_is_sane(const struct stanza *s, const struct region_route *r)
+{
+    switch (r->purpose) {
+    case REGION_USER:
+        return jid_is_set(&s->to) && jid_is_set(&s->from);
+    case REGION_FROM:
+    case REGION_UP:
+        return jid_is_full(&s->from);
+    case REGION_SESSION:
+    case REGION_UP_OK:
+    case REGION_GONE:
+        return jid_is_full(&s->to);
+    case REGION_DOWN:
+        return jid_is_full(&s->to) || (jid_is_full(&s->from) && jid_is_set(&s->to));
+    case REGION_ASK:
+    case REGION_ANSWER:
+        return s->kind == STANZA_IQ && s->id.p;
+    }
+    return false;
+}
+
+void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct stanza *s, const struct region_route *r,
+                   region_ticket t)
+{
+    struct world *w = ctx;
+    w->hub->stats.stanzas_from_regions++;
+    struct in *i = mem_alloc(sizeof *i);
+    *i = (struct in){.world = w, .stanza = s, .custody = ticket_new(w, t), .route = *r, .incarnation = incarnation};
+    snprintf(i->peer, sizeof i->peer, "%s", peer_id);
+    if (!in_is_sane(s, r)) {
+        log_warn(NULL, "world.stanza.insane", "peer", peer_id, "trace", r->trace);
+        in_free(i);
+        return;
+    }
+    if (purposes[r->purpose].key == HUB) {
+        purposes[r->purpose].on_hub(w, i);
+        return;
+    }
+    struct str key = purposes[r->purpose].key == BY_TO ? s->to.bare : s->from.bare;
+    node_post(node_shard_of(w->node, key), purposes[r->purpose].on_shard, in_free, i);
+}
+
+/* The peer took our stanzas again; its own restart is told by the registry (member_up). */
+void world_link_up(void *ctx, const char *peer_id, bool fresh)
+{
+    (void)ctx;
+    log_info(NULL, "world.link.up", "peer", peer_id, "resumed", fresh ? "no" : "yes");
+}
