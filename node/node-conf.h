@@ -1,7 +1,7 @@
 #ifndef NODE_NODE_CONF_H
 #define NODE_NODE_CONF_H
-/* Everything a node is told: filled from TOML by node-options.c, or directly by the simulator. Immutable while the node
- * runs; strings belong to the snapshot it came from. */
+/* Everything a node is told: filled from TOML by node-options.c, or directly by the simulator.
+ * Immutable while the node runs; strings belong to the snapshot it came from. */
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
 #include "lib/stream/stream.h"
@@ -20,11 +20,11 @@ struct node_conf {
     /* [[listen.c2s]], [[listen.s2s]] */
     const struct node_conf_listen *c2s, *s2s;
     size_t c2s_n, s2s_n;
-    bool c2s_tls_required;      /* default true */
+    bool c2s_tls_required; /* default true */
     /* [auth] */
     unsigned scram_iterations;
     /* [store] */
-    const char *store_uri;      /* "sqlite:/var/lib/meridian/meridian.db" */
+    const char *store_uri; /* "sqlite:/var/lib/meridian/meridian.db" */
     /* [dns] */
     const char *const *dns_servers; /* NULL = the system's */
     /* [s2s] */
@@ -35,10 +35,10 @@ struct node_conf {
     const struct s2s_override *s2s_overrides; /* ended by domain NULL, or NULL */
     /* [region]; region_name NULL = a world of one region, no registry, no links */
     const char *region_name, *node_name;
-    const char *region_domain;        /* "eu1.eu.regions.world.test": our name in the region certificate */
+    const char *region_domain; /* "eu1.eu.regions.world.test": our name in the region certificate */
     const char *region_domain_suffix; /* ".regions.world.test" */
     struct addr region_listen;
-    const char *region_endpoint;      /* how others reach it; default: region_listen */
+    const char *region_endpoint; /* how others reach it; default: region_listen */
     const char *region_cert_file, *region_key_file, *region_ca_file;
     uint64_t region_wait_ms;
     size_t region_queue_bytes;
@@ -50,13 +50,13 @@ struct node_conf {
     unsigned redis_db;
     uint64_t registry_beat_ms, registry_lease_ms;
     /* [control] */
-    const char *control_path;   /* unix socket; NULL = none */
+    const char *control_path; /* unix socket; NULL = none */
     /* [modules.offline] */
-    size_t offline_max;         /* messages per account; default 1,000 */
+    size_t offline_max; /* messages per account; default 1,000 */
     /* [limits] */
     struct stream_limits limits;
-    size_t roster_max;          /* items per account; default 1,000 */
-    size_t sessions_max;        /* resources per account; default 50 */
+    size_t roster_max;   /* items per account; default 1,000 */
+    size_t sessions_max; /* resources per account; default 50 */
 };
 /* Defaults in all fields; then overwrite. */
 void node_conf_init(struct node_conf *c);

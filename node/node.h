@@ -1,7 +1,8 @@
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
-/* A node: shards, store, federation, region links, registry, modules, wired together. node.c is the only file that knows
- * everybody. Several nodes may live in one process (simulator): no globals. Words: DESIGN sections 1 and 8. */
+/* A node: shards, store, federation, region links, registry, modules, wired together. node.c is the
+ * only file that knows everybody. Several nodes may live in one process (simulator): no globals.
+ * Words: DESIGN sections 1 and 8. */
 #include "dns/dns.h"
 #include "lib/base/handle.h"
 #include "lib/base/hmap.h"
@@ -18,11 +19,12 @@ struct module_set;
 struct reg_driver;
 
 /* Counters of one shard, summed for status. One line each. */
-#define NODE_STAT_TABLE(X)                                                                                             \
-    X(c2s_accepted) X(c2s_authenticated) X(c2s_auth_failed) X(c2s_moved) X(c2s_closed)                                 \
-    X(stanzas_from_clients) X(stanzas_to_clients) X(stanzas_from_s2s) X(stanzas_to_s2s)                                \
-    X(stanzas_from_regions) X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped)                                \
-    X(offline_stored) X(offline_flushed) X(attaches) X(conflicts)
+#define NODE_STAT_TABLE(X)                                                                         \
+    X(c2s_accepted)                                                                                \
+    X(c2s_authenticated) X(c2s_auth_failed) X(c2s_moved) X(c2s_closed) X(stanzas_from_clients)     \
+        X(stanzas_to_clients) X(stanzas_from_s2s) X(stanzas_to_s2s) X(stanzas_from_regions)        \
+            X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped) X(offline_stored)          \
+                X(offline_flushed) X(attaches) X(conflicts)
 struct node_stats {
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)
@@ -36,42 +38,52 @@ struct node_shard {
     struct loop *loop;
     struct store_port *store;
     struct dns *dns;
-    struct s2s *s2s;               /* NULL when federation is off */
-    struct handle_table *handles;  /* c2s connections, parked hook runs, iq requests */
-    struct hmap users;             /* bare JID -> struct user anchored here (session/user.h) */
-    struct anchor_cache *anchors;  /* cluster/anchor.h */
-    struct c2s_set *c2s;           /* c2s/c2s.h */
-    void **module_state;           /* per-module slots (route/module.h) */
-    struct op_owner ops;           /* cancelled when the shard goes */
+    struct s2s *s2s;              /* NULL when federation is off */
+    struct handle_table *handles; /* c2s connections, parked hook runs, iq requests */
+    struct hmap users;            /* bare JID -> struct user anchored here (session/user.h) */
+    struct anchor_cache *anchors; /* cluster/anchor.h */
+    struct c2s_set *c2s;          /* c2s/c2s.h */
+    void **module_state;          /* per-module slots (route/module.h) */
+    struct op_owner ops;          /* cancelled when the shard goes */
     struct node_stats stats;
 };
 struct node {
     const struct node_conf *conf;
     struct shards *shards;
-    struct node_shard *shard;      /* [n_shards] */
+    struct node_shard *shard; /* [n_shards] */
     unsigned n_shards;
     uint64_t incarnation;
     struct store *store;
-    struct work_pool *hashing;     /* PBKDF2 */
-    struct world *world;           /* registry and region links, on shard 0 (cluster/world.h) */
+    struct work_pool *hashing; /* PBKDF2 */
+    struct world *world;       /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out;
     bool stopping;
 };
 
-/* Everything is opened (store, TLS, listeners) or nothing: why names the option and the reason. registry: taken; NULL =
- * reg_redis from conf, or a fake of our own without [region]. store: a shared one for the simulator (not closed), or NULL. */
-enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_driver **registry, struct store *store_shared, struct node **out, char *why, size_t why_size) MUST_USE;
-/* Orderly stop: no new connections, streams closed with system-shutdown, links flushed; done within 5 s. On shard 0. */
+/* Everything is opened (store, TLS, listeners) or nothing: why names the option and the reason.
+ * registry: taken; NULL = reg_redis from conf, or a fake of our own without [region]. store: a
+ * shared one for the simulator (not closed), or NULL. */
+enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_driver **registry,
+                  struct store *store_shared, struct node **out, char *why,
+                  size_t why_size) MUST_USE;
+/* Orderly stop: no new connections, streams closed with system-shutdown, links flushed; done within
+ * 5 s. On shard 0. */
 void node_stop(struct node *n, void (*done)(void *ctx), void *ctx);
 /* After shards_run returned, or at any time under simulation (a crash: nothing is sent). */
 void node_free(struct node **pn);
-/* Another process took our name in the registry: stop at once, without touching shared state (P5). */
+/* Another process took our name in the registry: stop at once, without touching shared state (P5).
+ */
 void node_fenced(struct node *n);
 bool node_serves(const struct node *n, struct str domain);
 /* The shard on which everything about this bare JID (or remote domain) of this node lives. */
-static inline struct node_shard *node_shard_of(struct node *n, struct str key) { return &n->shard[shard_of(key, n->n_shards)]; }
-/* Post a call to a shard: fn(shard, ctx) there, later, FIFO per sender. drop frees ctx when the shard goes first (may be NULL). */
-void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ctx), void (*drop)(void *ctx), void *ctx);
+static inline struct node_shard *node_shard_of(struct node *n, struct str key)
+{
+    return &n->shard[shard_of(key, n->n_shards)];
+}
+/* Post a call to a shard: fn(shard, ctx) there, later, FIFO per sender. drop frees ctx when the
+ * shard goes first (may be NULL). */
+void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ctx),
+               void (*drop)(void *ctx), void *ctx);
 #endif

@@ -1,27 +1,37 @@
 #ifndef NODE_AUTH_ACCOUNT_H
 #define NODE_AUTH_ACCOUNT_H
-/* Accounts of this region in the kv store (table "accounts": key "scram-sha-1", "scram-sha-256", "created"), and the question
- * to other regions for accounts that live there (REGION_ASK). Only salted keys are stored. */
+/* Accounts of this region in the kv store (table "accounts": key "scram-sha-1", "scram-sha-256",
+ * "created"), and the question to other regions for accounts that live there (REGION_ASK). Only
+ * salted keys are stored. */
 #include "lib/loop/op.h"
 #include "lib/xmpp/scram-key.h"
 #include "node/node.h"
 
 struct account_info {
     bool exists;
-    char home[64];              /* home region; our own for local accounts; "" in a world of one */
-    struct scram_key keys;      /* of the digest asked for */
+    char home[64];         /* home region; our own for local accounts; "" in a world of one */
+    struct scram_key keys; /* of the digest asked for */
     bool has_keys;
 };
-typedef void account_cb(void *ctx, enum err e, const struct account_info *a); /* ERR_UNAVAILABLE: a region that may own it did not answer */
+typedef void account_cb(
+    void *ctx, enum err e,
+    const struct account_info *a); /* ERR_UNAVAILABLE: a region that may own it did not answer */
 /* Here first, then the other regions. digest for the keys; with_keys false = existence only. */
-struct op *account_lookup(struct node_shard *sh, struct op_owner *o, struct str bare, bool with_keys, enum digest digest, account_cb *cb, void *ctx);
+struct op *account_lookup(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          bool with_keys, enum digest digest, account_cb *cb, void *ctx);
 /* Only our own store. */
-struct op *account_lookup_here(struct node_shard *sh, struct op_owner *o, struct str bare, bool with_keys, enum digest digest, account_cb *cb, void *ctx);
-typedef void account_done_cb(void *ctx, enum err e); /* ERR_EXISTS, ERR_INVALID (name or password), ERR_IO */
-struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare, struct str password, account_done_cb *cb, void *ctx);
-/* Check a password against the stored keys on the hashing pool (PLAIN). ERR_AUTH when wrong or no such account, ERR_LIMIT busy. */
-struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare, struct str password, account_done_cb *cb, void *ctx);
-/* A REGION_ASK arrived: the answer to send back (one reference), or NULL when it makes no sense. Async through cb. */
+struct op *account_lookup_here(struct node_shard *sh, struct op_owner *o, struct str bare,
+                               bool with_keys, enum digest digest, account_cb *cb, void *ctx);
+typedef void account_done_cb(void *ctx,
+                             enum err e); /* ERR_EXISTS, ERR_INVALID (name or password), ERR_IO */
+struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          struct str password, account_done_cb *cb, void *ctx);
+/* Check a password against the stored keys on the hashing pool (PLAIN). ERR_AUTH when wrong or no
+ * such account, ERR_LIMIT busy. */
+struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          struct str password, account_done_cb *cb, void *ctx);
+/* A REGION_ASK arrived: the answer to send back (one reference), or NULL when it makes no sense.
+ * Async through cb. */
 typedef void account_answer_cb(void *ctx, struct stanza *answer_or_null);
 void account_answer(struct node_shard *sh, struct stanza *ask, account_answer_cb *cb, void *ctx);
 #endif

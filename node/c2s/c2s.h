@@ -1,7 +1,8 @@
 #ifndef NODE_C2S_C2S_H
 #define NODE_C2S_C2S_H
-/* Client connections: callbacks over stream-in. Accepted on any shard; moved once, right after authentication, to the home
- * shard of the bare JID; then bound and attached at the user's anchor (here or on another node: cluster/anchor.h). */
+/* Client connections: callbacks over stream-in. Accepted on any shard; moved once, right after
+ * authentication, to the home shard of the bare JID; then bound and attached at the user's anchor
+ * (here or on another node: cluster/anchor.h). */
 #include "lib/base/json.h"
 #include "lib/net/transport.h"
 #include "lib/xmpp/stanza.h"
@@ -12,18 +13,23 @@ struct c2s_set; /* connections of a shard, by full JID */
 struct c2s_set *c2s_set_new(struct node_shard *sh);
 void c2s_set_free(struct c2s_set **ps); /* crash-like: no closing handshake */
 void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls);
-/* Write to the connection with this handle / of this full JID and connection id. Takes s and c. False when there is no such
- * connection: then s and c stay the caller's. Custody is released when the bytes left our memory. */
+/* Write to the connection with this handle / of this full JID and connection id. Takes s and c.
+ * False when there is no such connection: then s and c stay the caller's. Custody is released when
+ * the bytes left our memory. */
 bool c2s_write(struct node_shard *sh, handle h, struct stanza *s, struct custody *c);
-bool c2s_write_to(struct node_shard *sh, struct str full, const char *conn_id, struct stanza *s, struct custody *c);
+bool c2s_write_to(struct node_shard *sh, struct str full, const char *conn_id, struct stanza *s,
+                  struct custody *c);
 /* Close with a stream error (conflict, ...). conn_id NULL: whichever. */
-void c2s_close(struct node_shard *sh, struct str full, const char *conn_id, enum stream_cond c, const char *text);
+void c2s_close(struct node_shard *sh, struct str full, const char *conn_id, enum stream_cond c,
+               const char *text);
 /* The anchor answered an attach of a connection of ours (world). */
 void c2s_attached(struct node_shard *sh, struct str full, const char *conn_id, enum err e);
-/* A stanza of our connection could not reach its anchor at that peer (FROM returned): sent to its anchor of today, or answered
- * with remote-server-timeout. Takes s and c. */
-void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, const char *conn_id, const char *peer);
-/* Membership of a home region changed or a peer restarted: connections whose anchor is (or was) there attach again. */
+/* A stanza of our connection could not reach its anchor at that peer (FROM returned): sent to its
+ * anchor of today, or answered with remote-server-timeout. Takes s and c. */
+void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, const char *conn_id,
+                  const char *peer);
+/* Membership of a home region changed or a peer restarted: connections whose anchor is (or was)
+ * there attach again. */
 void c2s_reattach(struct node_shard *sh, const char *peer_or_null);
 /* system-shutdown to all; done when all are closed or 3 s passed. */
 void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx);

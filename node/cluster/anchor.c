@@ -1,6 +1,7 @@
-/* The anchor of a bare JID: home region by our own store, by a registry row, or by asking the other regions; then the
- * rendezvous choice among that region's members. Answers are remembered per shard; questions for the same JID are joined, so
- * that stanzas keep their order while one is under way. */
+/* The anchor of a bare JID: home region by our own store, by a registry row, or by asking the other
+ * regions; then the rendezvous choice among that region's members. Answers are remembered per
+ * shard; questions for the same JID are joined, so that stanzas keep their order while one is under
+ * way. */
 #include "node/cluster/anchor.h"
 
 #include "lib/base/clock.h"
@@ -51,7 +52,7 @@ static void question_free(struct question *q)
 {
     hmap_del(&q->cache->questions, q->key);
     op_owner_cancel_all(&q->ops);
-    list_each(&q->waiters, n) {
+    list_each (&q->waiters, n) {
         list_del(n);
     }
     mem_free(q);
@@ -102,7 +103,8 @@ static void home_put(struct anchor_cache *a, struct str bare, const char *home, 
     memcpy(h->bare, bare.p, bare.n);
     snprintf(h->home, sizeof h->home, "%s", home);
     h->absent = absent;
-    h->expires_us = clock_mono_us() + (absent ? ABSENT_KEEP_MS * 1000ull : HOME_KEEP_S * 1000000ull);
+    h->expires_us =
+        clock_mono_us() + (absent ? ABSENT_KEEP_MS * 1000ull : HOME_KEEP_S * 1000000ull);
     hmap_put(&a->homes, str_make(h->bare, bare.n), h);
 }
 
@@ -114,8 +116,10 @@ void anchor_learn(struct node_shard *sh, struct str bare, const char *home_or_nu
         home_forget(sh->anchors, bare);
 }
 
-/* Rendezvous: the member of the region with the highest hash for this JID; live ones before dead ones. */
-static const struct world_member *choose(const struct world_view *v, const char *home, struct str bare)
+/* Rendezvous: the member of the region with the highest hash for this JID; live ones before dead
+ * ones. */
+static const struct world_member *choose(const struct world_view *v, const char *home,
+                                         struct str bare)
 {
     const struct world_member *best = NULL;
     uint64_t best_score = 0;
@@ -134,7 +138,8 @@ static const struct world_member *choose(const struct world_view *v, const char 
     return best;
 }
 
-static void anchor_of_home(struct node_shard *sh, struct str bare, const char *home, struct anchor *out)
+static void anchor_of_home(struct node_shard *sh, struct str bare, const char *home,
+                           struct anchor *out)
 {
     memset(out, 0, sizeof *out);
     snprintf(out->home, sizeof out->home, "%s", home);

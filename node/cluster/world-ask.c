@@ -1,5 +1,6 @@
-/* One question to one live member of each other region, answers collected (account look-ups). The asker is on any shard, the
- * bookkeeping on shard 0. A region whose member does not answer within ASK_MS counts as out of reach. */
+/* One question to one live member of each other region, answers collected (account look-ups). The
+ * asker is on any shard, the bookkeeping on shard 0. A region whose member does not answer within
+ * ASK_MS counts as out of reach. */
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "node/cluster/world-int.h"
@@ -155,7 +156,8 @@ static void ask_arrived(struct node_shard *sh, void *ctx)
     ask_maybe_over(a);
 }
 
-struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *question, world_answer_cb *cb, void *ctx)
+struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *question,
+                     world_answer_cb *cb, void *ctx)
 {
     struct asker *as = mem_alloc(sizeof *as);
     *as = (struct asker){.sh = sh, .cb = cb, .ctx = ctx};

@@ -1,5 +1,5 @@
-/* Into this node: a stanza arrived on a region link. By its purpose it goes to the shard of the JID it is about; the link
- * acknowledges it when the custody made here is released. */
+/* Into this node: a stanza arrived on a region link. By its purpose it goes to the shard of the JID
+ * it is about; the link acknowledges it when the custody made here is released. */
 #include "lib/base/log.h"
 #include "node/auth/account.h"
 #include "node/c2s/c2s.h"
@@ -63,8 +63,8 @@ static void in_user(struct node_shard *sh, void *ctx)
 static void in_from(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    user_from_session(sh, &i->stanza->from, i->route.resource, i->peer, i->incarnation, i->stanza, i->custody,
-                      i->route.trace);
+    user_from_session(sh, &i->stanza->from, i->route.resource, i->peer, i->incarnation, i->stanza,
+                      i->custody, i->route.trace);
     mem_free(i);
 }
 
@@ -92,9 +92,11 @@ static void in_up(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     struct stanza *s = i->stanza;
-    enum err e = user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
+    enum err e =
+        user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
     struct stanza_build b;
-    stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from, STR_NONE);
+    stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from,
+                 STR_NONE);
     struct region_route r = i->route;
     r.purpose = REGION_UP_OK;
     world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
@@ -114,7 +116,8 @@ static void in_down(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     if (jid_is_full(&i->stanza->to))
-        c2s_close(sh, i->stanza->to.full, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
+        c2s_close(sh, i->stanza->to.full, i->route.resource, STREAM_CONFLICT,
+                  "replaced by a new connection");
     else
         user_detach(sh, &i->stanza->from, i->route.resource);
     in_free(i);
@@ -130,7 +133,10 @@ static void answer_ready(void *ctx, struct stanza *answer)
     in_free(i);
 }
 
-static void in_ask(struct world *w, struct in *i) { account_answer(w->hub, i->stanza, answer_ready, i); }
+static void in_ask(struct world *w, struct in *i)
+{
+    account_answer(w->hub, i->stanza, answer_ready, i);
+}
 
 static void in_answer(struct world *w, struct in *i)
 {
@@ -151,7 +157,8 @@ static const struct {
     [REGION_ANSWER] = {HUB, NULL, in_answer},
 };
 
-/* What the anchor and the fronts rely on; a peer that breaks it is broken, its stanza is dropped. */
+/* What the anchor and the fronts rely on; a peer that breaks it is broken, its stanza is dropped.
+ */
 static bool in_is_sane(const struct stanza *s, const struct region_route *r)
 {
     switch (r->purpose) {
@@ -173,13 +180,17 @@ static bool in_is_sane(const struct stanza *s, const struct region_route *r)
     return false;
 }
 
-void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct stanza *s, const struct region_route *r,
-                   region_ticket t)
+void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct stanza *s,
+                   const struct region_route *r, region_ticket t)
 {
     struct world *w = ctx;
     w->hub->stats.stanzas_from_regions++;
     struct in *i = mem_alloc(sizeof *i);
-    *i = (struct in){.world = w, .stanza = s, .custody = ticket_new(w, t), .route = *r, .incarnation = incarnation};
+    *i = (struct in){.world = w,
+                     .stanza = s,
+                     .custody = ticket_new(w, t),
+                     .route = *r,
+                     .incarnation = incarnation};
     snprintf(i->peer, sizeof i->peer, "%s", peer_id);
     if (!in_is_sane(s, r)) {
         log_warn(NULL, "world.stanza.insane", "peer", peer_id, "trace", r->trace);

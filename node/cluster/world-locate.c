@@ -1,5 +1,6 @@
-/* Questions of any shard to the registry on shard 0: posted there, the answer is posted back; a question whose owner is gone
- * is answered into the void (it is found by handle, never by pointer). */
+/* Questions of any shard to the registry on shard 0: posted there, the answer is posted back; a
+ * question whose owner is gone is answered into the void (it is found by handle, never by pointer).
+ */
 #include "lib/base/handle.h"
 #include "node/cluster/world-int.h"
 
@@ -89,7 +90,8 @@ void world_questions_fini(struct world *w)
         question_free(list_entry(n, struct question, link));
 }
 
-struct op *world_locate(struct node_shard *sh, struct op_owner *o, struct str bare, bool fresh, world_locate_cb *cb, void *ctx)
+struct op *world_locate(struct node_shard *sh, struct op_owner *o, struct str bare, bool fresh,
+                        world_locate_cb *cb, void *ctx)
 {
     struct locate *l = mem_alloc(sizeof *l);
     *l = (struct locate){.sh = sh, .cb = cb, .ctx = ctx};

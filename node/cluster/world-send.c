@@ -1,4 +1,5 @@
-/* Out of this node: any shard posts, shard 0 hands to the link. What comes back undelivered is handled by its purpose. */
+/* Out of this node: any shard posts, shard 0 hands to the link. What comes back undelivered is
+ * handled by its purpose. */
 #include "lib/base/log.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
@@ -21,7 +22,8 @@ static void out_free(void *ctx)
     mem_free(o);
 }
 
-void world_send_now(struct world *w, const char *peer_id, struct stanza *s, struct custody *c, const struct region_route *r)
+void world_send_now(struct world *w, const char *peer_id, struct stanza *s, struct custody *c,
+                    const struct region_route *r)
 {
     w->hub->stats.stanzas_to_regions++;
     s2s_region_send(w->links, peer_id, s, r, c);
@@ -35,7 +37,8 @@ static void out_arrived(struct node_shard *sh, void *ctx)
     mem_free(o);
 }
 
-void world_send(struct node_shard *sh, const char *peer_id, struct stanza *s, struct custody *c, const struct region_route *r)
+void world_send(struct node_shard *sh, const char *peer_id, struct stanza *s, struct custody *c,
+                const struct region_route *r)
 {
     struct out *o = mem_alloc(sizeof *o);
     *o = (struct out){.world = sh->node->world, .stanza = s, .custody = c, .route = *r};
@@ -50,11 +53,13 @@ static void user_again(struct node_shard *sh, void *ctx)
     struct anchor a;
     struct stanza *s = o->stanza;
     struct custody *c = o->custody;
-    bool moved = anchor_now(sh, s->to.bare, &a) && (a.what != ANCHOR_PEER || strcmp(a.peer, o->peer) != 0);
+    bool moved =
+        anchor_now(sh, s->to.bare, &a) && (a.what != ANCHOR_PEER || strcmp(a.peer, o->peer) != 0);
     if (moved && o->route.hops < ROUTE_HOPS_MAX)
         route_start(sh, s, c, ROUTE_REGION, o->route.hops + 1, o->route.trace);
     else
-        route_bounce(sh, s, c, STANZA_REMOTE_SERVER_TIMEOUT, "the region of this account cannot be reached");
+        route_bounce(sh, s, c, STANZA_REMOTE_SERVER_TIMEOUT,
+                     "the region of this account cannot be reached");
     mem_free(o);
 }
 
@@ -79,15 +84,15 @@ static void up_failed(struct node_shard *sh, void *ctx)
     out_free(o);
 }
 
-static void world_returned(void *ctx, const char *peer_id, struct stanza *s, const struct region_route *r, void *token,
-                           const char *why)
+static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
+                           const struct region_route *r, void *token, const char *why)
 {
     struct world *w = ctx;
     log_info(NULL, "world.returned", "peer", peer_id, "trace", r->trace, "why", why);
     struct out *o = mem_alloc(sizeof *o);
     *o = (struct out){.world = w, .stanza = s, .custody = token, .route = *r};
     snprintf(o->peer, sizeof o->peer, "%s", peer_id);
-    void (*then)(struct node_shard *sh, void *ctx) = NULL;
+    void (*then)(struct node_shard * sh, void *ctx) = NULL;
     struct str key = s->to.bare;
     switch (r->purpose) {
     case REGION_USER:

@@ -1,6 +1,7 @@
-/* The node's place in the world: opens registry and region links on shard 0, keeps the list of members and gives every shard
- * a copy of it, publishes which bare JIDs have connections here. Members are never forgotten while the node runs: a region
- * whose nodes are all dead still is the home of its accounts, and stanzas wait for it (DESIGN section 10). */
+/* The node's place in the world: opens registry and region links on shard 0, keeps the list of
+ * members and gives every shard a copy of it, publishes which bare JIDs have connections here.
+ * Members are never forgotten while the node runs: a region whose nodes are all dead still is the
+ * home of its accounts, and stanzas wait for it (DESIGN section 10). */
 #include "node/cluster/world-int.h"
 
 #include "global-registry/reg-driver.h"
@@ -8,8 +9,14 @@
 #include "node/c2s/c2s.h"
 #include "node/session/user.h"
 
-const struct world_view *world_view(const struct node_shard *sh) { return &sh->node->world->views[sh->index]; }
-const char *world_self_id(const struct world *w) { return w->self_id; }
+const struct world_view *world_view(const struct node_shard *sh)
+{
+    return &sh->node->world->views[sh->index];
+}
+const char *world_self_id(const struct world *w)
+{
+    return w->self_id;
+}
 
 const struct world_member *world_member_find(const struct world_view *v, const char *id)
 {
@@ -48,7 +55,8 @@ static void view_arrived(struct node_shard *sh, void *ctx)
     view_mail_free(m);
 }
 
-static void view_spread(struct world *w, const char *reattach, const char *dead, uint64_t incarnation)
+static void view_spread(struct world *w, const char *reattach, const char *dead,
+                        uint64_t incarnation)
 {
     for (unsigned i = 0; i < w->node->n_shards; i++) {
         struct view_mail *m = mem_alloc(sizeof *m);
@@ -71,7 +79,8 @@ static struct world_member *member_put(struct world *w, const struct reg_member 
         at++;
     if (at == w->view.n || strcmp(w->view.members[at].id, id) != 0) {
         w->view.members = mem_realloc(w->view.members, (w->view.n + 1) * sizeof *w->view.members);
-        memmove(&w->view.members[at + 1], &w->view.members[at], (w->view.n - at) * sizeof *w->view.members);
+        memmove(&w->view.members[at + 1], &w->view.members[at],
+                (w->view.n - at) * sizeof *w->view.members);
         w->view.n++;
     }
     struct world_member *wm = &w->view.members[at];
@@ -121,7 +130,8 @@ static void on_member_down(void *ctx, const struct reg_member *m)
 static void on_fenced(void *ctx)
 {
     struct world *w = ctx;
-    log_error(NULL, "world.fenced", "member", w->self_id, "why", "a younger process has our name; stopping");
+    log_error(NULL, "world.fenced", "member", w->self_id, "why",
+              "a younger process has our name; stopping");
     node_fenced(w->node);
 }
 
@@ -257,16 +267,25 @@ static void row_post(struct node_shard *sh, struct str bare, struct str home, bo
     node_post(w->hub, row_arrived, mem_free, m);
 }
 
-void world_publish(struct node_shard *sh, struct str bare, struct str home) { row_post(sh, bare, home, true); }
-void world_withdraw(struct node_shard *sh, struct str bare) { row_post(sh, bare, STR_NONE, false); }
+void world_publish(struct node_shard *sh, struct str bare, struct str home)
+{
+    row_post(sh, bare, home, true);
+}
+void world_withdraw(struct node_shard *sh, struct str bare)
+{
+    row_post(sh, bare, STR_NONE, false);
+}
 
-void world_accept(struct world *w, struct transport *t) { s2s_region_accept(w->links, t); }
+void world_accept(struct world *w, struct transport *t)
+{
+    s2s_region_accept(w->links, t);
+}
 
 void world_list(const struct world *w, struct json *members, struct json *links)
 {
     for (size_t i = 0; i < w->view.n; i++) {
         const struct world_member *m = &w->view.members[i];
-        struct json *o = json_object();
+        struct json *o = json_new_object();
         json_set_str(o, "id", str_of(m->id));
         json_set_str(o, "endpoint", str_of(m->m.endpoint));
         json_set_num(o, "incarnation", (int64_t)m->m.incarnation);

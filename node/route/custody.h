@@ -1,8 +1,9 @@
 #ifndef NODE_ROUTE_CUSTODY_H
 #define NODE_ROUTE_CUSTODY_H
-/* Custody of a stanza received from a link that waits for our acknowledgement: held (ref) by whoever still has the stanza
- * only in memory, released when it is written to its client, stored on disk, handed to another acknowledged link, or bounced.
- * The last release lets the link acknowledge. NULL is "nobody waits" everywhere. */
+/* Custody of a stanza received from a link that waits for our acknowledgement: held (ref) by
+ * whoever still has the stanza only in memory, released when it is written to its client, stored on
+ * disk, handed to another acknowledged link, or bounced. The last release lets the link
+ * acknowledge. NULL is "nobody waits" everywhere. */
 #include "lib/base/refs.h"
 struct custody {
     struct refs refs;

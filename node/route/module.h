@@ -1,24 +1,24 @@
 #ifndef NODE_ROUTE_MODULE_H
 #define NODE_ROUTE_MODULE_H
-/* A module is one static table; the core allocates its slots, registers and unregisters everything itself. To add one: a
- * file in node/mod/ and a line in MODULE_LIST (modules.c). */
+/* A module is one static table; the core allocates its slots, registers and unregisters everything
+ * itself. To add one: a file in node/mod/ and a line in MOD_LIST (node/mod/mods.h). */
 #include "node/route/hooks.h"
 #include "node/route/iq.h"
 
 struct module {
-    const char *name;                   /* "offline" */
-    const char *xep;                    /* "0160", or "RFC 6121" */
-    const char *const *needs;           /* other modules' names; NULL-terminated or NULL */
+    const char *name;         /* "offline" */
+    const char *xep;          /* "0160", or "RFC 6121" */
+    const char *const *needs; /* other modules' names; NULL-terminated or NULL */
     const struct hook_handler *hooks;
     size_t n_hooks;
     const struct iq_handler *iqs;
     size_t n_iqs;
     const char *const *server_features; /* disco features of the domain; NULL-terminated or NULL */
     const char *const *account_features;
-    size_t shard_size, user_size, session_size; /* zeroed slots inside our objects */
+    size_t shard_size, user_size; /* zeroed slots inside our objects */
     enum err (*init)(struct node_shard *sh, void *state);
     void (*fini)(struct node_shard *sh, void *state);
-    void (*user_fini)(void *slot);
+    void (*user_fini)(struct user *u, void *slot);
 };
 /* Checks needs and hook cycles; why names the module. */
 enum err module_set_new(struct node *n, char *why, size_t why_size) MUST_USE;
@@ -28,6 +28,7 @@ void module_shard_fini(struct node_shard *sh);
 /* Slots, by the module's own table. */
 void *module_shard_slot(struct node_shard *sh, const struct module *m);
 void *module_user_slot(struct user *u, const struct module *m);
-size_t module_user_bytes(const struct node *n);
+size_t module_user_bytes(const struct node *n); /* of all slots together, for user_get */
+void module_user_fini(struct user *u);          /* before a user is freed */
 const struct module *const *module_list(const struct node *n, size_t *count);
 #endif

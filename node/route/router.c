@@ -1,6 +1,7 @@
-/* Where a stanza goes: an ordered table of steps, each done or not mine. Everything about one bare JID (or one remote domain)
- * happens on its shard of this node, so the order per (from, to) pair is the order of the posts.
- * Source: RFC 6120 section 10 (server rules for processing stanzas), RFC 6121 section 8. */
+/* Where a stanza goes: an ordered table of steps, each done or not mine. Everything about one bare
+ * JID (or one remote domain) happens on its shard of this node, so the order per (from, to) pair is
+ * the order of the posts. Source: RFC 6120 section 10 (server rules for processing stanzas), RFC
+ * 6121 section 8. */
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "node/cluster/anchor.h"
@@ -85,7 +86,8 @@ static void to_anchor(void *ctx, const struct anchor *a)
             route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
         break;
     case ANCHOR_UNKNOWN:
-        route_end_bounce(r, STANZA_REMOTE_SERVER_TIMEOUT, "a region that may hold this account is out of reach");
+        route_end_bounce(r, STANZA_REMOTE_SERVER_TIMEOUT,
+                         "a region that may hold this account is out of reach");
         break;
     }
 }
@@ -155,7 +157,10 @@ void route_start(struct node_shard *sh, struct stanza *s, struct custody *c, enu
             return;
 }
 
-void route_send(struct node_shard *sh, struct stanza *s) { route_start(sh, s, NULL, ROUTE_SERVER, 0, NULL); }
+void route_send(struct node_shard *sh, struct stanza *s)
+{
+    route_start(sh, s, NULL, ROUTE_SERVER, 0, NULL);
+}
 
 void route_bounce(struct node_shard *sh, struct stanza *s, struct custody *c, enum stanza_cond cond,
                   const char *text)

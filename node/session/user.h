@@ -1,8 +1,9 @@
 #ifndef NODE_SESSION_USER_H
 #define NODE_SESSION_USER_H
-/* A user at its anchor: all resources, wherever their connections are, the roster, the queue. Lives on the home shard of
- * the bare JID. Made on demand, freed when nobody has a use for it. Words: session = one bound resource; connection = the
- * c2s stream that serves it, here or on another node of the world. */
+/* A user at its anchor: all resources, wherever their connections are, the roster, the queue. Lives
+ * on the home shard of the bare JID. Made on demand, freed when nobody has a use for it. Words:
+ * session = one bound resource; connection = the c2s stream that serves it, here or on another node
+ * of the world. */
 #include "lib/store/store.h"
 #include "lib/xmpp/stanza.h"
 #include "node/node.h"
@@ -11,30 +12,30 @@
 struct roster;
 struct user {
     struct node_shard *shard;
-    struct jid bare;            /* heap */
-    struct list sessions;       /* struct session */
+    struct jid bare;      /* heap */
+    struct list sessions; /* struct session */
     size_t n_sessions;
-    struct roster *roster;      /* NULL until loaded */
+    struct roster *roster; /* NULL until loaded */
     struct op_owner ops;
-    struct list queue;          /* stanzas waiting for the roster to load or a parked hook: order per user */
-    unsigned holds;             /* requests and runs that need it */
+    struct list queue; /* stanzas waiting for the roster to load or a parked hook: order per user */
+    unsigned holds;    /* requests and runs that need it */
     struct list link;
-    char slots[];               /* module slots */
+    char slots[]; /* module slots */
 };
 enum session_where { SESSION_HERE, SESSION_REMOTE };
 struct session {
     struct list link;
     struct user *user;
-    struct jid full;            /* heap */
-    char conn_id[32];           /* which connection: tells a new one from the one it replaced */
+    struct jid full;  /* heap */
+    char conn_id[32]; /* which connection: tells a new one from the one it replaced */
     enum session_where where;
-    handle c2s;                 /* SESSION_HERE */
-    char peer[130];             /* SESSION_REMOTE: "region/node" */
+    handle c2s;     /* SESSION_HERE */
+    char peer[130]; /* SESSION_REMOTE: "region/node" */
     uint64_t peer_incarnation;
-    struct stanza *presence;    /* last available presence, NULL before it and after unavailable */
+    struct stanza *presence; /* last available presence, NULL before it and after unavailable */
     int8_t priority;
-    bool interested;            /* asked for the roster */
-    struct list directed;       /* JIDs of directed presence */
+    bool interested;      /* asked for the roster */
+    struct list directed; /* JIDs of directed presence */
 };
 /* All on the home shard of bare. */
 struct user *user_find(struct node_shard *sh, struct str bare);
@@ -42,19 +43,26 @@ struct user *user_get(struct node_shard *sh, const struct jid *bare); /* found o
 void user_hold(struct user *u);
 void user_release(struct user **pu); /* freed when no session, no hold, no queue */
 
-/* A connection binds a resource: newest wins, an older session with this full JID is closed with conflict. ERR_LIMIT: too many
- * resources. where/c2s/peer as in struct session. Idempotent for the same conn_id (re-attach). */
-enum err user_attach(struct node_shard *sh, const struct jid *full, const char *conn_id, enum session_where where, handle c2s, const char *peer, uint64_t peer_incarnation) MUST_USE;
+/* A connection binds a resource: newest wins, an older session with this full JID is closed with
+ * conflict. ERR_LIMIT: too many resources. where/c2s/peer as in struct session. Idempotent for the
+ * same conn_id (re-attach). */
+enum err user_attach(struct node_shard *sh, const struct jid *full, const char *conn_id,
+                     enum session_where where, handle c2s, const char *peer,
+                     uint64_t peer_incarnation) MUST_USE;
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* Member died: all sessions whose connections were there are gone. On each shard. */
 void user_peer_dead(struct node_shard *sh, const char *peer, uint64_t incarnation);
-/* A stanza the client of this connection sent (from is stamped with the full JID by the front). Unknown connection ids attach
- * implicitly when remote. Takes the references. */
-void user_from_session(struct node_shard *sh, const struct jid *full, const char *conn_id, const char *peer, uint64_t peer_incarnation, struct stanza *s, struct custody *c, const char *trace);
-/* A stanza to this user arrived at its anchor. Takes the route's references (not the struct itself: copy it to keep it). */
+/* A stanza the client of this connection sent (from is stamped with the full JID by the front).
+ * Unknown connection ids attach implicitly when remote. Takes the references. */
+void user_from_session(struct node_shard *sh, const struct jid *full, const char *conn_id,
+                       const char *peer, uint64_t peer_incarnation, struct stanza *s,
+                       struct custody *c, const char *trace);
+/* A stanza to this user arrived at its anchor. Takes the route's references (not the struct itself:
+ * copy it to keep it). */
 void user_to(struct node_shard *sh, struct route *r);
-/* A copy that was on its way to a remote session came back: deliver again by the rules (at most ROUTE_HOPS_MAX). */
+/* A copy that was on its way to a remote session came back: deliver again by the rules (at most
+ * ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);
 /* Write to one session's connection, wherever it is. Takes s and c. */
 void session_write(struct session *ss, struct stanza *s, struct custody *c);

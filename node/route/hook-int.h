@@ -1,0 +1,27 @@
+#ifndef NODE_ROUTE_HOOK_INT_H
+#define NODE_ROUTE_HOOK_INT_H
+/* The ordered handlers of all hooks, made once from the module tables (hook.c), read by all shards.
+ */
+#include "node/route/module.h"
+
+struct hook_slot {
+    const struct module *module;
+    const struct hook_handler *handler;
+};
+struct hook_chain {
+    struct hook_slot *slots;
+    size_t n;
+};
+struct hook_table {
+    struct hook_chain chain[HOOK_COUNT];
+};
+struct module_set {
+    const struct module *const *modules;
+    size_t n;
+    size_t *user_offsets; /* of each module's slot behind struct user */
+    size_t user_bytes;
+};
+enum err hook_table_new(const struct module *const *m, size_t n, struct hook_table **out, char *why,
+                        size_t why_size) MUST_USE;
+void hook_table_free(struct hook_table **pt);
+#endif

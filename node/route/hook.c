@@ -1,0 +1,272 @@
+/* Hooks: chains ordered by phase and declared names, runs that may park. A parked run is found by
+ * handle only; it owns copies of its subject and holds the user, so nothing under it goes away, and
+ * it ends by itself after a deadline. The session a subject names is dropped while parked: it may
+ * be gone when the run goes on. */
+#include "lib/base/log.h"
+#include "lib/loop/timer.h"
+#include "node/route/hook-int.h"
+#include "node/session/user.h"
+
+enum { PARK_MS = 5000 };
+
+static const char *const hook_names[] = {
+#define HOOK_NAME(id, type) #id,
+    HOOK_TABLE(HOOK_NAME)
+#undef HOOK_NAME
+};
+const char *hook_name(enum hook_id id)
+{
+    return hook_names[id];
+}
+
+/* ---- order */
+static bool comes_after(const struct hook_slot *s, const char *name)
+{
+    for (const char *const *a = s->handler->after; a && *a; a++)
+        if (strcmp(*a, name) == 0)
+            return true;
+    return false;
+}
+
+/* Can slot i run now: every slot of its phase it wants to follow has run. */
+static bool is_ready(const struct hook_chain *c, const bool *placed, size_t i)
+{
+    for (size_t j = 0; j < c->n; j++)
+        if (j != i && !placed[j] && c->slots[j].handler->phase == c->slots[i].handler->phase &&
+            comes_after(&c->slots[i], c->slots[j].module->name))
+            return false;
+    return true;
+}
+
+static enum err chain_sort(struct hook_chain *c, enum hook_id id, char *why, size_t why_size)
+{
+    struct hook_slot *sorted = mem_calloc(c->n + 1, sizeof *sorted);
+    bool *placed = mem_calloc(c->n + 1, sizeof *placed);
+    size_t n = 0;
+    for (int phase = 0; phase < PH_COUNT; phase++) {
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (size_t i = 0; i < c->n; i++) {
+                if (placed[i] || (int)c->slots[i].handler->phase != phase ||
+                    !is_ready(c, placed, i))
+                    continue;
+                sorted[n++] = c->slots[i];
+                placed[i] = moved = true;
+            }
+        }
+    }
+    bool cycle = n != c->n;
+    for (size_t i = 0; cycle && i < c->n; i++)
+        if (!placed[i])
+            snprintf(why, why_size, "hook %s: module %s waits for itself in a circle",
+                     hook_name(id), c->slots[i].module->name);
+    mem_free(placed);
+    mem_free(c->slots);
+    c->slots = sorted;
+    return cycle ? ERR_INVALID : ERR_OK;
+}
+
+enum err hook_table_new(const struct module *const *m, size_t n, struct hook_table **out, char *why,
+                        size_t why_size)
+{
+    struct hook_table *t = mem_alloc(sizeof *t);
+    enum err e = ERR_OK;
+    for (int id = 0; id < HOOK_COUNT && e == ERR_OK; id++) {
+        struct hook_chain *c = &t->chain[id];
+        for (size_t i = 0; i < n; i++) {
+            for (size_t k = 0; k < m[i]->n_hooks; k++) {
+                if ((int)m[i]->hooks[k].id != id)
+                    continue;
+                c->slots = mem_realloc(c->slots, (c->n + 1) * sizeof *c->slots);
+                c->slots[c->n++] = (struct hook_slot){m[i], &m[i]->hooks[k]};
+            }
+        }
+        e = chain_sort(c, (enum hook_id)id, why, why_size);
+    }
+    if (e != ERR_OK)
+        hook_table_free(&t);
+    else
+        *out = t;
+    return e;
+}
+
+void hook_table_free(struct hook_table **pt)
+{
+    struct hook_table *t = *pt;
+    *pt = NULL;
+    if (!t)
+        return;
+    for (int i = 0; i < HOOK_COUNT; i++)
+        mem_free(t->chain[i].slots);
+    mem_free(t);
+}
+
+/* ---- runs. Each hook has a thunk that calls a handler with its true type, so that no function
+ * pointer is ever called through another one. */
+struct hook_class {
+    enum verdict (*call)(const struct hook_handler *h, struct hook_run *run, void *subject);
+    void (*finish)(void (*done)(void), void *ctx, struct hook_run *run, void *subject,
+                   enum verdict v);
+    size_t size;
+    struct user *(*user)(const void *subject);
+    void (*own)(void *subject, bool take); /* keep what the subject borrows while parked */
+};
+
+struct parked {
+    struct hook_run run;
+    const struct hook_class *class;
+    enum hook_id id;
+    size_t next;
+    struct timer deadline;
+    void (*done)(void);
+    void *ctx;
+    struct user *user;
+    max_align_t subject[];
+};
+
+static void own_user_stanza(void *subject, bool take)
+{
+    struct user_stanza *us = subject;
+    us->session = NULL;
+    if (take) { /* the caller's route may live on its stack */
+        us->route = mem_dup(us->route, sizeof *us->route);
+    } else {
+        mem_free(us->route);
+    }
+}
+static void own_session_event(void *subject, bool take)
+{
+    (void)take;
+    ((struct session_event *)subject)->session = NULL;
+}
+static struct user *user_of_user_stanza(const void *s)
+{
+    return ((const struct user_stanza *)s)->user;
+}
+static struct user *user_of_session_event(const void *s)
+{
+    return ((const struct session_event *)s)->user;
+}
+
+#define CLASS(id, type, user_of, own_fn)                                                           \
+    static enum verdict call_##id(const struct hook_handler *h, struct hook_run *run,              \
+                                  void *subject)                                                   \
+    {                                                                                              \
+        return h->fn.id(run, subject);                                                             \
+    }                                                                                              \
+    static void finish_##id(void (*done)(void), void *ctx, struct hook_run *run, void *subject,    \
+                            enum verdict v)                                                        \
+    {                                                                                              \
+        ((void (*)(void *, struct hook_run *, type *, enum verdict))done)(ctx, run, subject, v);   \
+    }                                                                                              \
+    static const struct hook_class class_##id = {call_##id, finish_##id, sizeof(type), user_of,    \
+                                                 own_fn};
+
+CLASS(user_send, struct user_stanza, user_of_user_stanza, own_user_stanza)
+CLASS(user_receive, struct user_stanza, user_of_user_stanza, own_user_stanza)
+CLASS(user_unreachable, struct user_stanza, user_of_user_stanza, own_user_stanza)
+CLASS(session_available, struct session_event, user_of_session_event, own_session_event)
+CLASS(session_closed, struct session_event, user_of_session_event, own_session_event)
+CLASS(disco, struct disco_subject, NULL, NULL)
+
+static void parked_end(struct parked *p, enum verdict v);
+
+/* Run from slot `at`; true when a verdict was reached, false when parked. */
+static bool chain_run(struct hook_run *run, const struct hook_class *k, enum hook_id id, size_t *at,
+                      void *subject, enum verdict *v)
+{
+    const struct hook_chain *c = &run->shard->node->hooks->chain[id];
+    *v = V_PASS;
+    while (*at < c->n && *v == V_PASS)
+        *v = k->call(c->slots[(*at)++].handler, run, subject);
+    return *v != V_WAIT;
+}
+
+static void parked_go(struct parked *p)
+{
+    enum verdict v;
+    if (chain_run(&p->run, p->class, p->id, &p->next, p->subject, &v))
+        parked_end(p, v);
+    else
+        timer_start(&p->deadline, PARK_MS);
+}
+
+static void parked_end(struct parked *p, enum verdict v)
+{
+    timer_stop(&p->deadline);
+    handle_free(p->run.shard->handles, p->run.parked);
+    p->class->finish(p->done, p->ctx, &p->run, p->subject, v);
+    p->class->own(p->subject, false);
+    user_release(&p->user);
+    mem_free(p);
+}
+
+static void parked_late(void *ctx)
+{
+    struct parked *p = ctx;
+    log_warn(NULL, "hook.parked.late", "hook", hook_name(p->id));
+    parked_go(p);
+}
+
+void hook_resume(struct node_shard *sh, handle parked, enum verdict v)
+{
+    struct parked *p = handle_get(sh->handles, parked);
+    if (!p)
+        return;
+    timer_stop(&p->deadline);
+    if (v == V_PASS)
+        parked_go(p);
+    else
+        parked_end(p, v);
+}
+
+static void park(struct hook_run *run, const struct hook_class *k, enum hook_id id, size_t next,
+                 void *subject, void (*done)(void), void *ctx, struct parked *p)
+{
+    p->run = *run;
+    p->class = k;
+    p->id = id;
+    p->next = next;
+    p->done = done;
+    p->ctx = ctx;
+    memcpy(p->subject, subject, k->size);
+    k->own(p->subject, true);
+    p->user = k->user(subject);
+    user_hold(p->user);
+    timer_init(&p->deadline, run->shard->loop, parked_late, p);
+    timer_start(&p->deadline, PARK_MS);
+}
+
+static void hook_start(struct node_shard *sh, enum hook_id id, const struct hook_class *k,
+                       void *subject, void (*done)(void), void *ctx)
+{
+    struct hook_run run = {.shard = sh};
+    struct parked *p = NULL;
+    if (k->own) { /* the handle must exist before a handler can start what will resume it */
+        if (!sh->node->hooks->chain[id].n) {
+            k->finish(done, ctx, &run, subject, V_PASS);
+            return;
+        }
+        p = mem_alloc(sizeof *p + k->size);
+        run.parked = handle_new(sh->handles, p);
+    }
+    size_t next = 0;
+    enum verdict v;
+    if (chain_run(&run, k, id, &next, subject, &v)) {
+        if (p)
+            handle_free(sh->handles, run.parked);
+        mem_free(p);
+        k->finish(done, ctx, &run, subject, v);
+    } else if (expect(p != NULL)) {
+        park(&run, k, id, next, subject, done, ctx, p);
+    }
+}
+
+#define HOOK_RUN_FN(id, type)                                                                      \
+    void hook_run_##id(                                                                            \
+        struct node_shard *sh, type *subject,                                                      \
+        void (*done)(void *ctx, struct hook_run *run, type *subject, enum verdict v), void *ctx)   \
+    {                                                                                              \
+        hook_start(sh, HOOK_##id, &class_##id, subject, (void (*)(void))done, ctx);                \
+    }
+HOOK_TABLE(HOOK_RUN_FN)

@@ -1,0 +1,131 @@
+/* Modules: one static table each; the list is the one place that names them. The core checks needs,
+ * orders hooks, hands out slots and undoes everything itself. */
+#include "lib/base/log.h"
+#include "node/mod/mods.h"
+#include "node/route/hook-int.h"
+#include "node/session/user.h"
+
+static const struct module *const list[] = {
+#define MOD_ENTRY(name) &mod_##name,
+    MOD_LIST(MOD_ENTRY)
+#undef MOD_ENTRY
+};
+
+static bool has(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        if (strcmp(list[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+static enum err check_needs(char *why, size_t why_size)
+{
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+        for (const char *const *n = list[i]->needs; n && *n; n++) {
+            if (!has(*n)) {
+                snprintf(why, why_size, "module %s needs %s", list[i]->name, *n);
+                return ERR_NOTFOUND;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+enum err module_set_new(struct node *n, char *why, size_t why_size)
+{
+    enum err e = check_needs(why, why_size);
+    if (e == ERR_OK)
+        e = hook_table_new(list, ARRAY_LEN(list), &n->hooks, why, why_size);
+    if (e != ERR_OK)
+        return e;
+    struct module_set *s = mem_alloc(sizeof *s);
+    s->modules = list;
+    s->n = ARRAY_LEN(list);
+    s->user_offsets = mem_calloc(s->n, sizeof *s->user_offsets);
+    for (size_t i = 0; i < s->n; i++) {
+        s->user_offsets[i] = s->user_bytes;
+        s->user_bytes += (list[i]->user_size + 15) & ~(size_t)15;
+    }
+    n->modules = s;
+    return ERR_OK;
+}
+
+void module_set_free(struct node *n)
+{
+    hook_table_free(&n->hooks);
+    if (n->modules)
+        mem_free(n->modules->user_offsets);
+    mem_free(n->modules);
+    n->modules = NULL;
+}
+
+enum err module_shard_init(struct node_shard *sh)
+{
+    struct module_set *s = sh->node->modules;
+    sh->module_state = mem_calloc(s->n, sizeof *sh->module_state);
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < s->n && e == ERR_OK; i++) {
+        if (s->modules[i]->shard_size)
+            sh->module_state[i] = mem_alloc(s->modules[i]->shard_size);
+        if (s->modules[i]->init)
+            e = s->modules[i]->init(sh, sh->module_state[i]);
+        if (e != ERR_OK)
+            log_error(NULL, "module.init.failed", "module", s->modules[i]->name, "why",
+                      err_text(e));
+    }
+    return e;
+}
+
+void module_shard_fini(struct node_shard *sh)
+{
+    if (!sh->module_state)
+        return;
+    struct module_set *s = sh->node->modules;
+    for (size_t i = s->n; i-- > 0;) {
+        if (s->modules[i]->fini)
+            s->modules[i]->fini(sh, sh->module_state[i]);
+        mem_free(sh->module_state[i]);
+    }
+    mem_free(sh->module_state);
+    sh->module_state = NULL;
+}
+
+static size_t index_of(const struct module_set *s, const struct module *m)
+{
+    size_t i = 0;
+    while (i < s->n && s->modules[i] != m)
+        i++;
+    must(i < s->n);
+    return i;
+}
+
+void *module_shard_slot(struct node_shard *sh, const struct module *m)
+{
+    return sh->module_state[index_of(sh->node->modules, m)];
+}
+
+void *module_user_slot(struct user *u, const struct module *m)
+{
+    const struct module_set *s = u->shard->node->modules;
+    return u->slots + s->user_offsets[index_of(s, m)];
+}
+
+void module_user_fini(struct user *u)
+{
+    const struct module_set *s = u->shard->node->modules;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->modules[i]->user_fini)
+            s->modules[i]->user_fini(u, u->slots + s->user_offsets[i]);
+}
+
+size_t module_user_bytes(const struct node *n)
+{
+    return n->modules->user_bytes;
+}
+
+const struct module *const *module_list(const struct node *n, size_t *count)
+{
+    *count = n->modules->n;
+    return n->modules->modules;
+}
