@@ -316,6 +316,8 @@ static bool read_array(struct toml_reader *r, struct toml_value *out)
             return false;
         if (toml_peek(r) == ',')
             r->p++;
+        else if (r->p == r->end)
+            return toml_fail(r, open, "array is not closed");
         else if (toml_peek(r) != ']')
             return toml_fail(r, toml_here(r), "\",\" or \"]\" is expected here");
     }
