@@ -6,6 +6,7 @@
 #include "dns/dns.h"
 #include "lib/base/handle.h"
 #include "lib/base/hmap.h"
+#include "lib/base/vec.h"
 #include "lib/loop/shard.h"
 #include "lib/loop/work.h"
 #include "lib/store/store.h"
@@ -45,6 +46,7 @@ struct node_shard {
     struct c2s_set *c2s;          /* c2s/c2s.h */
     void **module_state;          /* per-module slots (route/module.h) */
     struct op_owner ops;          /* cancelled when the shard goes */
+    VEC(struct node_listener *) listeners; /* node-int.h */
     struct node_stats stats;
 };
 struct node {
@@ -58,8 +60,12 @@ struct node {
     struct world *world;       /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;
-    struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out;
-    bool stopping;
+    struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;
+    struct s2s_conf *s2s_conf;
+    struct stop *stop;     /* while stopping */
+    bool store_is_shared;
+    bool fenced;           /* stopped because another process has our name */
+    bool freeing;          /* no loop runs any more: posts are dropped at once */
 };
 
 /* Everything is opened (store, TLS, listeners) or nothing: why names the option and the reason.

@@ -43,6 +43,8 @@ struct user *user_get(struct node_shard *sh, const struct jid *bare); /* found o
 void user_hold(struct user *u);
 void user_release(struct user **pu); /* freed when no session, no hold, no queue */
 
+void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
+
 /* A connection binds a resource: newest wins, an older session with this full JID is closed with
  * conflict. ERR_LIMIT: too many resources. where/c2s/peer as in struct session. Idempotent for the
  * same conn_id (re-attach). */

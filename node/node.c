@@ -1,0 +1,311 @@
+/* Composition root: the only file that knows everybody. Builds shards, opens the store, wires federation, region links and
+ * modules by their ops structs, and takes it all down again: in order (node_stop) or at once (node_free). */
+#include "node/node-int.h"
+
+#include "global-registry/reg-driver.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/loop/timer.h"
+#include "node/c2s/c2s.h"
+#include "node/cluster/anchor.h"
+#include "node/cluster/world.h"
+#include "node/route/module.h"
+#include "node/session/user.h"
+#include "s2s/s2s.h"
+
+enum { STOP_MS = 5000, HASH_THREADS = 2, HASH_QUEUE = 4096 };
+
+bool node_serves(const struct node *n, struct str domain)
+{
+    for (const char *const *d = n->conf->domains; *d; d++)
+        if (str_eqc(domain, *d))
+            return true;
+    return false;
+}
+
+/* ---- posts */
+struct post {
+    struct mail mail;
+    struct node_shard *to;
+    void (*fn)(struct node_shard *sh, void *ctx);
+    void (*drop)(void *ctx);
+    void *ctx;
+};
+
+static void post_run(struct mail *m)
+{
+    struct post p = *container_of(m, struct post, mail);
+    mem_free(container_of(m, struct post, mail));
+    p.fn(p.to, p.ctx);
+}
+
+static void post_drop(struct mail *m)
+{
+    struct post *p = container_of(m, struct post, mail);
+    if (p->drop)
+        p->drop(p->ctx);
+    mem_free(p);
+}
+
+void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ctx), void (*drop)(void *ctx), void *ctx)
+{
+    if (to->node->freeing) { /* nobody will run it */
+        if (drop)
+            drop(ctx);
+        return;
+    }
+    struct post *p = mem_alloc(sizeof *p);
+    *p = (struct post){{NULL, post_run, post_drop}, to, fn, drop, ctx};
+    loop_post(to->loop, &p->mail);
+}
+
+/* ---- what s2s needs from its host */
+static bool host_is_local(void *ctx, struct str domain) { return node_serves(((struct node_shard *)ctx)->node, domain); }
+
+static void host_deliver(void *ctx, struct stanza *s)
+{
+    struct node_shard *sh = ctx;
+    sh->stats.stanzas_from_s2s++;
+    route_start(sh, s, NULL, ROUTE_S2S, 0, NULL);
+}
+
+static void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text)
+{
+    route_bounce(ctx, s, NULL, c, text);
+}
+
+static const struct s2s_host_ops host_ops = {host_is_local, host_deliver, host_bounce};
+
+/* ---- opening */
+static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
+{
+    struct node *n = sh->node;
+    const struct node_conf *c = n->conf;
+    op_owner_init(&sh->ops);
+    sh->loop = shards_loop(n->shards, sh->index);
+    sh->handles = handle_table_new(sh->index);
+    sh->store = store_port_open(n->store, sh->loop);
+    sh->anchors = anchor_cache_new(sh);
+    sh->c2s = c2s_set_new(sh);
+    struct dns_conf dc = {.servers = c->dns_servers};
+    enum err e = dns_open(sh->loop, &dc, &sh->dns, why, why_size);
+    if (e != ERR_OK)
+        return e;
+    if (c->s2s_enabled)
+        sh->s2s = s2s_new(sh->loop, n->s2s_conf, sh->dns, &host_ops, sh);
+    return module_shard_init(sh);
+}
+
+static struct s2s_conf *s2s_conf_new(const struct node *n)
+{
+    const struct node_conf *c = n->conf;
+    struct s2s_conf *s = mem_alloc(sizeof *s);
+    *s = (struct s2s_conf){
+        .tls_server = n->tls_s2s_in,
+        .tls_client = n->tls_s2s_out,
+        .tls_required = c->s2s_tls_required,
+        .dialback = c->s2s_dialback,
+        .external = c->s2s_external,
+        .dialback_secret = c->dialback_secret,
+        .pending_bytes = c->s2s_pending_bytes,
+        .pending_stanzas = c->s2s_pending_stanzas,
+        .connect_timeout_ms = c->s2s_connect_timeout_ms,
+        .idle_timeout_ms = c->s2s_idle_timeout_ms,
+        .fail_memory_ms = c->s2s_fail_memory_ms,
+        .limits = &c->limits,
+        .overrides = c->s2s_overrides,
+    };
+    return s;
+}
+
+static enum err node_open_parts(struct node *n, struct store *shared, struct reg_driver **driver, char *why,
+                                size_t why_size)
+{
+    enum err e = node_tls_open(n, why, why_size);
+    if (e != ERR_OK)
+        return e;
+    n->s2s_conf = s2s_conf_new(n);
+    n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
+    n->store_is_shared = shared != NULL;
+    n->store = shared;
+    if (!shared && (e = store_open(n->conf->store_uri, &n->store, why, why_size)) != ERR_OK)
+        return e;
+    if ((e = module_set_new(n, why, why_size)) != ERR_OK)
+        return e;
+    for (unsigned i = 0; i < n->n_shards; i++)
+        if ((e = shard_open(&n->shard[i], why, why_size)) != ERR_OK)
+            return e;
+    world_new(n, driver);
+    return node_listen_open(n, why, why_size);
+}
+
+static struct dial_source redis_source(void *ctx)
+{
+    struct node *n = ctx;
+    return dns_host_source(n->shard[0].dns, str_of(n->conf->redis_host), n->conf->redis_port);
+}
+
+static enum err redis_driver(struct node *n, struct reg_driver **out, char *why, size_t why_size)
+{
+    const struct node_conf *c = n->conf;
+    struct redis_conf rc = {.source = redis_source,
+                            .source_ctx = n,
+                            .username = c->redis_username,
+                            .password = c->redis_password,
+                            .db = c->redis_db,
+                            .sni = c->redis_host};
+    if (c->redis_tls) {
+        struct tls_ctx_conf tc = {.ca_file = c->redis_ca_file};
+        enum err e = tls_ctx_new(false, &tc, &n->tls_redis, why, why_size);
+        if (e != ERR_OK)
+            return e;
+        rc.tls = n->tls_redis;
+    }
+    *out = reg_redis_new(&rc, c->redis_prefix);
+    return ERR_OK;
+}
+
+enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_driver **registry, struct store *store_shared,
+                  struct node **out, char *why, size_t why_size)
+{
+    struct node *n = mem_alloc(sizeof *n);
+    n->conf = c;
+    n->shards = shards;
+    n->n_shards = shards_count(shards);
+    n->incarnation = clock_wall_us();
+    n->shard = mem_calloc(n->n_shards, sizeof *n->shard);
+    for (unsigned i = 0; i < n->n_shards; i++) {
+        n->shard[i].node = n;
+        n->shard[i].index = i;
+    }
+    struct reg_driver *own = NULL;
+    enum err e = ERR_OK;
+    if (c->region_name && !registry)
+        e = redis_driver(n, &own, why, why_size);
+    if (e == ERR_OK)
+        e = node_open_parts(n, store_shared, registry ? registry : &own, why, why_size);
+    if (own)
+        own->ops->close(&own);
+    if (e != ERR_OK)
+        node_free(&n);
+    else
+        *out = n;
+    return e;
+}
+
+/* ---- stopping: each shard closes its listeners, clients and federation, then shard 0 the world */
+struct stop {
+    struct node *node;
+    unsigned left;
+    bool world_stopping;
+    struct timer deadline;
+    void (*done)(void *ctx);
+    void *ctx;
+};
+
+static void stop_over(void *ctx)
+{
+    struct stop *s = ctx;
+    timer_stop(&s->deadline);
+    s->node->stop = NULL;
+    void (*done)(void *ctx) = s->done;
+    void *done_ctx = s->ctx;
+    mem_free(s);
+    done(done_ctx);
+}
+
+static void stop_shard_done(struct node_shard *hub, void *ctx)
+{
+    struct node *n = ctx;
+    if (n->stop && --n->stop->left == 0)
+        world_stop(hub->node->world, stop_over, n->stop);
+}
+
+static void stop_tell(void *ctx)
+{
+    struct node_shard *sh = ctx;
+    node_post(&sh->node->shard[0], stop_shard_done, NULL, sh->node);
+}
+
+static void stop_s2s(void *ctx)
+{
+    struct node_shard *sh = ctx;
+    if (sh->s2s)
+        s2s_stop(sh->s2s, stop_tell, sh);
+    else
+        stop_tell(sh);
+}
+
+static void stop_shard(struct node_shard *sh, void *ctx)
+{
+    (void)ctx;
+    node_listen_close(sh);
+    c2s_stop(sh, stop_s2s, sh);
+}
+
+void node_stop(struct node *n, void (*done)(void *ctx), void *ctx)
+{
+    if (n->stop)
+        return;
+    struct stop *s = mem_alloc(sizeof *s);
+    *s = (struct stop){.node = n, .left = n->n_shards, .done = done, .ctx = ctx};
+    n->stop = s;
+    timer_init(&s->deadline, n->shard[0].loop, stop_over, s);
+    timer_start(&s->deadline, STOP_MS);
+    for (unsigned i = 0; i < n->n_shards; i++)
+        node_post(&n->shard[i], stop_shard, NULL, NULL);
+}
+
+void node_fenced(struct node *n)
+{
+    n->fenced = true;
+    shards_stop(n->shards);
+}
+
+/* ---- freeing */
+static void shard_free(struct node_shard *sh)
+{
+    node_listen_close(sh);
+    op_owner_cancel_all(&sh->ops);
+    c2s_set_free(&sh->c2s);
+    users_free(sh);
+    anchor_cache_free(&sh->anchors);
+    s2s_free(&sh->s2s);
+    module_shard_fini(sh);
+    if (sh->dns)
+        dns_close(&sh->dns);
+    store_port_close(&sh->store);
+    handle_table_free(&sh->handles);
+}
+
+void node_free(struct node **pn)
+{
+    struct node *n = *pn;
+    *pn = NULL;
+    if (!n)
+        return;
+    n->freeing = true;
+    if (n->stop) {
+        timer_stop(&n->stop->deadline);
+        mem_free(n->stop);
+    }
+    for (unsigned i = 0; i < n->n_shards; i++)
+        if (n->shard[i].loop)
+            loop_drop_mail(n->shard[i].loop);
+    world_free(&n->world);
+    for (unsigned i = 0; i < n->n_shards; i++)
+        if (n->shard[i].loop)
+            shard_free(&n->shard[i]);
+    work_pool_free(&n->hashing);
+    for (unsigned i = 0; i < n->n_shards; i++) /* what ended meanwhile */
+        if (n->shard[i].loop)
+            loop_drop_mail(n->shard[i].loop);
+    module_set_free(n);
+    if (!n->store_is_shared && n->store)
+        store_close(&n->store);
+    node_tls_close(n);
+    tls_ctx_unref(&n->tls_redis);
+    mem_free(n->s2s_conf);
+    mem_free(n->shard);
+    mem_free(n);
+}
