@@ -36,7 +36,6 @@ void loop_queue_mail(struct loop_core *c, struct mail *m);
 size_t loop_drop_queued(struct loop_core *c); /* drop arrived mail; how many */
 
 /* Each platform has its own. */
-size_t loop_drop_mail(struct loop *l);   /* all mail, arrived or under way; how many */
 bool loop_is_mine(const struct loop *l); /* may this thread touch l's objects now? */
 NORETURN void loop_die(const struct loop *l, const char *what);
 #endif
