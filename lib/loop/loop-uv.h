@@ -6,8 +6,9 @@
 struct uv_loop_s;
 struct uv_loop_s *loop_uv(struct loop *l); /* borrowed; real platform only */
 
-/* Work that outlives its user (background flushes) and is to be given up when the loop is freed. Embedded in its object;
- * fn is called from loop_free with the hook unlinked and closes the handle. list_del(&h->link) takes it back. */
+/* Work that outlives its user (background flushes) and is to be given up when the loop is freed.
+ * Embedded in its object; fn is called from loop_free with the hook unlinked and closes the handle.
+ * list_del(&h->link) takes it back. */
 struct loop_hook {
     struct list link;
     void (*fn)(struct loop_hook *h);

@@ -11,16 +11,22 @@ struct loop;
 /* name is "host/shard" ("eu1/0"); the simulator takes the part before '/' as the network host.
  * index is the shard. */
 struct loop *loop_new(const char *name, unsigned index);
-void loop_free(struct loop **pl); /* after loop_run returned; pending mail is dropped through its
-                                     drop function */
-void loop_run(struct loop *l);    /* until loop_stop; not used under simulation (see sim-loop.h) */
-void loop_stop(struct loop *l);   /* thread-safe */
+/* When loop_run has returned, or never ran. Pending mail is dropped through its drop function;
+ * timers and deferred calls must be stopped by their owners before (under simulation it dies when
+ * one is left), and so must I/O handles (it dies, naming the kind). */
+void loop_free(struct loop **pl);
+/* Until loop_stop, then to the end of the turn. A stop that came before makes it return after one
+ * turn. May be called again. Not under simulation (see sim-loop.h). */
+void loop_run(struct loop *l);
+/* Thread-safe. Mail that the last turn did not take stays for the next loop_run or loop_free. Under
+ * simulation the loop takes no turn any more. */
+void loop_stop(struct loop *l);
 const char *loop_name(const struct loop *l);
 unsigned loop_index(const struct loop *l);
 uint64_t loop_now_us(const struct loop *l); /* monotonic, as of this turn */
 
-/* Deferred call: runs in this turn after I/O callbacks, before the loop sleeps. Embedded in its
- * object. */
+/* Deferred call: runs in this turn after I/O callbacks, before the loop sleeps; one that is queued
+ * by a deferred call, in the next turn, which follows without sleep. Embedded in its object. */
 struct defer {
     struct list link;
     void (*fn)(void *ctx);

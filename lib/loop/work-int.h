@@ -4,10 +4,10 @@
 #include "lib/loop/work.h"
 
 struct work_task {
-    struct list link; /* in the pool's queue while waiting */
-    bool is_waiting;  /* under the pool's lock: in the queue, nobody took it */
-    bool is_dropped;       /* the pool ended before the job ran: no done */
-    bool is_cancelled;     /* the loop's: no done */
+    struct list link;  /* in the pool's queue while waiting */
+    bool is_waiting;   /* under the pool's lock: in the queue, nobody took it */
+    bool is_dropped;   /* the pool ended before the job ran: no done */
+    bool is_cancelled; /* the loop's: no done */
     struct work_job job;
     struct work_pool *pool;
     struct loop *loop;
