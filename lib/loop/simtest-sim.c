@@ -476,6 +476,24 @@ static void run_endless(void)
     sim_run(1, NULL, NULL);
 }
 
+/* One loop's turn starts a timer of another loop: a race on the real platform. */
+static void on_trespass(void *ctx)
+{
+    struct timer *other = ctx;
+    timer_start(other, 1);
+}
+
+UNUSED static void trespass(void)
+{
+    struct timer mine, other;
+    sim_begin(1);
+    struct loop *a = loop_new("h/0", 0), *b = loop_new("h/1", 1);
+    timer_init(&mine, a, on_trespass, &other);
+    timer_init(&other, b, on_trespass, NULL);
+    timer_start(&mine, 1);
+    sim_run(1000000, NULL, NULL);
+}
+
 static void test_sim_refuses(void **state UNUSED)
 {
     assert_dies(leave_loop, "h/0: left over");
@@ -485,6 +503,9 @@ static void test_sim_refuses(void **state UNUSED)
     assert_dies(run_real_loop, "use sim_run");
     assert_dies(run_real_shards, "use sim_run");
     assert_dies(run_endless, "endless activity");
+#ifndef NDEBUG
+    assert_dies(trespass, "loop_is_mine");
+#endif
 }
 
 int main(void)
