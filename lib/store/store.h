@@ -16,8 +16,10 @@ struct store_port;
 
 #define STORE_VALUE_MAX (1024 * 1024) /* bytes, one value or payload; ERR_LIMIT above */
 #define STORE_KEY_MAX 3071
+/* ERR_LIMIT also: a txn or an answer above 64 MiB; more than 65,536 calls or 256 MiB outstanding on one port. */
 
-/* uri: "mem:" or "sqlite:/path/file.db". why gets one line. */
+/* uri: "mem:" or "sqlite:/path/file.db". why gets one line. Close order: ports, store, then the ports' loops (under
+ * simulation a port's loop may go before the store). A txn is committed or dropped before its port is closed. */
 enum err store_open(const char *uri, struct store **out, char *why, size_t why_size) MUST_USE;
 void store_close(struct store **ps); /* after all ports; finishes confirmed work */
 struct store_port *store_port_open(struct store *s, struct loop *l);
@@ -77,12 +79,14 @@ struct store_lease {
 typedef void store_lease_cb(void *ctx, enum err e, const struct store_lease *current);
 /* Take or renew. ERR_OK: ours now. ERR_CONFLICT: current is somebody else's (or our younger incarnation's). */
 struct op *store_lease_acquire(struct store_port *p, struct op_owner *o, struct str key, struct str holder, uint64_t incarnation, uint64_t ttl_ms, store_lease_cb *cb, void *ctx);
+/* ERR_OK: not ours any more (or never was anybody's). ERR_CONFLICT: another holder or incarnation has it. */
 struct op *store_lease_release(struct store_port *p, struct op_owner *o, struct str key, struct str holder, uint64_t incarnation, store_done_cb *cb, void *ctx);
 
 /* ---- owners that have a value in a kv table, in byte order after a given one (administration) */
 typedef void store_owners_cb(void *ctx, enum err e, const struct str *owners, size_t n);
 struct op *store_owners(struct store_port *p, struct op_owner *o, const char *table, struct str after, size_t limit, store_owners_cb *cb, void *ctx);
 
-/* Fault injection for the suite: the n-th operation from now fails with ERR_IO (0 = off). */
+/* Fault injection for the suite: the n-th operation from now fails with ERR_IO (0 = off), a commit after its work was done
+ * and before it counts. Only while all ports are used by one thread. */
 void store_fail_nth(struct store *s, unsigned n);
 #endif
