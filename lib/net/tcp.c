@@ -335,7 +335,7 @@ static void tcp_turn(void *ctx)
     }
     if (tcp_end_due(c)) {
         tcp_end(c, c->broken);
-    } else if (c->blocked && !c->broken && tcp_queued(&c->t) <= NET_LOW_BYTES) {
+    } else if (c->blocked && !c->broken && !c->ended && tcp_queued(&c->t) <= NET_LOW_BYTES) {
         c->blocked = false;
         net_emit_drain(&c->t);
     }

@@ -7,6 +7,7 @@
 #include "lib/loop/timer.h"
 #include "lib/net/dial.h"
 #include "lib/net/listen.h"
+#include "lib/net/tests-certs.h"
 
 struct real {
     struct loop *loop;
@@ -95,21 +96,46 @@ static void real_end(struct real *r)
     loop_free(&r->loop);
 }
 
+static struct tls_ctx *make_ctx(const char *dir, bool server)
+{
+    char ca[TEST_PATH_MAX], cert[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256] = "";
+    struct tls_ctx_conf conf = {.ca_file = test_path(ca, dir, "ca", "crt")};
+    struct tls_ctx *ctx = NULL;
+    if (server) {
+        conf.cert_file = test_path(cert, dir, "server.example", "crt");
+        conf.key_file = test_path(key, dir, "server.example", "key");
+    }
+    if (tls_ctx_new(server, &conf, &ctx, why, sizeof why) != ERR_OK)
+        fail_msg("%s", why);
+    return ctx;
+}
+
 int main(void)
 {
     struct real tcp, local;
+    char dir[TEST_PATH_MAX];
     struct suite over_tcp = {.name = "tcp", .connect = real_connect, .run = real_run, .impl = &tcp};
     struct suite over_unix = {
         .name = "unix", .connect = real_connect, .run = real_run, .impl = &local};
+    struct suite over_tls = over_tcp;
     const struct CMUnitTest tests_tcp[] = {SUITE_TESTS(&over_tcp)};
     const struct CMUnitTest tests_unix[] = {SUITE_TESTS(&over_unix)};
+    const struct CMUnitTest tests_tls[] = {SUITE_TESTS(&over_tls)};
     int failed;
 
+    test_certs_begin(dir);
+    test_cert_domain(dir, "server.example");
+    over_tls.server_ctx = make_ctx(dir, true);
+    over_tls.client_ctx = make_ctx(dir, false);
     real_begin(&tcp, false);
     real_begin(&local, true);
     failed = cmocka_run_group_tests_name("tcp", tests_tcp, NULL, NULL);
     failed += cmocka_run_group_tests_name("unix", tests_unix, NULL, NULL);
+    failed += cmocka_run_group_tests_name("tls over tcp", tests_tls, NULL, NULL);
     real_end(&tcp);
     real_end(&local);
+    tls_ctx_unref(&over_tls.server_ctx);
+    tls_ctx_unref(&over_tls.client_ctx);
+    test_certs_end(dir);
     return failed;
 }

@@ -138,7 +138,10 @@ static inline void pair_take(struct peer *p, struct transport *t)
 {
     const struct suite *s = p->suite;
     bool is_client = p->other > p;
-    (void)s, (void)is_client;
+    if (s->server_ctx) {
+        t = is_client ? tls_client(&t, s->client_ctx, "server.example")
+                      : tls_server(&t, s->server_ctx);
+    }
     peer_take(p, t);
 }
 static inline bool pair_is_taken(void *ctx)

@@ -1,7 +1,8 @@
 #ifndef LIB_NET_TRANSPORT_H
 #define LIB_NET_TRANSPORT_H
 /* The one shape of a byte layer: tcp, unix, tls, simulated network. The stream engine never knows which it has.
- * Down: send, pause, shut, close, detach. Up: ready, data, drain, end (end exactly once, nothing after it).
+ * Down: send, pause, shut, close, detach. Up: ready, data, drain, end (end exactly once, nothing after it,
+ * no drain either).
  * Events never come from inside a down call (law 4). All on the shard that owns the transport.
  * After end the transport is still the user's and must be closed; after close no event arrives. The user may send, pause,
  * shut, close, abort or detach from within any event. Unwanted members of transport_events may be NULL.

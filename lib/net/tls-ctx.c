@@ -1,0 +1,207 @@
+/* TLS contexts: certificates, trust, ALPN, choice by SNI.
+ *
+ * Design: one SSL_CTX for the default certificate and one per further SNI name, set up alike and
+ * sharing the trust store; the servername callback switches. Immutable after setup, so shards share
+ * it by reference count. TLS 1.2 or better; the cipher choice and the security level are the
+ * system's. Session tickets are on, except where peer certificates are asked for: a resumed session
+ * would not show the chain again. No session cache: tickets carry the state. Standards: RFC 8446,
+ * RFC 5246, RFC 6066 (SNI), RFC 7301 (ALPN). */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "lib/net/tls-int.h"
+
+static int tls_no_password(char *buf UNUSED, int size UNUSED, int rw UNUSED, void *ctx UNUSED)
+{
+    return -1;
+}
+
+static enum err tls_ctx_failed(const char *what, char *why, size_t why_size)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = ERR_reason_error_string(code);
+
+    if (ERR_GET_LIB(code) == ERR_LIB_SYS)
+        reason = strerror(ERR_GET_REASON(code));
+    for (unsigned long c; (c = ERR_get_error());)
+        if (ERR_SYSTEM_ERROR(c))
+            reason = strerror(ERR_GET_REASON(c)); /* "no such file" says more than "system lib" */
+    snprintf(why, why_size, "%s: %s", what ? what : "TLS", reason ? reason : "unknown error");
+    return ERR_TLS;
+}
+
+/* RFC 7301 section 3.2: a client that offers protocols, none of them ours, is refused. */
+static int tls_on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char *out_n,
+                       const unsigned char *in, unsigned in_n, void *arg)
+{
+    const struct tls_ctx *ctx = arg;
+    unsigned char *chosen;
+    if (SSL_select_next_proto(&chosen, out_n, ctx->alpn, ctx->alpn_n, in, in_n) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int tls_on_servername(SSL *ssl, int *alert UNUSED, void *arg)
+{
+    const struct tls_ctx *ctx = arg;
+    struct str name = str_of(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+
+    for (const struct tls_site *s = ctx->sites; name.p && s; s = s->next)
+        if (str_ieq(name, str_of(s->domain))) {
+            SSL_set_SSL_CTX(ssl, s->ssl);
+            return SSL_TLSEXT_ERR_OK;
+        }
+    return SSL_TLSEXT_ERR_OK; /* unknown name: the default certificate */
+}
+
+static void tls_set_modes(SSL_CTX *ssl, const struct tls_ctx *ctx)
+{
+    static const unsigned char session_id[] = "meridian";
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
+
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                 SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_id_context(ssl, session_id, sizeof session_id - 1);
+    SSL_CTX_set_default_passwd_cb(ssl, tls_no_password);
+    /* Usage is judged in tls-verify.c: clientAuth alone is good in a server's certificate and the
+     * reverse. */
+    X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+    if (!ctx->server || ctx->request_peer_cert)
+        SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tls_verify_note);
+    if (ctx->server && ctx->request_peer_cert) {
+        SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(ssl, 0);
+    }
+    if (ctx->server && ctx->alpn_n)
+        SSL_CTX_set_alpn_select_cb(ssl, tls_on_alpn, (void *)(uintptr_t)ctx);
+}
+
+static SSL_CTX *tls_make(const struct tls_ctx *ctx)
+{
+    SSL_CTX *ssl = SSL_CTX_new(ctx->server ? TLS_server_method() : TLS_client_method());
+    must(ssl != NULL);
+    tls_set_modes(ssl, ctx);
+    return ssl;
+}
+
+static enum err tls_load_cert(SSL_CTX *ssl, const char *cert_file, const char *key_file, char *why,
+                              size_t why_size)
+{
+    ERR_clear_error();
+    if (SSL_CTX_use_certificate_chain_file(ssl, cert_file) != 1)
+        return tls_ctx_failed(cert_file, why, why_size);
+    if (SSL_CTX_use_PrivateKey_file(ssl, key_file, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ssl) != 1)
+        return tls_ctx_failed(key_file, why, why_size);
+    return ERR_OK;
+}
+
+static enum err tls_load_trust(SSL_CTX *ssl, const struct tls_ctx_conf *c, char *why,
+                               size_t why_size)
+{
+    ERR_clear_error();
+    if (c->ca_file && SSL_CTX_load_verify_file(ssl, c->ca_file) != 1)
+        return tls_ctx_failed(c->ca_file, why, why_size);
+    if (!c->ca_file && !c->no_system_ca && SSL_CTX_set_default_verify_paths(ssl) != 1)
+        return tls_ctx_failed("system certificates", why, why_size);
+    return ERR_OK;
+}
+
+static enum err tls_ctx_fill(struct tls_ctx *ctx, const struct tls_ctx_conf *c, char *why,
+                             size_t why_size)
+{
+    enum err e;
+    if (ctx->server && !c->cert_file) {
+        snprintf(why, why_size, "a TLS server needs a certificate");
+        return ERR_INVALID;
+    }
+    if (c->cert_file &&
+        (e = tls_load_cert(ctx->ssl, c->cert_file, c->key_file ? c->key_file : c->cert_file, why,
+                           why_size)))
+        return e;
+    if ((!ctx->server || ctx->request_peer_cert) &&
+        (e = tls_load_trust(ctx->ssl, c, why, why_size)))
+        return e;
+    if (ctx->server)
+        SSL_CTX_set_tlsext_servername_callback(ctx->ssl, tls_on_servername);
+    SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
+    if (!ctx->server && ctx->alpn_n)
+        must(SSL_CTX_set_alpn_protos(ctx->ssl, ctx->alpn, ctx->alpn_n) == 0);
+    return ERR_OK;
+}
+
+enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx **out, char *why,
+                     size_t why_size)
+{
+    struct tls_ctx *ctx = mem_alloc(sizeof *ctx);
+    size_t n = c->alpn ? strlen(c->alpn) : 0;
+    enum err e;
+
+    refs_init(&ctx->refs);
+    ctx->server = server;
+    ctx->request_peer_cert = c->request_peer_cert;
+    must(n < sizeof ctx->alpn);
+    if (n) {
+        ctx->alpn[0] = (uint8_t)n;
+        memcpy(ctx->alpn + 1, c->alpn, n);
+        ctx->alpn_n = (unsigned)n + 1;
+    }
+    ctx->bio = tls_bio_method();
+    ctx->ssl = tls_make(ctx);
+    e = tls_ctx_fill(ctx, c, why, why_size);
+    if (e != ERR_OK) {
+        tls_ctx_unref(&ctx);
+        return e;
+    }
+    *out = ctx;
+    return ERR_OK;
+}
+
+enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file,
+                          const char *key_file, char *why, size_t why_size)
+{
+    SSL_CTX *ssl = tls_make(ctx);
+    enum err e = tls_load_cert(ssl, cert_file, key_file ? key_file : cert_file, why, why_size);
+
+    if (e != ERR_OK) {
+        SSL_CTX_free(ssl);
+        return e;
+    }
+    SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(ctx->ssl));
+    struct tls_site *s = mem_alloc(sizeof *s);
+    s->domain = mem_strdup(domain);
+    s->ssl = ssl;
+    s->next = ctx->sites;
+    ctx->sites = s;
+    return ERR_OK;
+}
+
+struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
+{
+    refs_get(&ctx->refs);
+    return ctx;
+}
+
+void tls_ctx_unref(struct tls_ctx **pctx)
+{
+    struct tls_ctx *ctx = *pctx;
+
+    *pctx = NULL;
+    if (!ctx || !refs_put(&ctx->refs))
+        return;
+    for (struct tls_site *s; (s = ctx->sites);) {
+        ctx->sites = s->next;
+        SSL_CTX_free(s->ssl);
+        mem_free(s->domain);
+        mem_free(s);
+    }
+    SSL_CTX_free(ctx->ssl);
+    BIO_meth_free(ctx->bio);
+    mem_free(ctx);
+}

@@ -1,0 +1,40 @@
+#ifndef LIB_NET_TLS_INT_H
+#define LIB_NET_TLS_INT_H
+/* What the three parts of TLS share: contexts (tls-ctx.c), the layer (tls.c), names and verdicts
+ * (tls-verify.c). */
+#include <openssl/bio.h>
+#include <openssl/ssl.h>
+
+#include "lib/base/refs.h"
+#include "lib/net/tls.h"
+
+/* Certificates for one SNI name. */
+struct tls_site {
+    struct tls_site *next;
+    char *domain;
+    SSL_CTX *ssl;
+};
+
+struct tls_ctx {
+    struct refs refs;
+    bool server, request_peer_cert;
+    SSL_CTX *ssl;
+    BIO_METHOD *bio; /* of tls.c */
+    struct tls_site *sites;
+    uint8_t alpn[64]; /* wire form: length, name */
+    unsigned alpn_n;
+};
+
+/* The BIO method of the layer; freed with the context. */
+BIO_METHOD *tls_bio_method(void);
+
+/* Verify callback: never refuses, records the first objection in the struct tls_info that is the
+ * SSL's app data. */
+int tls_verify_note(int ok, X509_STORE_CTX *store);
+/* After the handshake: has_cert, chain_ok, subject. */
+void tls_verify_finish(SSL *ssl, struct tls_info *info);
+/* Names only, of any certificate (the fuzzer's entrance to tls_peer_is). */
+bool tls_cert_is(X509 *cert, struct str domain);
+/* The peer's certificate, borrowed; NULL if none. */
+X509 *tls_peer_cert(const struct transport *t);
+#endif

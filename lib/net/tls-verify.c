@@ -1,0 +1,131 @@
+/* Who the peer is: the verdict on its chain, and the names its certificate speaks for.
+ *
+ * Design: the handshake never fails for a certificate; the first objection is kept in words and the
+ * user decides under its own policy. Usage: serverAuth, clientAuth, both or none are all good in
+ * either role, because public CAs no longer issue clientAuth and XMPP servers are both. Names:
+ * subjectAltName only, never the CN. Standards: RFC 5280, RFC 9525 section 6, RFC 6120
+ * section 13.7.1, RFC 4985 (SRVName). */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "lib/net/tls-int.h"
+
+#define OID_XMPP_ADDR "1.3.6.1.5.5.7.8.5"
+#define OID_SRV_NAME "1.3.6.1.5.5.7.8.7"
+
+int tls_verify_note(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_info *info = SSL_get_app_data(ssl);
+
+    if (!ok && info && !info->chain_why[0])
+        snprintf(info->chain_why, sizeof info->chain_why, "%s (certificate %d of the chain)",
+                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
+                 X509_STORE_CTX_get_error_depth(store));
+    return 1;
+}
+
+static bool tls_usage_ok(X509 *cert)
+{
+    uint32_t usage = X509_get_extended_key_usage(cert); /* UINT32_MAX: no restriction */
+    return (usage & (XKU_SSL_SERVER | XKU_SSL_CLIENT | XKU_ANYEKU)) != 0;
+}
+
+void tls_verify_finish(SSL *ssl, struct tls_info *info)
+{
+    X509 *cert = SSL_get0_peer_certificate(ssl);
+
+    info->has_cert = cert != NULL;
+    if (!cert) {
+        snprintf(info->chain_why, sizeof info->chain_why, "no certificate shown");
+        return;
+    }
+    X509_NAME_oneline(X509_get_subject_name(cert), info->subject, sizeof info->subject);
+    if (!info->chain_why[0] && SSL_get_verify_result(ssl) != X509_V_OK)
+        snprintf(info->chain_why, sizeof info->chain_why, "%s",
+                 X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
+    if (!info->chain_why[0] && !tls_usage_ok(cert))
+        snprintf(info->chain_why, sizeof info->chain_why,
+                 "certificate is for neither TLS servers nor clients");
+    info->chain_ok = !info->chain_why[0];
+}
+
+static struct str str_undot(struct str s)
+{
+    if (s.n && s.p[s.n - 1] == '.')
+        s.n--;
+    return s;
+}
+
+/* RFC 9525 section 6.3: a wildcard is the complete left-most label and stands for exactly one.
+ * "*.tld" is refused. */
+static bool tls_dns_matches(struct str pattern, struct str domain)
+{
+    struct str rest = domain;
+
+    pattern = str_undot(pattern);
+    if (!pattern.n)
+        return false;
+    if (!str_starts(pattern, STR("*.")))
+        return str_ieq(pattern, domain);
+    pattern = str_make(pattern.p + 2, pattern.n - 2);
+    if (str_find(pattern, '.') < 0 || str_find(pattern, '*') >= 0)
+        return false;
+    return str_cut(&rest, '.').n > 0 && rest.p && str_ieq(pattern, rest);
+}
+
+static struct str tls_asn1(const ASN1_STRING *s)
+{
+    return str_make((const char *)ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
+}
+
+static bool tls_srv_matches(struct str name, struct str domain)
+{
+    static const char *const services[] = {"_xmpp-server.", "_xmpps-server."};
+    for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+        size_t n = strlen(services[i]);
+        if (name.n > n && str_ieq(str_make(name.p, n), str_of(services[i])))
+            return tls_dns_matches(str_make(name.p + n, name.n - n), domain);
+    }
+    return false;
+}
+
+static bool tls_other_matches(const OTHERNAME *o, struct str domain)
+{
+    char oid[64];
+
+    if (!o->value || OBJ_obj2txt(oid, sizeof oid, o->type_id, 1) <= 0)
+        return false;
+    if (!strcmp(oid, OID_XMPP_ADDR) && o->value->type == V_ASN1_UTF8STRING)
+        return str_ieq(str_undot(tls_asn1(o->value->value.utf8string)), domain);
+    if (!strcmp(oid, OID_SRV_NAME) && o->value->type == V_ASN1_IA5STRING)
+        return tls_srv_matches(tls_asn1(o->value->value.ia5string), domain);
+    return false;
+}
+
+bool tls_cert_is(X509 *cert, struct str domain)
+{
+    GENERAL_NAMES *names;
+    bool matches = false;
+
+    domain = str_undot(domain);
+    if (!domain.n)
+        return false;
+    ERR_clear_error();
+    names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; names && !matches && i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
+        if (g->type == GEN_DNS)
+            matches = tls_dns_matches(tls_asn1(g->d.dNSName), domain);
+        else if (g->type == GEN_OTHERNAME)
+            matches = tls_other_matches(g->d.otherName, domain);
+    }
+    GENERAL_NAMES_free(names);
+    return matches;
+}
+
+bool tls_peer_is(const struct transport *t, struct str domain)
+{
+    X509 *cert = tls_peer_cert(t);
+    return cert && tls_cert_is(cert, domain);
+}
