@@ -40,7 +40,7 @@ enum conf_apply {
 };
 
 enum {
-    CONF_REQUIRED = 1, /* absent is an error; no default */
+    CONF_REQUIRED = 1, /* absent from a section that is there is an error; no default */
     CONF_SECRET = 2, /* STRING only. The value may be "file:/path" (first line) or "env:NAME"; it is
                         never printed */
     CONF_NONEMPTY = 4, /* STRING: not ""; LIST: not [] */
@@ -86,7 +86,7 @@ struct conf_schema {
     size_t root_size; /* sizeof the root struct */
     /* Rules across options, run when every option by itself is right; reports with conf_error_at.
      * May be NULL. */
-    void (*check)(const struct conf *c, const void *root, struct conf_errors *errs);
+    void (*verify)(const struct conf *c, const void *root, struct conf_errors *errs);
 };
 
 /* offsetof, refused by the compiler when the member is not a `want`. */
