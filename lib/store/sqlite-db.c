@@ -12,10 +12,6 @@
 
 enum { BUSY_TIMEOUT_MS = 5000 };
 
-static const char *const steps[] = {
-#include "sqlite-steps.inc"
-};
-
 static const char *const texts[SQL_COUNT] = {
 #define SQLITE_STMT_TEXT(name, text) text,
     SQLITE_STATEMENTS(SQLITE_STMT_TEXT)
@@ -129,7 +125,7 @@ static int apply_step(struct sqlite_db *d, int step)
 {
     char done[64];
     snprintf(done, sizeof done, "PRAGMA user_version = %d; COMMIT", step + 1);
-    int rc = sqlite3_exec(d->db, steps[step], NULL, NULL, NULL);
+    int rc = sqlite3_exec(d->db, sqlite_steps[step], NULL, NULL, NULL);
     return rc == SQLITE_OK ? sqlite3_exec(d->db, done, NULL, NULL, NULL) : rc;
 }
 
@@ -137,7 +133,7 @@ static int apply_step(struct sqlite_db *d, int step)
  * at this moment. */
 static enum err update_schema(struct sqlite_db *d, const char *path, char *why, size_t why_size)
 {
-    const int newest = (int)ARRAY_LEN(steps);
+    const int newest = (int)sqlite_steps_count;
     for (;;) {
         int version = 0;
         if (sqlite3_exec(d->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK ||

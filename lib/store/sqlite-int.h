@@ -53,6 +53,10 @@ enum sqlite_stmt {
         SQL_COUNT
 };
 
+/* The schema steps, in order: generated from sql/sqlite-NNN-*.sql (CMakeLists.txt). */
+extern const char *const sqlite_steps[];
+extern const unsigned sqlite_steps_count;
+
 struct sqlite_db {
     sqlite3 *db;
     sqlite3_stmt *stmts[SQL_COUNT]; /* prepared at first use */

@@ -8,11 +8,12 @@
 #include "lib/store/store.h"
 
 #define STORE_TABLE_MAX 32
-#define STORE_READ_MAX 1000                              /* rows of one answer */
-#define STORE_REQ_BYTES_MAX ((size_t)64 * 1024 * 1024)   /* one request with its answer */
-#define STORE_PORT_REQS_MAX 65536                        /* outstanding on one port */
-#define STORE_PORT_BYTES_MAX ((size_t)256 * 1024 * 1024) /* asked, not yet answered, on one port   \
-                                                          */
+#define STORE_READ_MAX 1000                            /* rows of one answer */
+#define STORE_REQ_BYTES_MAX ((size_t)64 * 1024 * 1024) /* one request with its answer */
+#define STORE_PORT_REQS_MAX 65536                      /* outstanding on one port */
+#define STORE_PORT_BYTES_MAX                                                                       \
+    ((size_t)256 * 1024 * 1024) /* asked, not yet answered, on one port                            \
+                                 */
 #define STORE_READERS_MAX 2
 
 enum store_verb {

@@ -1,15 +1,15 @@
 /* The store suite on the real platform: every case for mem and for sqlite in a temporary directory;
  * then what needs threads and processes: four shards at once, kill -9 during commits, reopening,
  * schema versions. */
-#include "lib/store/suite-int.h"
+#include "lib/store/tests-suite-int.h"
 
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/loop/shard.h"
+#include "lib/store/sqlite-int.h"
 
 static char dir[] = "/tmp/meridian-store-XXXXXX";
 static char uri[128];

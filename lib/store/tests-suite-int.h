@@ -1,5 +1,5 @@
-#ifndef LIB_STORE_SUITE_INT_H
-#define LIB_STORE_SUITE_INT_H
+#ifndef LIB_STORE_TESTS_SUITE_INT_H
+#define LIB_STORE_TESTS_SUITE_INT_H
 /* The contract of store.h as test cases that every driver passes, on both platforms. The including
  * test says how a loop is made and how it runs until nothing is pending. Words: suite = one store
  * with one port and what the last call answered. */
