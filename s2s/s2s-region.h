@@ -30,7 +30,8 @@ struct region_route { /* the route element */
     char origin[130];          /* "region/node" that sent it on this link */
     uint64_t incarnation, seq; /* of the origin; filled by the link */
     char resource[64];         /* meaning by purpose (connection id); "" if unused */
-    char home[64];             /* home region of the account the purpose is about; "" if unknown */
+    char home[64];         /* home region of the account the purpose is about; "" if unknown */
+    bool covered;          /* SESSION: another copy was delivered for sure: do not send this one back */
 };
 struct s2s_region_peer {
     char id[130];     /* "region/node" */

@@ -71,8 +71,12 @@ static void in_from(struct node_shard *sh, void *ctx)
 static void in_session(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    if (c2s_write_to(sh, i->stanza->to.full, i->route.resource, i->stanza, i->custody)) {
+    if (c2s_write_to(sh, i->route.resource, i->stanza, i->custody, i->route.covered, i->route.hops)) {
         mem_free(i);
+        return;
+    }
+    if (i->route.covered) {
+        in_free(i);
         return;
     }
     struct region_route r = i->route;
@@ -107,7 +111,7 @@ static void in_up_ok(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     enum err e = i->stanza->type == PRES_ERROR ? ERR_LIMIT : ERR_OK;
-    c2s_attached(sh, i->stanza->to.full, i->route.resource, e);
+    c2s_attached(sh, i->route.resource, e);
     in_free(i);
 }
 
@@ -116,7 +120,7 @@ static void in_down(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     if (jid_is_full(&i->stanza->to))
-        c2s_close(sh, i->stanza->to.full, i->route.resource, STREAM_CONFLICT,
+        c2s_close(sh, i->route.resource, STREAM_CONFLICT,
                   "replaced by a new connection");
     else
         user_detach(sh, &i->stanza->from, i->route.resource);
@@ -170,7 +174,7 @@ static bool in_is_sane(const struct stanza *s, const struct region_route *r)
     case REGION_SESSION:
     case REGION_UP_OK:
     case REGION_GONE:
-        return jid_is_full(&s->to);
+        return jid_is_set(&s->to);
     case REGION_DOWN:
         return jid_is_full(&s->to) || (jid_is_full(&s->from) && jid_is_set(&s->to));
     case REGION_ASK:

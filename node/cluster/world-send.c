@@ -73,6 +73,10 @@ static void from_again(struct node_shard *sh, void *ctx)
 static void session_again(struct node_shard *sh, void *ctx)
 {
     struct out *o = ctx;
+    if (o->route.covered) {
+        out_free(o);
+        return;
+    }
     user_returned(sh, o->stanza, o->custody, o->route.hops + 1);
     mem_free(o);
 }
@@ -80,7 +84,7 @@ static void session_again(struct node_shard *sh, void *ctx)
 static void up_failed(struct node_shard *sh, void *ctx)
 {
     struct out *o = ctx;
-    c2s_attached(sh, o->stanza->from.full, o->route.resource, ERR_UNAVAILABLE);
+    c2s_attached(sh, o->route.resource, ERR_UNAVAILABLE);
     out_free(o);
 }
 

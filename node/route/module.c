@@ -108,7 +108,7 @@ void *module_shard_slot(struct node_shard *sh, const struct module *m)
 void *module_user_slot(struct user *u, const struct module *m)
 {
     const struct module_set *s = u->shard->node->modules;
-    return u->slots + s->user_offsets[index_of(s, m)];
+    return (char *)u->slots + s->user_offsets[index_of(s, m)];
 }
 
 void module_user_fini(struct user *u)
@@ -116,7 +116,7 @@ void module_user_fini(struct user *u)
     const struct module_set *s = u->shard->node->modules;
     for (size_t i = 0; i < s->n; i++)
         if (s->modules[i]->user_fini)
-            s->modules[i]->user_fini(u, u->slots + s->user_offsets[i]);
+            s->modules[i]->user_fini(u, (char *)u->slots + s->user_offsets[i]);
 }
 
 size_t module_user_bytes(const struct node *n)

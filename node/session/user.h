@@ -12,15 +12,16 @@
 struct roster;
 struct user {
     struct node_shard *shard;
-    struct jid bare;      /* heap */
-    struct list sessions; /* struct session */
+    struct jid bare;       /* heap */
+    struct list sessions;  /* struct session, oldest first */
     size_t n_sessions;
-    struct roster *roster; /* NULL until loaded */
-    struct op_owner ops;
-    struct list queue; /* stanzas waiting for the roster to load or a parked hook: order per user */
-    unsigned holds;    /* requests and runs that need it */
-    struct list link;
-    char slots[]; /* module slots */
+    struct roster *roster; /* NULL until loaded (roster.h) */
+    struct list queue;     /* struct task (user-queue.c): done one after the other, so order holds across waits */
+    unsigned pauses;       /* > 0: the queue waits (storage, parked hook) */
+    unsigned holds;        /* requests and runs that need the object */
+    bool running;          /* inside the queue's turn */
+    struct op_owner ops;   /* cancelled when the user is freed */
+    max_align_t slots[];   /* module slots */
 };
 enum session_where { SESSION_HERE, SESSION_REMOTE };
 struct session {
@@ -41,7 +42,10 @@ struct session {
 struct user *user_find(struct node_shard *sh, struct str bare);
 struct user *user_get(struct node_shard *sh, const struct jid *bare); /* found or made */
 void user_hold(struct user *u);
-void user_release(struct user **pu); /* freed when no session, no hold, no queue */
+void user_release(struct user **pu); /* freed (later) when no session, no hold, no queue */
+/* The queue waits until resumed as often as paused: for work that must be finished before the next stanza. */
+void user_pause(struct user *u);
+void user_resume(struct user *u);
 
 void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
 
@@ -66,9 +70,9 @@ void user_to(struct node_shard *sh, struct route *r);
 /* A copy that was on its way to a remote session came back: deliver again by the rules (at most
  * ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);
-/* Write to one session's connection, wherever it is. Takes s and c. */
-void session_write(struct session *ss, struct stanza *s, struct custody *c);
+/* Write to one session's connection, wherever it is. Takes s and c. covered: another session got a copy for sure, so this one
+ * is not delivered elsewhere when it comes back. */
+void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered, unsigned hops);
 struct session *user_session(struct user *u, struct str resource);
-handle session_handle(struct session *ss);
 struct session *session_by_handle(struct node_shard *sh, handle h);
 #endif
