@@ -111,6 +111,7 @@ static void test_encode_utf8_edges(void **state)
         {{"\xc2\x41", 2}, false},
         {{"\xe0\x9f\xbf", 3}, false}, /* overlong */
         {{"\xe0\xa0\x80", 3}, true},
+        {{"\xe1\x80\xc0", 3}, false},
         {{"\xed\x9f\xbf", 3}, true},  /* U+D7FF */
         {{"\xed\xa0\x80", 3}, false}, /* surrogate */
         {{"\xee\x80\x80", 3}, true},

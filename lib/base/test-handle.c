@@ -59,6 +59,9 @@ static void test_handle_garbage_and_foreign_find_nothing(void **state)
     assert_null(handle_get(one, UINT64_MAX));
     assert_null(handle_get(one, h + (UINT64_C(1) << 32)));
     assert_null(handle_get(one, h ^ 1));
+    handle_free(one, h);
+    handle_free(one, h + 1); /* the slot's next tenant, not there yet */
+    assert_true(handle_new(one, &a) >> 32 != handle_new(one, &a) >> 32);
     handle_table_free(&one);
     handle_table_free(&two);
 }

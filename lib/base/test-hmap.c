@@ -100,6 +100,10 @@ static void test_hmap_agrees_with_a_model(void **state)
         assert_true(m.n + m.tombs < m.cap || m.cap == 0);
     }
     check_against(&m, users, present);
+    for (unsigned i = 0; i < USERS; i++)
+        hmap_del(&m, str_of(users[i].name));
+    assert_int_equal(m.n, 0);
+    assert_int_equal(m.tombs, 0); /* a tombstone stands only before something */
     hmap_fini(&m);
 }
 

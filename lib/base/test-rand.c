@@ -31,8 +31,20 @@ static void test_rand_below_covers_its_range(void **state)
     for (size_t i = 0; i < ARRAY_LEN(count); i++)
         assert_in_range(count[i], 800, 1200);
     assert_int_equal(rand_below(1), 0);
-    for (int i = 0; i < 100; i++) /* a bound where a plain modulo would be far from even */
-        assert_true(rand_below(UINT64_C(3) << 62) < UINT64_C(3) << 62);
+}
+
+/* A bound of three quarters of the range: a plain modulo would hit the first third half of the
+ * time. */
+static void test_rand_below_is_unbiased(void **state)
+{
+    unsigned low = 0;
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        uint64_t x = rand_below(UINT64_C(3) << 62);
+        assert_true(x < UINT64_C(3) << 62);
+        low += x < UINT64_C(1) << 62;
+    }
+    assert_in_range(low, 850, 1150);
 }
 
 static void test_rand_id_is_url_safe_and_new_each_time(void **state)
@@ -73,6 +85,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rand_system_numbers_differ),
         cmocka_unit_test(test_rand_below_covers_its_range),
+        cmocka_unit_test(test_rand_below_is_unbiased),
         cmocka_unit_test(test_rand_id_is_url_safe_and_new_each_time),
         cmocka_unit_test(test_rand_seed_makes_all_reproducible),
     };
