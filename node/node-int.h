@@ -12,6 +12,7 @@ struct node_listener {
 };
 enum err node_tls_open(struct node *n, char *why, size_t why_size) MUST_USE;
 void node_tls_close(struct node *n);
-enum err node_listen_open(struct node *n, char *why, size_t why_size) MUST_USE; /* all shards, before they run */
-void node_listen_close(struct node_shard *sh);                                  /* this shard's, on it */
+enum err node_listen_open(struct node *n, char *why,
+                          size_t why_size) MUST_USE; /* all shards, before they run */
+void node_listen_close(struct node_shard *sh);       /* this shard's, on it */
 #endif

@@ -1,5 +1,5 @@
-/* Listeners: each shard opens its own on every public address (the kernel spreads connections by reuse-port); region links
- * arrive on shard 0, where the world lives. */
+/* Listeners: each shard opens its own on every public address (the kernel spreads connections by
+ * reuse-port); region links arrive on shard 0, where the world lives. */
 #include "lib/base/log.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/world.h"
@@ -24,8 +24,8 @@ static void accept_region(void *ctx, struct transport *t)
     world_accept(l->shard->node->world, t);
 }
 
-static enum err open_one(struct node_shard *sh, const struct addr *at, bool direct, listen_accept *accept,
-                         const char *what, char *why, size_t why_size)
+static enum err open_one(struct node_shard *sh, const struct addr *at, bool direct,
+                         listen_accept *accept, const char *what, char *why, size_t why_size)
 {
     struct node_listener *l = mem_alloc(sizeof *l);
     l->shard = sh;
@@ -33,7 +33,8 @@ static enum err open_one(struct node_shard *sh, const struct addr *at, bool dire
     enum err e = listener_open(sh->loop, at, accept, l, &l->listener);
     if (e != ERR_OK) {
         char text[ADDR_TEXT_MAX];
-        snprintf(why, why_size, "%s: cannot listen on %s: %s", what, addr_format(text, at), err_text(e));
+        snprintf(why, why_size, "%s: cannot listen on %s: %s", what, addr_format(text, at),
+                 err_text(e));
         mem_free(l);
         return e;
     }
@@ -46,9 +47,11 @@ static enum err open_shard(struct node_shard *sh, char *why, size_t why_size)
     const struct node_conf *c = sh->node->conf;
     enum err e = ERR_OK;
     for (size_t i = 0; i < c->c2s_n && e == ERR_OK; i++)
-        e = open_one(sh, &c->c2s[i].at, c->c2s[i].direct_tls, accept_c2s, "listen.c2s", why, why_size);
+        e = open_one(sh, &c->c2s[i].at, c->c2s[i].direct_tls, accept_c2s, "listen.c2s", why,
+                     why_size);
     for (size_t i = 0; sh->s2s && i < c->s2s_n && e == ERR_OK; i++)
-        e = open_one(sh, &c->s2s[i].at, c->s2s[i].direct_tls, accept_s2s, "listen.s2s", why, why_size);
+        e = open_one(sh, &c->s2s[i].at, c->s2s[i].direct_tls, accept_s2s, "listen.s2s", why,
+                     why_size);
     if (c->region_name && sh->index == 0 && e == ERR_OK)
         e = open_one(sh, &c->region_listen, true, accept_region, "region.listen", why, why_size);
     return e;

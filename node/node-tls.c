@@ -1,12 +1,14 @@
-/* The TLS contexts of a node, one per role. Clients are not asked for certificates; servers are, both ways (XEP-0178); region
- * links trust the region CA and nothing else. Source: RFC 7590, RFC 6120 section 13. */
+/* The TLS contexts of a node, one per role. Clients are not asked for certificates; servers are,
+ * both ways (XEP-0178); region links trust the region CA and nothing else. Source: RFC 7590, RFC
+ * 6120 section 13. */
 #include "lib/net/tls.h"
 #include "node/node-int.h"
 
 static enum err open_public(struct node *n, char *why, size_t why_size)
 {
     const struct node_conf *c = n->conf;
-    struct tls_ctx_conf base = {.cert_file = c->cert_file, .key_file = c->key_file, .ca_file = c->ca_file};
+    struct tls_ctx_conf base = {
+        .cert_file = c->cert_file, .key_file = c->key_file, .ca_file = c->ca_file};
     struct tls_ctx_conf c2s = base, s2s = base;
     c2s.alpn = "xmpp-client";
     s2s.alpn = "xmpp-server";

@@ -1,5 +1,6 @@
-/* Composition root: the only file that knows everybody. Builds shards, opens the store, wires federation, region links and
- * modules by their ops structs, and takes it all down again: in order (node_stop) or at once (node_free). */
+/* Composition root: the only file that knows everybody. Builds shards, opens the store, wires
+ * federation, region links and modules by their ops structs, and takes it all down again: in order
+ * (node_stop) or at once (node_free). */
 #include "node/node-int.h"
 
 #include "global-registry/reg-driver.h"
@@ -47,7 +48,8 @@ static void post_drop(struct mail *m)
     mem_free(p);
 }
 
-void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ctx), void (*drop)(void *ctx), void *ctx)
+void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ctx),
+               void (*drop)(void *ctx), void *ctx)
 {
     if (to->node->freeing) { /* nobody will run it */
         if (drop)
@@ -60,7 +62,10 @@ void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ct
 }
 
 /* ---- what s2s needs from its host */
-static bool host_is_local(void *ctx, struct str domain) { return node_serves(((struct node_shard *)ctx)->node, domain); }
+static bool host_is_local(void *ctx, struct str domain)
+{
+    return node_serves(((struct node_shard *)ctx)->node, domain);
+}
 
 static void host_deliver(void *ctx, struct stanza *s)
 {
@@ -118,8 +123,8 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
     return s;
 }
 
-static enum err node_open_parts(struct node *n, struct store *shared, struct reg_driver **driver, char *why,
-                                size_t why_size)
+static enum err node_open_parts(struct node *n, struct store *shared, struct reg_driver **driver,
+                                char *why, size_t why_size)
 {
     enum err e = node_tls_open(n, why, why_size);
     if (e != ERR_OK)
@@ -165,8 +170,8 @@ static enum err redis_driver(struct node *n, struct reg_driver **out, char *why,
     return ERR_OK;
 }
 
-enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_driver **registry, struct store *store_shared,
-                  struct node **out, char *why, size_t why_size)
+enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_driver **registry,
+                  struct store *store_shared, struct node **out, char *why, size_t why_size)
 {
     struct node *n = mem_alloc(sizeof *n);
     n->conf = c;

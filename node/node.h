@@ -22,10 +22,11 @@ struct reg_driver;
 /* Counters of one shard, summed for status. One line each. */
 #define NODE_STAT_TABLE(X)                                                                         \
     X(c2s_accepted)                                                                                \
-    X(c2s_authenticated) X(c2s_auth_failed) X(c2s_moved) X(c2s_closed) X(stanzas_from_clients)     \
-        X(stanzas_to_clients) X(stanzas_from_s2s) X(stanzas_to_s2s) X(stanzas_from_regions)        \
-            X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped) X(offline_stored)          \
-                X(offline_flushed) X(attaches) X(conflicts)
+    X(c2s_authenticated)                                                                           \
+    X(c2s_auth_failed) X(c2s_moved) X(c2s_closed) X(stanzas_from_clients) X(stanzas_to_clients)    \
+        X(stanzas_from_s2s) X(stanzas_to_s2s) X(stanzas_from_regions) X(stanzas_to_regions)        \
+            X(stanzas_bounced) X(stanzas_dropped) X(offline_stored) X(offline_flushed) X(attaches) \
+                X(conflicts)
 struct node_stats {
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)
@@ -62,10 +63,10 @@ struct node {
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;
     struct s2s_conf *s2s_conf;
-    struct stop *stop;     /* while stopping */
+    struct stop *stop; /* while stopping */
     bool store_is_shared;
-    bool fenced;           /* stopped because another process has our name */
-    bool freeing;          /* no loop runs any more: posts are dropped at once */
+    bool fenced;  /* stopped because another process has our name */
+    bool freeing; /* no loop runs any more: posts are dropped at once */
 };
 
 /* Everything is opened (store, TLS, listeners) or nothing: why names the option and the reason.

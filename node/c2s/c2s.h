@@ -13,11 +13,14 @@ struct c2s_set; /* connections of a shard, by connection id */
 struct c2s_set *c2s_set_new(struct node_shard *sh);
 void c2s_set_free(struct c2s_set **ps); /* crash-like: no closing handshake */
 void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls);
-/* Write to the connection with this handle / connection id. Takes s and c. False when there is no such connection: then s and c
- * stay the caller's. Both are kept until the bytes left our memory; when the connection dies before, messages go to
- * user_returned (or back to their anchor as REGION_GONE), the rest is dropped. covered as in session_write. */
-bool c2s_write(struct node_shard *sh, handle h, struct stanza *s, struct custody *c, bool covered, unsigned hops);
-bool c2s_write_to(struct node_shard *sh, const char *conn_id, struct stanza *s, struct custody *c, bool covered, unsigned hops);
+/* Write to the connection with this handle / connection id. Takes s and c. False when there is no
+ * such connection: then s and c stay the caller's. Both are kept until the bytes left our memory;
+ * when the connection dies before, messages go to user_returned (or back to their anchor as
+ * REGION_GONE), the rest is dropped. covered as in session_write. */
+bool c2s_write(struct node_shard *sh, handle h, struct stanza *s, struct custody *c, bool covered,
+               unsigned hops);
+bool c2s_write_to(struct node_shard *sh, const char *conn_id, struct stanza *s, struct custody *c,
+                  bool covered, unsigned hops);
 /* Close with a stream error (conflict, ...). The anchor knows already: no detach follows. */
 void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, const char *text);
 /* The anchor answered an attach of a connection of ours (world). */

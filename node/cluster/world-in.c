@@ -71,7 +71,8 @@ static void in_from(struct node_shard *sh, void *ctx)
 static void in_session(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    if (c2s_write_to(sh, i->route.resource, i->stanza, i->custody, i->route.covered, i->route.hops)) {
+    if (c2s_write_to(sh, i->route.resource, i->stanza, i->custody, i->route.covered,
+                     i->route.hops)) {
         mem_free(i);
         return;
     }
@@ -120,8 +121,7 @@ static void in_down(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     if (jid_is_full(&i->stanza->to))
-        c2s_close(sh, i->route.resource, STREAM_CONFLICT,
-                  "replaced by a new connection");
+        c2s_close(sh, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
     else
         user_detach(sh, &i->stanza->from, i->route.resource);
     in_free(i);

@@ -31,6 +31,8 @@ void route_send(struct node_shard *sh, struct stanza *s);
 /* Answer s with an error (nothing for errors and results), release. Takes both references. */
 void route_bounce(struct node_shard *sh, struct stanza *s, struct custody *c, enum stanza_cond cond,
                   const char *text);
+/* End a journey without an answer (counted, logged at debug). Takes both references. */
+void route_drop(struct node_shard *sh, struct stanza *s, struct custody *c);
 /* The steps; a table in router.c. */
 enum route_result { ROUTE_DONE, ROUTE_NOT_MINE };
 #endif

@@ -169,10 +169,18 @@ void route_bounce(struct node_shard *sh, struct stanza *s, struct custody *c, en
     if (e) {
         sh->stats.stanzas_bounced++;
         route_start(sh, e, c, ROUTE_SERVER, 0, NULL);
+        stanza_unref(&s);
     } else {
-        sh->stats.stanzas_dropped++;
-        custody_unref(&c);
+        route_drop(sh, s, c);
     }
+}
+
+void route_drop(struct node_shard *sh, struct stanza *s, struct custody *c)
+{
+    sh->stats.stanzas_dropped++;
+    log_debug(NULL, "route.dropped", "kind", stanza_kind_name(s->kind), "from",
+              LOG_STR(s->from.full), "to", LOG_STR(s->to.full));
+    custody_unref(&c);
     stanza_unref(&s);
 }
 

@@ -12,11 +12,12 @@
 struct roster;
 struct user {
     struct node_shard *shard;
-    struct jid bare;       /* heap */
-    struct list sessions;  /* struct session, oldest first */
+    struct jid bare;      /* heap */
+    struct list sessions; /* struct session, oldest first */
     size_t n_sessions;
     struct roster *roster; /* NULL until loaded (roster.h) */
-    struct list queue;     /* struct task (user-queue.c): done one after the other, so order holds across waits */
+    struct list queue;     /* struct task (user-queue.c): done one after the other, so order holds
+                              across waits */
     unsigned pauses;       /* > 0: the queue waits (storage, parked hook) */
     unsigned holds;        /* requests and runs that need the object */
     bool running;          /* inside the queue's turn */
@@ -27,8 +28,10 @@ enum session_where { SESSION_HERE, SESSION_REMOTE };
 struct session {
     struct list link;
     struct user *user;
-    struct jid full;  /* heap */
-    char conn_id[32]; /* which connection: tells a new one from the one it replaced */
+    struct jid full; /* heap */
+    handle h;
+    char conn_id[32]; /* which connection: unique in the world, tells a new one from the one it
+                         replaced */
     enum session_where where;
     handle c2s;     /* SESSION_HERE */
     char peer[130]; /* SESSION_REMOTE: "region/node" */
@@ -36,16 +39,18 @@ struct session {
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
     int8_t priority;
     bool interested;      /* asked for the roster */
-    struct list directed; /* JIDs of directed presence */
+    struct list directed; /* struct directed (presence.h): who got directed presence */
 };
 /* All on the home shard of bare. */
 struct user *user_find(struct node_shard *sh, struct str bare);
 struct user *user_get(struct node_shard *sh, const struct jid *bare); /* found or made */
 void user_hold(struct user *u);
 void user_release(struct user **pu); /* freed (later) when no session, no hold, no queue */
-/* The queue waits until resumed as often as paused: for work that must be finished before the next stanza. */
+/* The queue waits until resumed as often as paused: for work that must be finished before the next
+ * stanza. */
 void user_pause(struct user *u);
 void user_resume(struct user *u);
+void user_run(struct user *u); /* do what waits, until paused or empty */
 
 void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
 
@@ -70,9 +75,10 @@ void user_to(struct node_shard *sh, struct route *r);
 /* A copy that was on its way to a remote session came back: deliver again by the rules (at most
  * ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);
-/* Write to one session's connection, wherever it is. Takes s and c. covered: another session got a copy for sure, so this one
- * is not delivered elsewhere when it comes back. */
-void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered, unsigned hops);
+/* Write to one session's connection, wherever it is. Takes s and c. covered: another session got a
+ * copy for sure, so this one is not delivered elsewhere when it comes back. */
+void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered,
+                   unsigned hops);
 struct session *user_session(struct user *u, struct str resource);
 struct session *session_by_handle(struct node_shard *sh, handle h);
 #endif

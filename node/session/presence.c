@@ -1,0 +1,270 @@
+/* Presence: initial, updates, unavailable, directed, probes. Source: RFC 6121 section 4. */
+#include "node/session/presence.h"
+
+#include "lib/base/log.h"
+#include "node/route/hooks.h"
+#include "node/session/roster.h"
+#include "node/session/session-int.h"
+
+/* ---- directed presence */
+void directed_clear(struct session *ss)
+{
+    struct list *n;
+    while ((n = list_shift(&ss->directed))) {
+        struct directed *d = list_entry(n, struct directed, link);
+        jid_fini(&d->jid);
+        mem_free(d);
+    }
+}
+
+static struct directed *directed_find(struct session *ss, const struct jid *to, size_t *count)
+{
+    *count = 0;
+    list_each (&ss->directed, n) {
+        struct directed *d = list_entry(n, struct directed, link);
+        ++*count;
+        if (jid_eq(&d->jid, to))
+            return d;
+    }
+    return NULL;
+}
+
+static void directed_note(struct session *ss, const struct jid *to, bool available)
+{
+    size_t count;
+    struct directed *d = directed_find(ss, to, &count);
+    if (d && !available) {
+        list_del(&d->link);
+        jid_fini(&d->jid);
+        mem_free(d);
+    } else if (!d && available && count < DIRECTED_MAX) {
+        d = mem_alloc(sizeof *d);
+        jid_dup_heap(to, &d->jid);
+        list_push(&ss->directed, &d->link);
+    }
+}
+
+/* ---- helpers */
+static void send_to(struct node_shard *sh, struct stanza *s, const struct jid *from,
+                    const struct jid *to)
+{
+    route_send(sh, stanza_readdress(s, from, to));
+}
+
+static void to_contacts(struct user *u, struct stanza *s, const struct jid *from, uint8_t state_bit)
+{
+    struct roster_item *it;
+    for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
+        if (it->state & state_bit)
+            send_to(u->shard, s, from, &it->jid);
+}
+
+static void to_own_sessions(struct user *u, const struct session *except, struct stanza *s)
+{
+    list_each (&u->sessions, n) {
+        struct session *o = list_entry(n, struct session, link);
+        if (o != except && o->presence)
+            session_write(o, stanza_readdress(s, NULL, &o->full), NULL, true, 0);
+    }
+}
+
+static struct stanza *simple(enum stanza_type t, const struct jid *from, const struct jid *to)
+{
+    struct stanza_build b;
+    stanza_build(&b, STANZA_PRESENCE, t, from, to, STR_NONE);
+    return stanza_finish(&b);
+}
+
+static int8_t priority_of(const struct stanza *s)
+{
+    struct arena *a = arena_new(0);
+    const struct xml *el = stanza_child(s, NS_CLIENT, "priority");
+    struct str text = el ? str_trim(xml_text(a, el)) : STR_NONE;
+    bool negative = text.n && text.p[0] == '-';
+    if (negative)
+        text = str_make(text.p + 1, text.n - 1);
+    uint64_t v = 0;
+    if (!str_to_u64(text, negative ? 128 : 127, &v))
+        v = 0;
+    arena_free(&a);
+    return (int8_t)(negative ? -(int)v : (int)v);
+}
+
+/* ---- first presence of a session: learn about the others, be told what waits (RFC 6121
+ * section 4.2) */
+static void first_presence(struct user *u, struct session *ss)
+{
+    struct stanza *probe = simple(PRES_PROBE, &u->bare, NULL);
+    to_contacts(u, probe, &u->bare, SUBS_TO);
+    stanza_unref(&probe);
+    list_each (&u->sessions, n) {
+        struct session *o = list_entry(n, struct session, link);
+        if (o != ss && o->presence)
+            session_write(ss, stanza_readdress(o->presence, &o->full, &ss->full), NULL, true, 0);
+    }
+    subs_show_pending(u, ss);
+}
+
+static void available_done(void *ctx, struct hook_run *run, struct session_event *ev,
+                           enum verdict v)
+{
+    (void)run;
+    (void)ev;
+    (void)v;
+    user_resume(ctx);
+}
+
+static void now_available(struct user *u, struct session *ss)
+{
+    struct session_event ev = {.user = u, .session = ss};
+    user_pause(u);
+    hook_run_session_available(u->shard, &ev, available_done, u);
+}
+
+static void closed_done(void *ctx, struct hook_run *run, struct session_event *ev, enum verdict v)
+{
+    (void)ctx;
+    (void)run;
+    (void)ev;
+    (void)v;
+}
+
+/* Withdraw what the session showed: contacts, own sessions, directed. */
+static void withdraw(struct user *u, struct session *ss, struct stanza *unavailable)
+{
+    to_contacts(u, unavailable, &ss->full, SUBS_FROM);
+    to_own_sessions(u, ss, unavailable);
+    list_each (&ss->directed, n) {
+        struct directed *d = list_entry(n, struct directed, link);
+        const struct roster_item *it = roster_find(u, d->jid.bare);
+        if (!it || !(it->state & SUBS_FROM))
+            send_to(u->shard, unavailable, &ss->full, &d->jid);
+    }
+    directed_clear(ss);
+    stanza_unref(&ss->presence);
+    struct session_event ev = {.user = u, .session = ss};
+    hook_run_session_closed(u->shard, &ev, closed_done, NULL);
+}
+
+void presence_gone(struct user *u, struct session *departed)
+{
+    if (!departed->presence)
+        return;
+    struct stanza *s = simple(PRES_UNAVAILABLE, &departed->full, NULL);
+    withdraw(u, departed, s);
+    stanza_unref(&s);
+}
+
+static void broadcast_available(struct user *u, struct session *ss, struct stanza *s)
+{
+    bool first = !ss->presence;
+    bool was_reachable = ss->presence && ss->priority >= 0;
+    stanza_unref(&ss->presence);
+    ss->presence = stanza_ref(s);
+    ss->priority = priority_of(s);
+    to_contacts(u, s, &ss->full, SUBS_FROM);
+    list_each (&u->sessions, n) { /* itself too (RFC 6121 section 4.2.2) */
+        struct session *o = list_entry(n, struct session, link);
+        if (o->presence)
+            session_write(o, stanza_readdress(s, &ss->full, &o->full), NULL, true, 0);
+    }
+    if (first)
+        first_presence(u, ss);
+    if (!was_reachable && ss->priority >= 0)
+        now_available(u, ss);
+}
+
+void presence_broadcast(struct user *u, struct session *ss, struct route *r)
+{
+    struct stanza *s = r->stanza;
+    if (s->type == PRES_AVAILABLE)
+        broadcast_available(u, ss, s);
+    else if (s->type == PRES_UNAVAILABLE && ss->presence)
+        withdraw(u, ss, s);
+    custody_unref(&r->custody);
+    stanza_unref(&r->stanza);
+}
+
+void presence_out(struct user *u, struct session *ss, struct route *r)
+{
+    struct stanza *s = r->stanza;
+    switch (s->type) {
+    case PRES_SUBSCRIBE:
+    case PRES_SUBSCRIBED:
+    case PRES_UNSUBSCRIBE:
+    case PRES_UNSUBSCRIBED:
+        subs_out(u, r);
+        return;
+    case PRES_AVAILABLE:
+    case PRES_UNAVAILABLE:
+        directed_note(ss, &s->to, s->type == PRES_AVAILABLE);
+        break;
+    case PRES_ERROR:
+        break;
+    default: /* a probe is the server's to send */
+        route_drop(u->shard, s, r->custody);
+        return;
+    }
+    route_start(u->shard, s, r->custody, ROUTE_CLIENT, r->hops, r->trace);
+}
+
+void presence_show(struct user *u, const struct jid *to, bool unavailable)
+{
+    list_each (&u->sessions, n) {
+        struct session *o = list_entry(n, struct session, link);
+        if (!o->presence)
+            continue;
+        if (unavailable)
+            route_send(u->shard, simple(PRES_UNAVAILABLE, &o->full, to));
+        else
+            send_to(u->shard, o->presence, &o->full, to);
+    }
+}
+
+/* RFC 6121 section 4.3.2: only who is subscribed learns anything. */
+static void answer_probe(struct user *u, const struct stanza *s)
+{
+    const struct roster_item *it = roster_find(u, s->from.bare);
+    bool own = jid_bare_eq(&s->from, &u->bare);
+    if (own || (it && (it->state & SUBS_FROM)))
+        presence_show(u, &s->from, false);
+    else
+        route_send(u->shard, simple(PRES_UNSUBSCRIBED, &u->bare, &s->from));
+}
+
+static void deliver_presence(struct user *u, struct route *r)
+{
+    struct stanza *s = r->stanza;
+    struct session *only = jid_is_full(&s->to) ? user_session(u, s->to.resource) : NULL;
+    if (only) {
+        session_write(only, stanza_ref(s), custody_ref(r->custody), true, r->hops);
+    } else if (!jid_is_full(&s->to)) {
+        list_each (&u->sessions, n) {
+            struct session *o = list_entry(n, struct session, link);
+            if (o->presence)
+                session_write(o, stanza_ref(s), custody_ref(r->custody), true, r->hops);
+        }
+    }
+    custody_unref(&r->custody);
+    stanza_unref(&r->stanza);
+}
+
+void presence_in(struct user *u, struct route *r)
+{
+    switch (r->stanza->type) {
+    case PRES_SUBSCRIBE:
+    case PRES_SUBSCRIBED:
+    case PRES_UNSUBSCRIBE:
+    case PRES_UNSUBSCRIBED:
+        subs_in(u, r);
+        break;
+    case PRES_PROBE:
+        answer_probe(u, r->stanza);
+        custody_unref(&r->custody);
+        stanza_unref(&r->stanza);
+        break;
+    default:
+        deliver_presence(u, r);
+        break;
+    }
+}

@@ -1,0 +1,220 @@
+/* Rosters in memory and their changes to the store. Source: RFC 6121 section 2. */
+#include "node/session/roster.h"
+
+#include "lib/base/log.h"
+#include "lib/base/rand.h"
+#include "lib/xmpp/xml-parse.h"
+#include "node/session/roster-int.h"
+
+enum { PAGE = 500 };
+
+bool roster_is_loaded(const struct user *u)
+{
+    return u->roster && u->roster->loaded;
+}
+
+void roster_item_set_groups(struct roster_item *it, char **groups_take, size_t n)
+{
+    for (size_t i = 0; i < it->n_groups; i++)
+        mem_free(it->groups[i]);
+    mem_free(it->groups);
+    it->groups = groups_take;
+    it->n_groups = n;
+}
+
+void roster_item_free(struct roster_item *it)
+{
+    roster_item_set_groups(it, NULL, 0);
+    mem_free(it->name);
+    stanza_unref(&it->pending);
+    jid_fini(&it->jid);
+    mem_free(it);
+}
+
+void roster_free(struct roster **pr)
+{
+    struct roster *r = *pr;
+    *pr = NULL;
+    if (!r)
+        return;
+    struct roster_item *it;
+    for (size_t i = 0; (it = hmap_next(&r->items, &i, NULL));)
+        roster_item_free(it);
+    hmap_fini(&r->items);
+    mem_free(r);
+}
+
+struct roster_item *roster_find(const struct user *u, struct str bare)
+{
+    return u->roster ? hmap_get(&u->roster->items, bare) : NULL;
+}
+
+static struct roster_item *item_new(struct roster *r, const struct jid *bare)
+{
+    struct roster_item *it = mem_alloc(sizeof *it);
+    struct jid b = jid_to_bare(bare);
+    jid_dup_heap(&b, &it->jid);
+    hmap_put(&r->items, it->jid.full, it);
+    return it;
+}
+
+struct roster_item *roster_get(struct user *u, const struct jid *bare)
+{
+    struct roster_item *it = roster_find(u, bare->bare);
+    if (it || hmap_count(&u->roster->items) >= u->shard->node->conf->roster_max)
+        return it;
+    return item_new(u->roster, bare);
+}
+
+/* ---- loading */
+struct load {
+    struct user *user;
+    roster_done *done;
+    void *ctx;
+    struct op op; /* frees this when the user goes */
+};
+
+static void load_cancel(struct op *op)
+{
+    mem_free(container_of(op, struct load, op));
+}
+
+static void load_end(struct load *l, enum err e)
+{
+    roster_done *done = l->done;
+    void *ctx = l->ctx;
+    if (e == ERR_OK)
+        l->user->roster->loaded = true;
+    else
+        roster_free(&l->user->roster);
+    op_end(&l->op);
+    mem_free(l);
+    done(ctx, e);
+}
+
+static void load_more(struct load *l, struct str from);
+
+static void page_read(void *ctx, enum err e, const struct store_entry *entries, size_t n,
+                      uint64_t version)
+{
+    struct load *l = ctx;
+    struct roster *r = l->user->roster;
+    struct arena *a = arena_new(0);
+    for (size_t i = 0; e == ERR_OK && i < n; i++) {
+        struct jid j;
+        if (hmap_get(&r->items, entries[i].key) || jid_parse(a, entries[i].key, &j, NULL) != ERR_OK)
+            continue;
+        if (roster_item_parse(item_new(r, &j), entries[i].value) != ERR_OK)
+            log_error(NULL, "roster.item.corrupt", "user", l->user->bare.full.p, "item",
+                      LOG_STR(entries[i].key));
+    }
+    r->version = version;
+    if (e == ERR_OK && n == PAGE)
+        load_more(l, entries[n - 1].key);
+    else
+        load_end(l, e);
+    arena_free(&a);
+}
+
+static void load_more(struct load *l, struct str from)
+{
+    struct user *u = l->user;
+    store_map_read(u->shard->store, &u->ops, "roster", u->bare.full, from, PAGE, page_read, l);
+}
+
+void roster_load(struct user *u, roster_done *done, void *ctx)
+{
+    struct load *l = mem_alloc(sizeof *l);
+    *l = (struct load){.user = u, .done = done, .ctx = ctx};
+    op_start(&l->op, &u->ops, load_cancel);
+    roster_free(&u->roster);
+    u->roster = mem_alloc(sizeof *u->roster);
+    load_more(l, STR(""));
+}
+
+/* ---- saving */
+struct save {
+    struct user *user;
+    roster_done *done;
+    void *ctx;
+    struct op op;
+};
+
+static void save_cancel(struct op *op)
+{
+    mem_free(container_of(op, struct save, op));
+}
+
+static void saved(void *ctx, enum err e)
+{
+    struct save *s = ctx;
+    struct user *u = s->user;
+    if (e != ERR_OK) {
+        log_error(NULL, "roster.save.failed", "user", u->bare.full.p, "why", err_text(e));
+        u->roster->loaded = false; /* memory and disk differ: read again */
+    } else {
+        u->roster->version++;
+    }
+    op_end(&s->op);
+    if (s->done)
+        s->done(s->ctx, e);
+    mem_free(s);
+    user_resume(u);
+}
+
+static bool is_void(const struct roster_item *it)
+{
+    return !it->state && !it->visible && !it->pending;
+}
+
+void roster_save(struct user *u, struct roster_item *it, roster_done *done, void *ctx)
+{
+    struct save *s = mem_alloc(sizeof *s);
+    *s = (struct save){.user = u, .done = done, .ctx = ctx};
+    op_start(&s->op, &u->ops, save_cancel);
+    struct store_txn *t = store_txn_new(u->shard->store, u->bare.full);
+    if (is_void(it)) {
+        store_txn_map_del(t, "roster", it->jid.full);
+        hmap_del(&u->roster->items, it->jid.full);
+        roster_item_free(it);
+    } else {
+        struct buf text;
+        buf_init(&text, STORE_VALUE_MAX);
+        roster_item_format(it, &text);
+        store_txn_map_put(t, "roster", it->jid.full, buf_view(&text));
+        buf_fini(&text);
+    }
+    user_pause(u);
+    store_commit(&t, &u->ops, saved, s);
+}
+
+/* ---- towards clients */
+void roster_item_xml(struct arena *a, struct xml *query, const struct roster_item *it, bool removed)
+{
+    struct xml *el = xml_add(a, query, NS_ROSTER, "item");
+    xml_set(a, el, "jid", it->jid.full);
+    xml_set(a, el, "subscription", removed ? STR("remove") : str_of(subs_subscription(it->state)));
+    if (removed)
+        return;
+    if (it->state & SUBS_PENDING_OUT)
+        xml_set(a, el, "ask", STR("subscribe"));
+    if (it->state & SUBS_APPROVED)
+        xml_set(a, el, "approved", STR("true"));
+    xml_set(a, el, "name", str_of(it->name));
+    for (size_t i = 0; i < it->n_groups; i++)
+        xml_add_text(a, xml_add(a, el, NS_ROSTER, "group"), str_of(it->groups[i]));
+}
+
+void roster_push(struct user *u, const struct roster_item *it, bool removed)
+{
+    list_each (&u->sessions, n) {
+        struct session *ss = list_entry(n, struct session, link);
+        if (!ss->interested)
+            continue;
+        char id[RAND_ID_LEN + 1];
+        struct stanza_build b;
+        stanza_build(&b, STANZA_IQ, IQ_SET, &u->bare, &ss->full, str_of(rand_id(id)));
+        roster_item_xml(b.arena, xml_add(b.arena, b.el, NS_ROSTER, "query"), it, removed);
+        session_write(ss, stanza_finish(&b), NULL, true, 0);
+    }
+}

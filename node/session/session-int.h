@@ -1,0 +1,31 @@
+#ifndef NODE_SESSION_SESSION_INT_H
+#define NODE_SESSION_SESSION_INT_H
+/* Shared inside node/session: the user's queue and what its tasks call. */
+#include "node/session/user.h"
+
+/* One thing to be done for a user, in order. */
+enum task_kind {
+    TASK_FROM, /* route->stanza came from our session */
+    TASK_TO,   /* route->stanza is addressed to the user */
+    TASK_GONE, /* the session is closed: withdraw its presence */
+};
+struct task {
+    struct list link;
+    enum task_kind kind;
+    struct route route;
+    handle session;           /* TASK_FROM; 0 for TASK_TO */
+    struct session *departed; /* TASK_GONE: already out of the user's list */
+};
+void user_task(struct user *u, struct task *t); /* takes it */
+void task_free(struct task *t);
+/* Something changed that may let the queue go on or the user be freed. */
+void user_kick(struct user *u);
+void session_free(struct session **pss);
+
+/* deliver.c: a stanza to the user, by the rules of RFC 6121 section 8. Takes the route's
+ * references. */
+void deliver(struct user *u, struct route *r);
+/* outbound.c: a stanza of a session after the user_send hooks. Takes the route's references. ss may
+ * be NULL (it left). */
+void outbound(struct user *u, struct session *ss, struct route *r);
+#endif
