@@ -141,6 +141,8 @@ bool toml_read_string(struct toml_reader *r, bool multi, struct str *out)
     const bool ok = read_body(r, quote, triple, &b);
     if (ok)
         *out = b.n ? arena_dup(r->a, buf_view(&b)) : STR("");
+    if (b.n > 0)
+        mem_wipe(b.p, b.n); /* it may be a secret of a configuration */
     buf_fini(&b);
     return ok;
 }

@@ -43,10 +43,10 @@ bool scram_key_matches(const struct scram_key *k, struct str password)
     struct scram_key trial = *k;
     derive_keys(&trial, password);
     const size_t n = digest_size(k->digest);
-    const bool same = crypto_equal(trial.stored_key, k->stored_key, n) &
-                      crypto_equal(trial.server_key, k->server_key, n);
+    const bool stored = crypto_equal(trial.stored_key, k->stored_key, n);
+    const bool server = crypto_equal(trial.server_key, k->server_key, n);
     mem_wipe(&trial, sizeof trial);
-    return same;
+    return stored && server;
 }
 
 void scram_key_format(const struct scram_key *k, struct buf *out)
