@@ -1,0 +1,58 @@
+#ifndef LIB_STREAM_STREAM_IN_INT_H
+#define LIB_STREAM_STREAM_IN_INT_H
+/* The receiving engine, inside: states, table, negotiation. */
+#include "lib/stream/stream-in.h"
+#include "lib/stream/stream-int.h"
+
+enum stream_in_state {
+    SIN_HEADER,    /* waits for a stream header: the first, after TLS, after SASL */
+    SIN_FEATURES,  /* features are out, nobody is authenticated: STARTTLS, SASL, dialback */
+    SIN_TLS,       /* <proceed/> is out, the TLS handshake is under way */
+    SIN_SASL,      /* a mechanism runs and waits for the peer */
+    SIN_SASL_WAIT, /* a mechanism runs and waits for the user's keys or verdict; reading is stopped
+                    */
+    SIN_OPEN,      /* authenticated, features are out: elements go up */
+    SIN_CLOSING,   /* our end tag is out, the peer's is awaited */
+    SIN_ENDED,     /* the connection is closed, the end callback is due or done */
+    SIN_STATES
+};
+struct stream_in_answer {
+    enum { ANSWER_NONE, ANSWER_KEYS, ANSWER_VERDICT } kind;
+    bool has_keys;
+    struct scram_key keys;
+    enum sasl_failure verdict;
+};
+struct stream_in {
+    struct stream_base b; /* first */
+    const struct stream_in_conf *conf;
+    const struct stream_in_events *ev;
+    void *ctx;
+    struct sasl_server *sasl;
+    enum sasl_mech mech;
+    unsigned failures;
+    struct stream_in_answer answer;
+    bool is_to_accepted; /* the peer's to is one of ours: it becomes our from */
+};
+extern const struct stream_machine stream_in_machine;
+static inline struct stream_in *stream_in_of(struct stream_base *b)
+{
+    return (struct stream_in *)(void *)b;
+}
+
+/* stream-in-negotiate.c: the cells of the negotiation, RFC 6120 sections 4.3, 5, 6. */
+void stream_in_write_header(struct stream_base *b);
+void stream_in_wrap(struct stream_base *b);
+void stream_in_on_header(struct stream_base *b, struct stream_input *in);
+void stream_in_on_starttls(struct stream_base *b, struct stream_input *in);
+void stream_in_refuse_tls(struct stream_base *b, struct stream_input *in);
+void stream_in_on_secured(struct stream_base *b, struct stream_input *in);
+void stream_in_on_auth(struct stream_base *b, struct stream_input *in);
+void stream_in_on_response(struct stream_base *b, struct stream_input *in);
+void stream_in_on_abort(struct stream_base *b, struct stream_input *in);
+void stream_in_on_answer(struct stream_base *b, struct stream_input *in);
+void stream_in_on_early(struct stream_base *b,
+                        struct stream_input *in); /* element before authentication */
+void stream_in_on_again(struct stream_base *b,
+                        struct stream_input *in); /* SASL where none can be */
+void stream_in_sasl_drop(struct stream_in *s);
+#endif

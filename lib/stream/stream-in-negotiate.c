@@ -1,0 +1,342 @@
+/* DOC: what a receiving entity does until the stream is open: header, features, STARTTLS, SASL.
+ * TLS: everything read before the handshake is dropped, in the parser and in our own buffer, so
+ * that nothing injected in clear text is taken for protected (RFC 6120 section 5.3.3 and 13.14).
+ * SASL: the mechanism is pure; its questions stop reading until the user answered; PLAIN exists
+ * only over TLS whatever the user offers. Standards: RFC 6120 sections 4.3, 4.7, 4.9.1, 5.4, 6.4;
+ * RFC 7590 section 3. */
+#include "lib/base/encode.h"
+#include "lib/stream/stream-in-int.h"
+#include "lib/xmpp/jid.h"
+
+/* ---- header and features ---- */
+
+/* The initiator's address as the response header names it: the bare JID of a client, the domain of
+ * a server. */
+static struct str peer_address(struct stream_in *s, struct arena *a)
+{
+    struct jid jid;
+    if (!s->b.header.from.n || jid_parse(a, s->b.header.from, &jid, NULL) != ERR_OK)
+        return STR_NONE;
+    return str_eqc(str_of(s->b.content_ns), NS_SERVER) ? jid.domain : jid.bare;
+}
+
+void stream_in_write_header(struct stream_base *b)
+{
+    struct stream_in *s = stream_in_of(b);
+    bool has_peer_header = b->header_arena != NULL;
+    struct arena *a = arena_new(0);
+    struct stream_header_out h = {
+        .from = s->is_to_accepted && b->header.to.n ? b->header.to : str_of(s->conf->default_from),
+        .to = peer_address(s, a),
+        .id = str_of(rand_id(b->id)),
+        .has_version = !has_peer_header || b->header.version.p,
+        .dialback = str_eqc(str_of(b->content_ns), NS_SERVER),
+    };
+    stream_header_write(&b->out, b->content_ns, &h);
+    stream_flush_out(b);
+    b->is_header_sent = true;
+    arena_free(&a);
+}
+
+static bool is_tls_needed(const struct stream_in *s)
+{
+    return s->conf->tls_required && !stream_in_is_secure(s);
+}
+
+static unsigned mechanisms(struct stream_in *s)
+{
+    if (is_tls_needed(s) || s->b.is_authenticated || !s->ev->mechanisms)
+        return 0;
+    unsigned set = s->ev->mechanisms(s->ctx);
+    return stream_in_is_secure(s) ? set : set & ~(1U << SASL_PLAIN);
+}
+
+static void add_starttls(struct stream_in *s, struct arena *a, struct xml *features)
+{
+    if (!s->conf->tls || stream_in_is_secure(s) || s->b.is_authenticated)
+        return;
+    struct xml *starttls = xml_add(a, features, NS_TLS, "starttls");
+    if (s->conf->tls_required)
+        xml_add(a, starttls, NS_TLS, "required");
+}
+
+static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *features)
+{
+    unsigned set = mechanisms(s);
+    struct xml *list = set ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
+    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
+        if (set & 1U << m)
+            xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
+}
+
+static void send_features(struct stream_in *s)
+{
+    struct arena *a = arena_new(0);
+    struct xml *features = xml_new(a, NS_STREAM, "features");
+    add_starttls(s, a, features);
+    add_mechanisms(s, a, features);
+    if (!is_tls_needed(s) && s->ev->features && !stream_is_shut(&s->b))
+        s->ev->features(s->ctx, a, features);
+    if (!stream_is_shut(&s->b))
+        (void)stream_send_el(&s->b, features);
+    arena_free(&a);
+}
+
+void stream_in_on_header(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    enum stream_cond c = in->cond;
+    s->is_to_accepted = false;
+    if (c == STREAM_OK)
+        c = s->ev->header(s->ctx, &b->header);
+    if (stream_is_shut(b))
+        return;
+    s->is_to_accepted = c == STREAM_OK;
+    stream_in_write_header(b);
+    if (c != STREAM_OK) {
+        stream_shut_down(b, c, ERR_OK, in->text);
+        return;
+    }
+    stream_set_state(b, b->is_authenticated ? SIN_OPEN : SIN_FEATURES);
+    if (b->is_authenticated)
+        timer_stop(&b->deadline);
+    send_features(s);
+}
+
+void stream_in_on_early(struct stream_base *b, struct stream_input *in)
+{
+    if (is_tls_needed(stream_in_of(b)))
+        stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_OK, "STARTTLS is required first");
+    else if (b->state == SIN_SASL)
+        stream_shut_down(b, STREAM_NOT_AUTHORIZED, ERR_OK, "authentication is not complete");
+    else
+        stream_up(b, in);
+}
+
+/* ---- STARTTLS ---- */
+
+void stream_in_refuse_tls(struct stream_base *b, struct stream_input *in)
+{
+    (void)in;
+    buf_printf(&b->out, "<failure xmlns='%s'/>", NS_TLS);
+    stream_flush_out(b);
+    stream_shut_down(b, STREAM_OK, ERR_PROTOCOL, "peer asked for TLS which was not offered");
+    b->is_draining = false;
+}
+
+void stream_in_on_starttls(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    if (!s->conf->tls || stream_in_is_secure(s)) {
+        stream_in_refuse_tls(b, in);
+        return;
+    }
+    buf_printf(&b->out, "<proceed xmlns='%s'/>", NS_TLS);
+    stream_flush_out(b);
+    stream_restart(b, true);
+    b->is_wrap_due = true;
+    stream_set_state(b, SIN_TLS);
+}
+
+void stream_in_wrap(struct stream_base *b)
+{
+    b->t = tls_server(&b->t, stream_in_of(b)->conf->tls);
+}
+
+void stream_in_on_secured(struct stream_base *b, struct stream_input *in)
+{
+    (void)in;
+    stream_set_state(b, SIN_HEADER);
+}
+
+/* ---- SASL ---- */
+
+void stream_in_sasl_drop(struct stream_in *s)
+{
+    sasl_server_free(&s->sasl);
+    mem_wipe(&s->answer, sizeof s->answer);
+}
+
+static void send_sasl(struct stream_base *b, const char *name, struct str data)
+{
+    buf_printf(&b->out, "<%s xmlns='%s'>", name, NS_SASL);
+    base64_encode(&b->out, data.p, data.n);
+    buf_printf(&b->out, "</%s>", name);
+    stream_flush_out(b);
+}
+
+static void fail(struct stream_in *s, enum sasl_failure f)
+{
+    struct stream_base *b = &s->b;
+    stream_in_sasl_drop(s);
+    log_info(&b->log, "stream.sasl.failed", "condition", sasl_failure_name(f));
+    buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
+    stream_flush_out(b);
+    if (b->state == SIN_SASL)
+        stream_set_state(b, SIN_FEATURES);
+    if (++s->failures >= b->limits->auth_failures)
+        stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_AUTH, "too many failed authentications");
+}
+
+static void succeed(struct stream_in *s, struct str additional)
+{
+    struct stream_base *b = &s->b;
+    enum sasl_failure f = s->ev->authenticated(s->ctx, s->mech, sasl_server_user(s->sasl),
+                                               sasl_server_authzid(s->sasl));
+    if (stream_is_shut(b))
+        return;
+    if (f != SASL_FAIL_NONE) {
+        fail(s, f);
+        return;
+    }
+    send_sasl(b, "success", additional);
+    stream_in_sasl_drop(s);
+    stream_restart(b, false);
+    stream_authenticated(b);
+    stream_set_state(b, SIN_HEADER);
+}
+
+static void ask(struct stream_in *s, enum sasl_status status)
+{
+    struct stream_in_need need = {
+        .what = status == SASL_NEED_KEYS       ? STREAM_NEED_KEYS
+                : status == SASL_NEED_PASSWORD ? STREAM_NEED_PASSWORD
+                                               : STREAM_NEED_IDENTITY,
+        .digest = sasl_server_digest(s->sasl),
+        .user = sasl_server_user(s->sasl),
+        .authzid = sasl_server_authzid(s->sasl),
+    };
+    if (status == SASL_NEED_PASSWORD)
+        need.password = sasl_server_password(s->sasl);
+    stream_set_state(&s->b, SIN_SASL_WAIT);
+    stream_stop(&s->b, STREAM_STOP_SASL);
+    s->ev->need(s->ctx, &need);
+}
+
+static void act(struct stream_in *s, enum sasl_status status, struct str out)
+{
+    switch (status) {
+    case SASL_CONTINUE:
+        send_sasl(&s->b, "challenge", out);
+        return;
+    case SASL_NEED_KEYS:
+    case SASL_NEED_PASSWORD:
+    case SASL_NEED_IDENTITY:
+        ask(s, status);
+        return;
+    case SASL_DONE:
+        succeed(s, out);
+        return;
+    case SASL_FAILED:
+        fail(s, sasl_server_failure(s->sasl));
+        return;
+    }
+}
+
+/* RFC 6120 section 6.4.2: no text means no data at all, "=" means data of length zero. */
+static enum sasl_failure decode(const struct xml *el, struct arena *a, struct buf *raw,
+                                struct str *in)
+{
+    struct str text = xml_text(a, el);
+    *in = STR_NONE;
+    if (!text.n)
+        return SASL_FAIL_NONE;
+    *in = STR("");
+    if (str_eqc(text, "="))
+        return SASL_FAIL_NONE;
+    switch (base64_decode(raw, text)) {
+    case ERR_OK:
+        *in = buf_view(raw);
+        return SASL_FAIL_NONE;
+    case ERR_LIMIT:
+        return SASL_FAIL_MALFORMED_REQUEST;
+    default:
+        return SASL_FAIL_INCORRECT_ENCODING;
+    }
+}
+
+static void step(struct stream_in *s, struct xml_doc *doc)
+{
+    struct buf raw, out;
+    struct str in;
+    buf_init(&raw, SASL_MESSAGE_MAX);
+    buf_init(&out, SASL_MESSAGE_MAX);
+    enum sasl_failure f = decode(doc->root, doc->arena, &raw, &in);
+    if (f != SASL_FAIL_NONE) {
+        fail(s, f);
+    } else {
+        enum sasl_status status = sasl_server_step(s->sasl, in, &out);
+        act(s, status, buf_view(&out));
+    }
+    if (raw.p)
+        mem_wipe(raw.p, raw.n);
+    buf_fini(&raw);
+    buf_fini(&out);
+}
+
+static enum sasl_failure choose(struct stream_in *s, struct str name)
+{
+    unsigned set = mechanisms(s);
+    if (is_tls_needed(s))
+        return SASL_FAIL_ENCRYPTION_REQUIRED;
+    if (!sasl_mech_find(name, &s->mech))
+        return SASL_FAIL_INVALID_MECHANISM;
+    if (s->mech == SASL_PLAIN && !stream_in_is_secure(s))
+        return SASL_FAIL_ENCRYPTION_REQUIRED;
+    return set & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
+}
+
+/* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
+void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    stream_in_sasl_drop(s);
+    enum sasl_failure f = choose(s, xml_get(in->el, "mechanism"));
+    if (stream_is_shut(b))
+        return;
+    if (f != SASL_FAIL_NONE) {
+        fail(s, f);
+        return;
+    }
+    if (b->state != SIN_SASL)
+        stream_set_state(b, SIN_SASL);
+    s->sasl = sasl_server_new(s->mech);
+    step(s, *in->doc);
+}
+
+void stream_in_on_response(struct stream_base *b, struct stream_input *in)
+{
+    step(stream_in_of(b), *in->doc);
+}
+
+void stream_in_on_abort(struct stream_base *b, struct stream_input *in)
+{
+    (void)in;
+    fail(stream_in_of(b), SASL_FAIL_ABORTED);
+}
+
+void stream_in_on_again(struct stream_base *b, struct stream_input *in)
+{
+    (void)in;
+    stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_OK, "no authentication is under way");
+}
+
+void stream_in_on_answer(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    struct stream_in_answer a = s->answer;
+    struct buf out;
+    (void)in;
+    if (a.kind == ANSWER_NONE)
+        return;
+    mem_wipe(&s->answer, sizeof s->answer);
+    b->stops &= ~(unsigned)STREAM_STOP_SASL;
+    stream_set_state(b, SIN_SASL);
+    buf_init(&out, SASL_MESSAGE_MAX);
+    enum sasl_status status = a.kind == ANSWER_KEYS
+                                  ? sasl_server_keys(s->sasl, a.has_keys ? &a.keys : NULL, &out)
+                                  : sasl_server_verdict(s->sasl, a.verdict, &out);
+    act(s, status, buf_view(&out));
+    mem_wipe(&a, sizeof a);
+    buf_fini(&out);
+}

@@ -1,0 +1,90 @@
+/* DOC: what is written and read at the edges of a stream: headers, stream errors, default limits.
+ * A header is checked as a whole, so that a bad one is still answered with a good one (RFC 6120
+ * section 4.9.1.2). Standards: RFC 6120 sections 4.2, 4.7, 4.8, 4.9. */
+#include "lib/stream/stream-int.h"
+
+const struct stream_limits stream_limits_default = {
+    .before_auth = {.max_stanza_bytes = 10000,
+                    .max_depth = 16,
+                    .max_attrs = 32,
+                    .max_elements = 500,
+                    .max_tag_bytes = 8192},
+    .after_auth = {.max_stanza_bytes = 256 << 10,
+                   .max_depth = 64,
+                   .max_attrs = 64,
+                   .max_elements = 10000,
+                   .max_tag_bytes = 16 << 10},
+    .auth_timeout_ms = 60000,
+    .close_timeout_ms = 3000,
+    .auth_bytes = 65536,
+    .auth_failures = 3,
+};
+
+static void attribute(struct buf *out, const char *name, struct str value)
+{
+    if (!value.p)
+        return;
+    buf_printf(out, " %s='", name);
+    xml_escape(out, value);
+    buf_char(out, '\'');
+}
+
+void stream_header_write(struct buf *out, const char *content_ns, const struct stream_header_out *h)
+{
+    buf_printf(out, "<?xml version='1.0'?><stream:stream xmlns='%s' xmlns:stream='%s'", content_ns,
+               NS_STREAM);
+    if (h->dialback)
+        attribute(out, "xmlns:db", str_of(NS_DIALBACK));
+    attribute(out, "from", h->from);
+    attribute(out, "to", h->to);
+    attribute(out, "id", h->id);
+    if (h->has_version)
+        attribute(out, "version", STR("1.0"));
+    buf_cstr(out, " xml:lang='en'>");
+}
+
+void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null)
+{
+    buf_printf(out, "<stream:error><%s xmlns='%s'/>", stream_cond_name(c), NS_STREAM_ERRORS);
+    if (text_or_null && *text_or_null) {
+        buf_printf(out, "<text xmlns='%s' xml:lang='en'>", NS_STREAM_ERRORS);
+        xml_escape(out, str_of(text_or_null));
+        buf_cstr(out, "</text>");
+    }
+    buf_cstr(out, "</stream:error>");
+}
+
+/* RFC 6120 section 4.7.5: major.minor, compared as numbers; absent means 0.9. */
+static bool version_is_supported(struct str version)
+{
+    struct str rest = version;
+    struct str major = str_cut(&rest, '.');
+    uint64_t number;
+    return str_to_u64(major, 1000000, &number) && number >= 1 && rest.p &&
+           str_to_u64(rest, 1000000, &number);
+}
+
+enum stream_cond stream_header_read(struct stream_base *b, const struct xml *root,
+                                    const char *content_ns, const char **why)
+{
+    struct stream_header *h = &b->header;
+    arena_free(&b->header_arena);
+    b->header_arena = arena_new(0);
+    h->from = arena_dup(b->header_arena, xml_get(root, "from"));
+    h->to = arena_dup(b->header_arena, xml_get(root, "to"));
+    h->id = arena_dup(b->header_arena, xml_get(root, "id"));
+    h->version = arena_dup(b->header_arena, xml_get(root, "version"));
+    h->lang = arena_dup(b->header_arena, xml_get_ns(root, NS_XML, "lang"));
+    h->content_ns = b->content_ns;
+    h->dialback = xml_get(root, "xmlns:db").p != NULL;
+    *why = NULL;
+    if (!str_eqc(str_of(root->ns), NS_STREAM))
+        return *why = "unknown stream namespace", STREAM_INVALID_NAMESPACE;
+    if (!xml_is(root, NS_STREAM, "stream"))
+        return *why = "the root is not a stream", STREAM_BAD_FORMAT;
+    if (!content_ns || !str_eqc(str_of(content_ns), b->content_ns))
+        return *why = "wrong content namespace", STREAM_INVALID_NAMESPACE;
+    if (!version_is_supported(h->version))
+        return *why = "version 1.0 is needed", STREAM_UNSUPPORTED_VERSION;
+    return STREAM_OK;
+}
