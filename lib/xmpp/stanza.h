@@ -20,7 +20,7 @@ struct stanza {
     enum stanza_type type;
     struct jid from, to; /* may be unset */
     struct str id, lang;
-    const struct xml *el; /* the payload is el's children; addresses of the start tag are from/to above, not el's attributes */
+    const struct xml *el; /* always in NS_CLIENT, whatever stream it came from; the payload is el's children; addresses of the start tag are from/to above, not el's attributes */
     size_t bytes;         /* size on the wire as received or estimated */
     struct arena *arena;
     struct stanza *base;  /* whose payload this shares, or NULL */
@@ -44,14 +44,18 @@ struct stanza_build {
     struct jid from, to;
 };
 void stanza_build(struct stanza_build *b, enum stanza_kind k, enum stanza_type t, const struct jid *from, const struct jid *to, struct str id);
-struct stanza *stanza_finish(struct stanza_build *b);
+struct stanza *stanza_finish(struct stanza_build *b); /* empties b */
+/* Add <error/> with its condition and, unless NULL, its text. */
+void stanza_error_add(struct stanza_build *b, enum stanza_cond c, const char *text_or_null);
 /* Replies; from/to swapped. stanza_error_reply returns NULL for stanzas that must not be answered (errors, results). */
 struct stanza *stanza_error_reply(struct stanza *s, enum stanza_cond c, const char *text_or_null);
 void stanza_result_build(struct stanza_build *b, const struct stanza *iq); /* empty result, ready to fill */
 struct stanza *stanza_result(const struct stanza *iq);                     /* empty result */
 
 /* Serialise for a stream with this content namespace (NS_CLIENT or NS_SERVER; stanza elements and children in the other
- * one are written as if in content_ns). The payload text is cached after first use where that is safe. */
+ * one are written as if in content_ns; below an element of another namespace, as in XEP-0297, jabber:client stays).
+ * Writes the tree anew each time. Should fan-out ever make that the bottleneck, the door is a stanza_freeze() that its
+ * maker calls before sharing: a lazy cache would be an unsynchronised write to an object several shards read. */
 void stanza_write(struct buf *out, const struct stanza *s, const char *content_ns);
 /* Text form for storage (jabber:client scope) and back. */
 enum err stanza_parse(struct str text, struct stanza **out) MUST_USE;

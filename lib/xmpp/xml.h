@@ -47,13 +47,15 @@ struct str xml_get(const struct xml *el, const char *name);          /* STR_NONE
 struct str xml_get_ns(const struct xml *el, const char *ns, const char *name);
 const struct xml *xml_child(const struct xml *el, const char *ns, const char *name); /* first; ns or name NULL = any */
 const struct xml *xml_first(const struct xml *el);                                   /* first child element */
-struct str xml_text(struct arena *a, const struct xml *el); /* direct text, joined (borrowed if one piece) */
-#define xml_each(el, c) for (const struct xml_node *c = (el)->first; c; c = c->next) if (!c->el) {} else
+struct str xml_text(struct arena *a, const struct xml *el); /* direct text, joined (borrowed if one piece); "" when none */
+/* Each child element: xml_each (el, n) use(n->el); */
+#define xml_each(parent, c) for (const struct xml_node *c = (parent)->first; c; c = c->next) if (!c->el) {} else
 
 /* xml-write: serialise. default_ns is what xmlns="" scope the text will be put into (jabber:client, jabber:server, NULL for none):
  * elements in it get no xmlns attribute. Names in the stream namespace are written with the prefix stream:, dialback with db:
- * (declared in our stream headers) unless standalone. Escapes < > & ' " and control whitespace in attributes. */
+ * (declared in our stream headers) when they are el itself and default_ns is set; nested or standalone they declare theirs. Escapes
+ * < > & and CR, in attributes also ' " TAB LF; other C0 controls (not XML) become U+FFFD. The rest must be valid UTF-8. */
 void xml_write(struct buf *out, const struct xml *el, const char *default_ns);
 void xml_write_open(struct buf *out, const struct xml *el, const char *default_ns, bool *empty); /* start tag only */
-void xml_escape(struct buf *out, struct str s); /* for text and attribute values */
+void xml_escape(struct buf *out, struct str s); /* as in attributes; right for text too */
 #endif

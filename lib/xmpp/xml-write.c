@@ -1,0 +1,202 @@
+/* DOC: the serialiser. Role: turn element trees into bytes of a stream. Design: no prefixes but
+ * stream: and db:, which our stream headers declare and which are used for first-level elements
+ * only (a nested one could land on a stream whose header lacks db:); every other change of
+ * namespace is an xmlns attribute. Hostile values cannot leave their place: all markup is escaped,
+ * and C0 controls, which XML 1.0 forbids even escaped, become U+FFFD. Text keeps its quotes.
+ * Standards: XML 1.0, Namespaces in XML 1.0, RFC 6120 section 4.8. */
+#include "lib/xmpp/xml-write-int.h"
+
+enum esc { PLAIN, ESC_ALWAYS, ESC_ATTR, ESC_BAD };
+
+/* Everything below 0x20 is handled by class_of; the rest of ASCII markup is in the switch. */
+static enum esc class_of(unsigned char c)
+{
+    if (c < 0x20)
+        return c == '\t' || c == '\n' ? ESC_ATTR : c == '\r' ? ESC_ALWAYS : ESC_BAD;
+    switch (c) {
+    case '<':
+    case '>':
+    case '&':
+        return ESC_ALWAYS;
+    case '"':
+    case '\'':
+        return ESC_ATTR;
+    default:
+        return PLAIN;
+    }
+}
+
+static const char *escape_of(unsigned char c)
+{
+    switch (c) {
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '&':
+        return "&amp;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&apos;";
+    case '\t':
+        return "&#9;";
+    case '\n':
+        return "&#10;";
+    case '\r':
+        return "&#13;";
+    default:
+        return "\xEF\xBF\xBD";
+    }
+}
+
+static void escape(struct buf *out, struct str s, bool attr)
+{
+    size_t start = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const enum esc k = class_of((unsigned char)s.p[i]);
+        if (k == PLAIN || (k == ESC_ATTR && !attr))
+            continue;
+        buf_add(out, s.p + start, i - start);
+        buf_cstr(out, escape_of((unsigned char)s.p[i]));
+        start = i + 1;
+    }
+    if (s.n > start)
+        buf_add(out, s.p + start, s.n - start);
+}
+
+void xml_escape(struct buf *out, struct str s)
+{
+    escape(out, s, true);
+}
+
+void xml_write_attr(struct buf *out, const char *name, struct str value)
+{
+    if (!value.p)
+        return;
+    buf_char(out, ' ');
+    buf_cstr(out, name);
+    buf_str(out, STR("='"));
+    escape(out, value, true);
+    buf_char(out, '\'');
+}
+
+void xml_write_tree_attr(struct buf *out, const struct xml_attr *at, unsigned *n)
+{
+    if (!at->ns) {
+        xml_write_attr(out, at->name, at->value);
+        return;
+    }
+    if (strcmp(at->ns, NS_XML) == 0) {
+        buf_str(out, STR(" xml:"));
+    } else {
+        buf_printf(out, " xmlns:a%u='", *n);
+        escape(out, str_of(at->ns), true);
+        buf_printf(out, "' a%u:", *n);
+        ++*n;
+    }
+    buf_cstr(out, at->name);
+    buf_str(out, STR("='"));
+    escape(out, at->value, true);
+    buf_char(out, '\'');
+}
+
+/* What is in force where an element is written. */
+struct scope {
+    const char *ns; /* the default namespace, "" for none */
+    const char
+        *content; /* the content namespace stanza parts are written in, NULL: write as they are */
+    bool in_content;  /* all ancestors are in the content namespace */
+    bool first_level; /* stream: and db: may be used */
+};
+
+static const char *effective_ns(const struct xml *el, const struct scope *s)
+{
+    if (!s->content || (el->ns != NS_CLIENT && el->ns != NS_SERVER))
+        return el->ns;
+    return s->in_content || el->ns == NS_SERVER ? s->content : el->ns;
+}
+
+static const char *prefix_of(const char *ns, const struct scope *s)
+{
+    if (!s->first_level || s->ns[0] == '\0')
+        return "";
+    return ns == NS_STREAM ? "stream:" : ns == NS_DIALBACK ? "db:" : "";
+}
+
+/* Write the start tag without its end; return the prefix, and in *inner the scope of the children.
+ */
+static const char *write_tag(struct buf *out, const struct xml *el, const struct scope *s,
+                             struct scope *inner)
+{
+    const char *ns = effective_ns(el, s);
+    const char *prefix = prefix_of(ns, s);
+    *inner = *s;
+    inner->first_level = false;
+    inner->in_content = s->content && s->in_content && ns == s->content;
+    buf_char(out, '<');
+    buf_cstr(out, prefix);
+    buf_cstr(out, el->name);
+    if (prefix[0] == '\0' && ns != s->ns && strcmp(ns, s->ns) != 0) {
+        xml_write_attr(out, "xmlns", str_of(ns));
+        inner->ns = ns;
+    }
+    unsigned n = 0;
+    for (const struct xml_attr *at = el->attrs; at; at = at->next)
+        xml_write_tree_attr(out, at, &n);
+    return prefix;
+}
+
+static void write_children(struct buf *out, const struct xml *el, const struct scope *s);
+
+static void write_el(struct buf *out, const struct xml *el, const struct scope *s)
+{
+    struct scope inner;
+    const char *prefix = write_tag(out, el, s, &inner);
+    if (!el->first) {
+        buf_str(out, STR("/>"));
+        return;
+    }
+    buf_char(out, '>');
+    write_children(out, el, &inner);
+    buf_str(out, STR("</"));
+    buf_cstr(out, prefix);
+    buf_cstr(out, el->name);
+    buf_char(out, '>');
+}
+
+static void write_children(struct buf *out, const struct xml *el, const struct scope *s)
+{
+    for (const struct xml_node *n = el->first; n; n = n->next) {
+        if (n->el)
+            write_el(out, n->el, s);
+        else
+            escape(out, n->text, false);
+    }
+}
+
+static struct scope first_level(const char *default_ns)
+{
+    return (struct scope){.ns = default_ns ? default_ns : "", .first_level = true};
+}
+
+void xml_write(struct buf *out, const struct xml *el, const char *default_ns)
+{
+    const struct scope s = first_level(default_ns);
+    write_el(out, el, &s);
+}
+
+void xml_write_open(struct buf *out, const struct xml *el, const char *default_ns, bool *empty)
+{
+    const struct scope s = first_level(default_ns);
+    struct scope inner;
+    write_tag(out, el, &s, &inner);
+    *empty = el->first == NULL;
+    buf_cstr(out, *empty ? "/>" : ">");
+}
+
+void xml_write_payload(struct buf *out, const struct xml *el, const char *content_ns)
+{
+    const struct scope s = {.ns = content_ns, .content = content_ns, .in_content = true};
+    write_children(out, el, &s);
+}
