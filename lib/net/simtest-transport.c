@@ -1,6 +1,6 @@
 /* The conformance suite over the simulated network, and the network's own behaviour: cuts, deaths,
  * addresses, order. */
-#include "lib/net/tests-common-int.h"
+#include "lib/net/tests-suite-int.h"
 
 #include "lib/loop/sim-loop.h"
 #include "lib/net/dial.h"

@@ -1,5 +1,5 @@
 /* The conformance suite over tcp and unix sockets of the real platform. */
-#include "lib/net/tests-common-int.h"
+#include "lib/net/tests-suite-int.h"
 
 #include <unistd.h>
 

@@ -1,0 +1,327 @@
+/* TLS: verdicts on certificates, names, choice by SNI and ALPN, failures in words. Over the
+ * simulated network. */
+#include "lib/net/tests-common-int.h"
+
+#include "lib/loop/sim-loop.h"
+#include "lib/net/dial.h"
+#include "lib/net/listen.h"
+#include "lib/net/sim-net.h"
+#include "lib/net/tests-certs.h"
+
+static char dir[TEST_PATH_MAX];
+
+struct world {
+    struct suite suite;
+    struct loop *loop;
+    struct listener *listener;
+    struct peer p[2];
+};
+
+static void on_accept(void *ctx, struct transport *t)
+{
+    pair_take(&((struct world *)ctx)->p[1], t);
+}
+static void on_dialled(void *ctx, enum err e, struct transport *t,
+                       const struct dial_result *r UNUSED)
+{
+    assert_int_equal(e, ERR_OK);
+    pair_take(&((struct world *)ctx)->p[0], t);
+}
+static void connect_pair(struct suite *s, struct peer *p UNUSED)
+{
+    struct world *w = s->impl;
+    struct dial_target target = {.addr = *listener_addr(w->listener)};
+    dial_open(w->loop, NULL, dial_source_fixed(w->loop, &target, 1), 5000, on_dialled, w);
+}
+static bool run(struct suite *s UNUSED, bool (*pred)(void *ctx), void *ctx)
+{
+    return sim_run(SUITE_WAIT_US, pred, ctx);
+}
+static bool is_settled(void *ctx)
+{
+    struct peer *p = ctx;
+    return (p[0].readies || p[0].ends) && (p[1].readies || p[1].ends);
+}
+
+/* A context from certificate stems of dir; NULL = none. */
+static struct tls_ctx *make(bool server, const char *cert, bool request, const char *alpn)
+{
+    char ca[TEST_PATH_MAX], crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256] = "";
+    struct tls_ctx_conf conf = {
+        .ca_file = test_path(ca, dir, "ca", "crt"), .request_peer_cert = request, .alpn = alpn};
+    struct tls_ctx *ctx = NULL;
+    if (cert) {
+        conf.cert_file = test_path(crt, dir, cert, "crt");
+        conf.key_file = test_path(key, dir, cert, "key");
+    }
+    if (tls_ctx_new(server, &conf, &ctx, why, sizeof why) != ERR_OK)
+        fail_msg("%s", why);
+    return ctx;
+}
+
+/* Connected and, with contexts in the suite, about to shake hands. */
+static void start(struct world *w)
+{
+    struct addr at;
+    sim_begin(7);
+    sim_net_begin();
+    w->loop = loop_new("a/0", 0);
+    w->suite.connect = connect_pair;
+    w->suite.run = run;
+    w->suite.impl = w;
+    assert_int_equal(addr_parse(STR("10.0.0.1"), 1, &at), ERR_OK);
+    assert_int_equal(listener_open(w->loop, &at, on_accept, w, &w->listener), ERR_OK);
+    pair_open_raw(&w->suite, w->p);
+}
+
+/* Takes both contexts. */
+static void meet(struct world *w, struct tls_ctx *server, struct tls_ctx *client, const char *sni)
+{
+    memset(w, 0, sizeof *w);
+    w->suite = (struct suite){.server_ctx = server, .client_ctx = client, .sni = sni};
+    start(w);
+    assert_true(run(NULL, is_settled, w->p));
+}
+
+static void part(struct world *w)
+{
+    pair_close(w->p);
+    sim_run(10000000, NULL, NULL);
+    listener_close(&w->listener);
+    loop_free(&w->loop);
+    sim_net_end();
+    sim_end();
+    tls_ctx_unref(&w->suite.server_ctx);
+    tls_ctx_unref(&w->suite.client_ctx);
+}
+
+#define XMPP_ADDR "otherName:1.3.6.1.5.5.7.8.5;UTF8:"
+#define SRV_NAME "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:"
+
+static const struct {
+    const char *stem, *san, *eku, *issuer;
+    int from_days, to_days;
+    const char *objection; /* NULL: chain_ok */
+} certs[] = {
+    {"server", "DNS:im.example.com", "serverAuth", "ca", 0, 0, NULL},
+    {"client-usage", "DNS:im.example.com", "clientAuth", "ca", 0, 0, NULL},
+    {"both-usages", "DNS:im.example.com", "serverAuth,clientAuth", "ca", 0, 0, NULL},
+    {"no-usage", "DNS:im.example.com", NULL, "ca", 0, 0, NULL},
+    {"mail-usage", "DNS:im.example.com", "emailProtection", "ca", 0, 0, "neither TLS servers nor"},
+    {"expired", "DNS:im.example.com", "serverAuth", "ca", -20, -10, "certificate has expired"},
+    {"early", "DNS:im.example.com", "serverAuth", "ca", 10, 20, "certificate is not yet valid"},
+    {"self", "DNS:im.example.com", "serverAuth", NULL, 0, 0, "self-signed certificate"},
+    {"stranger", "DNS:im.example.com", "serverAuth", "other-ca", 0, 0,
+     "unable to get local issuer"},
+};
+
+static void make_certs(void)
+{
+    test_certs_begin(dir);
+    test_cert_make(dir, "other-ca", &(struct test_cert){.cn = "Other CA", .is_ca = true});
+    for (size_t i = 0; i < ARRAY_LEN(certs); i++)
+        test_cert_make(dir, certs[i].stem,
+                       &(struct test_cert){.cn = certs[i].stem,
+                                           .san = certs[i].san,
+                                           .eku = certs[i].eku,
+                                           .issuer = certs[i].issuer,
+                                           .from_days = certs[i].from_days,
+                                           .to_days = certs[i].to_days});
+}
+
+static void check_verdict(const struct tls_info *info, const char *stem, const char *objection)
+{
+    assert_true(info->has_cert);
+    assert_non_null(strstr(info->subject, stem));
+    if (objection && !strstr(info->chain_why, objection))
+        fail_msg("%s: '%s' instead of '%s'", stem, info->chain_why, objection);
+    if (!objection)
+        assert_string_equal(info->chain_why, "");
+    assert_int_equal(info->chain_ok, objection == NULL);
+}
+
+/* Either role shows each certificate; the handshake always completes, the verdict says what is
+ * wrong. */
+static void test_tls_verdicts(void **state UNUSED)
+{
+    for (size_t i = 0; i < ARRAY_LEN(certs); i++) {
+        struct world w;
+        meet(&w, make(true, certs[i].stem, true, NULL), make(false, certs[i].stem, false, NULL),
+             "im.example.com");
+        assert_true(pair_is_ready(w.p));
+        check_verdict(transport_tls(w.p[0].t), certs[i].stem, certs[i].objection);
+        check_verdict(transport_tls(w.p[1].t), certs[i].stem, certs[i].objection);
+        assert_string_equal(transport_tls(w.p[0].t)->version, "TLSv1.3");
+        assert_true(strlen(transport_tls(w.p[0].t)->cipher) > 0);
+        assert_true(tls_peer_is(w.p[0].t, STR("im.example.com")));
+        assert_true(tls_peer_is(w.p[1].t, STR("IM.example.com.")));
+        part(&w);
+    }
+}
+
+static void test_tls_client_without_cert(void **state UNUSED)
+{
+    struct world w;
+    meet(&w, make(true, "server", true, NULL), make(false, NULL, false, NULL), NULL);
+    assert_true(pair_is_ready(w.p));
+    assert_false(transport_tls(w.p[1].t)->has_cert);
+    assert_false(transport_tls(w.p[1].t)->chain_ok);
+    assert_string_equal(transport_tls(w.p[1].t)->chain_why, "no certificate shown");
+    assert_false(tls_peer_is(w.p[1].t, STR("im.example.com")));
+    part(&w);
+}
+
+static void test_tls_names(void **state UNUSED)
+{
+    static const struct {
+        const char *cn, *san, *domain;
+        bool is;
+    } rows[] = {
+        {"cn.example", NULL, "cn.example", false},
+        {"cn.example", "DNS:a.example", "cn.example", false},
+        {"x", "DNS:a.example,DNS:b.example", "b.example", true},
+        {"x", "DNS:A.Example", "a.eXAMPLE", true},
+        {"x", "DNS:*.example.com", "im.example.com", true},
+        {"x", "DNS:*.example.com", "a.im.example.com", false},
+        {"x", "DNS:*.example.com", "example.com", false},
+        {"x", "DNS:*.example.com", ".example.com", false},
+        {"x", "DNS:*.com", "example.com", false},
+        {"x", "DNS:*", "com", false},
+        {"x", "DNS:i*.example.com", "im.example.com", false},
+        {"x", "DNS:im.*.com", "im.example.com", false},
+        {"x", "DNS:*.*.com", "a.b.com", false},
+        {"x", XMPP_ADDR "im.example.com", "im.example.com", true},
+        {"x", XMPP_ADDR "user@im.example.com", "im.example.com", false},
+        {"x", XMPP_ADDR "*.example.com", "im.example.com", false},
+        {"x", SRV_NAME "_xmpp-server.im.example.com", "im.example.com", true},
+        {"x", SRV_NAME "_xmpps-server.im.example.com", "im.example.com", true},
+        {"x", SRV_NAME "_xmpp-client.im.example.com", "im.example.com", false},
+        {"x", SRV_NAME "_xmpp-server.im.example.com", "example.com", false},
+        {"x", SRV_NAME "_xmpp-server.im.example.com", "_xmpp-server.im.example.com", false},
+        {"x", "email:im@example.com", "example.com", false},
+        {"x", "DNS:a.example", "", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct world w;
+        test_cert_make(dir, "names",
+                       &(struct test_cert){.cn = rows[i].cn, .san = rows[i].san, .issuer = "ca"});
+        meet(&w, make(true, "names", false, NULL), make(false, NULL, false, NULL), NULL);
+        assert_true(pair_is_ready(w.p));
+        if (tls_peer_is(w.p[0].t, str_of(rows[i].domain)) != rows[i].is)
+            fail_msg("row %zu: %s for %s", i, rows[i].san ? rows[i].san : "-", rows[i].domain);
+        part(&w);
+    }
+}
+
+static void test_tls_sni(void **state UNUSED)
+{
+    static const struct {
+        const char *sni, *subject;
+    } rows[] = {{"other.example", "other.example"},
+                {"OTHER.example", "other.example"},
+                {"unknown.example", "server"},
+                {"", "server"}};
+    char crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256];
+
+    test_cert_domain(dir, "other.example");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tls_ctx *server = make(true, "server", false, "xmpp-client");
+        struct world w;
+        assert_int_equal(
+            tls_ctx_add_cert(server, "other.example", test_path(crt, dir, "other.example", "crt"),
+                             test_path(key, dir, "other.example", "key"), why, sizeof why),
+            ERR_OK);
+        meet(&w, server, make(false, NULL, false, "xmpp-client"), rows[i].sni);
+        assert_true(pair_is_ready(w.p));
+        assert_non_null(strstr(transport_tls(w.p[0].t)->subject, rows[i].subject));
+        assert_true(transport_tls(w.p[0].t)->chain_ok);
+        part(&w);
+    }
+}
+
+static void test_tls_alpn_mismatch(void **state UNUSED)
+{
+    struct world w;
+    meet(&w, make(true, "server", false, "xmpp-server"), make(false, NULL, false, "h2"), NULL);
+    assert_int_equal(w.p[0].ends, 1);
+    assert_int_equal(w.p[0].why, ERR_TLS);
+    assert_int_equal(w.p[1].why, ERR_TLS);
+    assert_non_null(strstr(tls_error(w.p[0].t), "application protocol"));
+    assert_true(strlen(tls_error(w.p[1].t)) > 0);
+    part(&w);
+}
+
+static void test_tls_garbage(void **state UNUSED)
+{
+    struct world w;
+    struct tls_ctx *client = make(false, NULL, false, NULL);
+    struct transport *bare;
+
+    memset(&w, 0, sizeof w);
+    start(&w);
+    w.suite.server_ctx = make(true, "server", false, NULL);
+    w.suite.client_ctx = client;
+    bare = w.p[1].t;
+    peer_take(&w.p[1], tls_server(&bare, w.suite.server_ctx));
+    assert_null(bare);
+    peer_send(&w.p[0], STR("<?xml version='1.0'?><stream:stream to='im.example.com'>"));
+    assert_true(run(NULL, peer_ended, &w.p[1]));
+    assert_int_equal(w.p[1].why, ERR_TLS);
+    assert_true(strlen(tls_error(w.p[1].t)) > 0);
+    part(&w);
+}
+
+static void test_tls_eof_in_handshake(void **state UNUSED)
+{
+    struct world w;
+    struct transport *bare;
+
+    memset(&w, 0, sizeof w);
+    start(&w);
+    w.suite.client_ctx = make(false, NULL, false, NULL);
+    bare = w.p[0].t;
+    peer_take(&w.p[0], tls_client(&bare, w.suite.client_ctx, "x.example"));
+    PEER_DOWN(&w.p[1], transport_shut(w.p[1].t));
+    assert_true(run(NULL, peer_ended, &w.p[0]));
+    assert_int_equal(w.p[0].why, ERR_TLS);
+    assert_string_equal(tls_error(w.p[0].t), "connection closed during the handshake");
+    part(&w);
+}
+
+static void test_tls_ctx_errors(void **state UNUSED)
+{
+    char crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256];
+    struct tls_ctx *ctx = NULL;
+    struct tls_ctx_conf none = {0}, absent = {.cert_file = "/nowhere/x.crt"};
+    struct tls_ctx_conf mixed = {.cert_file = test_path(crt, dir, "server", "crt"),
+                                 .key_file = test_path(key, dir, "expired", "key")};
+    struct tls_ctx_conf no_ca = {.ca_file = "/nowhere/ca.crt"};
+
+    assert_int_equal(tls_ctx_new(true, &none, &ctx, why, sizeof why), ERR_INVALID);
+    assert_int_equal(tls_ctx_new(true, &absent, &ctx, why, sizeof why), ERR_TLS);
+    assert_string_equal(why, "/nowhere/x.crt: No such file or directory");
+    assert_int_equal(tls_ctx_new(true, &mixed, &ctx, why, sizeof why), ERR_TLS);
+    assert_non_null(strstr(why, key));
+    assert_int_equal(tls_ctx_new(false, &no_ca, &ctx, why, sizeof why), ERR_TLS);
+    assert_non_null(strstr(why, "/nowhere/ca.crt"));
+    assert_null(ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tls_verdicts),
+        cmocka_unit_test(test_tls_client_without_cert),
+        cmocka_unit_test(test_tls_names),
+        cmocka_unit_test(test_tls_sni),
+        cmocka_unit_test(test_tls_alpn_mismatch),
+        cmocka_unit_test(test_tls_garbage),
+        cmocka_unit_test(test_tls_eof_in_handshake),
+        cmocka_unit_test(test_tls_ctx_errors),
+    };
+    int failed;
+    make_certs();
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_certs_end(dir);
+    return failed;
+}
