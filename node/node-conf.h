@@ -2,6 +2,7 @@
 #define NODE_NODE_CONF_H
 /* Everything a node is told: filled from TOML by node-options.c, or directly by the simulator.
  * Immutable while the node runs; strings belong to the snapshot it came from. */
+#include "lib/base/rand.h"
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
 #include "lib/stream/stream.h"
@@ -14,7 +15,6 @@ struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
     unsigned shards;            /* 1..64 */
-    const char *const *admins;
     /* [tls] */
     const char *cert_file, *key_file, *ca_file; /* ca_file NULL = the system's */
     /* [[listen.c2s]], [[listen.s2s]] */
@@ -29,7 +29,8 @@ struct node_conf {
     const char *const *dns_servers; /* NULL = the system's */
     /* [s2s] */
     bool s2s_enabled, s2s_tls_required, s2s_dialback, s2s_external;
-    const char *dialback_secret;
+    const char *dialback_secret; /* points to dialback_drawn unless configured */
+    char dialback_drawn[RAND_ID_LEN + 1];
     size_t s2s_pending_bytes, s2s_pending_stanzas;
     uint64_t s2s_connect_timeout_ms, s2s_idle_timeout_ms, s2s_fail_memory_ms;
     const struct s2s_override *s2s_overrides; /* ended by domain NULL, or NULL */
@@ -58,6 +59,7 @@ struct node_conf {
     size_t roster_max;   /* items per account; default 1,000 */
     size_t sessions_max; /* resources per account; default 50 */
 };
-/* Defaults in all fields; then overwrite. */
+/* Defaults in all fields; then overwrite. The struct must not be copied afterwards
+ * (dialback_drawn). */
 void node_conf_init(struct node_conf *c);
 #endif

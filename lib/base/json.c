@@ -168,6 +168,23 @@ struct json *json_get(const struct json *obj, const char *key)
     return (struct json *)(void *)json_object_get(inner(obj), key);
 }
 
+enum json_kind json_kind(const struct json *value)
+{
+    if (!value)
+        return JSON_KIND_NONE;
+    if (json_is_object(inner(value)))
+        return JSON_KIND_OBJECT;
+    return json_is_array(inner(value)) ? JSON_KIND_ARRAY : JSON_KIND_SCALAR;
+}
+
+const char *json_key(const struct json *obj, size_t i)
+{
+    void *it = json_object_iter(inner(obj));
+    while (it && i--)
+        it = json_object_iter_next(inner(obj), it);
+    return it ? json_object_iter_key(it) : NULL;
+}
+
 size_t json_len(const struct json *arr)
 {
     return json_array_size(inner(arr));

@@ -18,6 +18,9 @@ const char *json_get_str(const struct json *obj, const char *key);      /* NULL 
 int64_t json_get_num(const struct json *obj, const char *key, int64_t fallback);
 bool json_get_bool(const struct json *obj, const char *key, bool fallback);
 struct json *json_get(const struct json *obj, const char *key);          /* borrowed */
+enum json_kind { JSON_KIND_NONE, JSON_KIND_OBJECT, JSON_KIND_ARRAY, JSON_KIND_SCALAR };
+enum json_kind json_kind(const struct json *value);                      /* NULL: none */
+const char *json_key(const struct json *obj, size_t i);                  /* i-th in insertion order, NULL after the last */
 size_t json_len(const struct json *arr);
 struct json *json_at(const struct json *arr, size_t i);                  /* borrowed */
 const char *json_str(const struct json *value);                          /* NULL when no string */

@@ -281,6 +281,15 @@ void world_accept(struct world *w, struct transport *t)
     s2s_region_accept(w->links, t);
 }
 
+bool world_registry_connected(const struct world *w)
+{
+    return w->registry && registry_connected(w->registry);
+}
+size_t world_registry_rows(const struct world *w)
+{
+    return w->registry ? registry_rows(w->registry) : 0;
+}
+
 void world_list(const struct world *w, struct json *members, struct json *links)
 {
     for (size_t i = 0; i < w->view.n; i++) {

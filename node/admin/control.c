@@ -1,0 +1,252 @@
+/* The control socket's connections and requests. A request leaves shard 0 as an object of its own;
+ * the connection it came from is named by handle, so either may go first. */
+#include "node/admin/control.h"
+
+#include "lib/base/log.h"
+#include "lib/loop/timer.h"
+#include "lib/net/listen.h"
+
+enum { REQUEST_MAX = 65536, ANSWER_MAX = 64 << 20, CONN_MS = 60000 };
+
+struct control {
+    struct node *node;
+    struct listener *listener;
+    struct list conns;
+};
+struct conn {
+    struct list link;
+    struct control *control;
+    struct transport *transport;
+    struct buf in;
+    struct timer deadline;
+    handle h;
+    bool asked;
+};
+
+static void conn_free(struct conn *c, bool flush)
+{
+    list_del(&c->link);
+    timer_stop(&c->deadline);
+    handle_free(c->control->node->shard[0].handles, c->h);
+    if (flush)
+        transport_close(&c->transport);
+    else
+        transport_abort(&c->transport);
+    buf_fini(&c->in);
+    mem_free(c);
+}
+
+static void conn_answer(struct conn *c, struct json *answer)
+{
+    struct buf text;
+    buf_init(&text, ANSWER_MAX);
+    json_write(&text, answer, false);
+    buf_char(&text, '\n');
+    if (!buf_ok(&text)) {
+        buf_clear(&text);
+        buf_cstr(&text, "{\"ok\":false,\"error\":\"the answer is too large\"}\n");
+    }
+    transport_send(c->transport, buf_view(&text));
+    buf_fini(&text);
+    conn_free(c, true);
+}
+
+/* ---- requests */
+static void request_free(void *ctx)
+{
+    struct control_request *r = ctx;
+    op_owner_cancel_all(&r->ops);
+    json_free(&r->in);
+    json_free(&r->out);
+    mem_free(r);
+}
+
+static void request_home(struct node_shard *hub, void *ctx)
+{
+    struct control_request *r = ctx;
+    struct conn *c = handle_get(hub->handles, r->conn);
+    if (c)
+        conn_answer(c, r->out);
+    request_free(r);
+}
+
+static void request_answer(struct control_request *r, bool ok, const char *key, struct json **value)
+{
+    struct json *answer = json_new_object();
+    json_set_bool(answer, "ok", ok);
+    json_set(answer, key, value);
+    r->out = answer;
+    node_post(&r->node->shard[0], request_home, request_free, r);
+}
+
+void control_done(struct control_request *r)
+{
+    struct json *result = r->out ? r->out : json_new_object();
+    r->out = NULL;
+    request_answer(r, true, "result", &result);
+}
+
+void control_fail(struct control_request *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    struct json *answer = json_new_object();
+    json_set_bool(answer, "ok", false);
+    json_set_str(answer, "error", str_of(text));
+    json_free(&r->out);
+    r->out = answer;
+    node_post(&r->node->shard[0], request_home, request_free, r);
+}
+
+const char *control_arg(const struct control_request *r, size_t i)
+{
+    return i < json_len(r->args) ? json_str(json_at(r->args, i)) : NULL;
+}
+
+static void moved(struct node_shard *sh, void *ctx)
+{
+    struct control_request *r = ctx;
+    r->shard = sh;
+    r->then(r);
+}
+
+void control_move(struct control_request *r, struct node_shard *to,
+                  void (*then)(struct control_request *r))
+{
+    r->then = then;
+    node_post(to, moved, request_free, r);
+}
+
+static void visited(struct node_shard *sh, void *ctx)
+{
+    struct control_request *r = ctx;
+    r->shard = sh;
+    r->visit(r);
+    unsigned next = sh->index + 1;
+    if (next < r->node->n_shards)
+        node_post(&r->node->shard[next], visited, request_free, r);
+    else
+        node_post(&r->node->shard[0], moved, request_free, r);
+}
+
+void control_each_shard(struct control_request *r, void (*visit)(struct control_request *r),
+                        void (*then)(struct control_request *r))
+{
+    r->visit = visit;
+    r->then = then;
+    node_post(&r->node->shard[0], visited, request_free, r);
+}
+
+static void request_run(struct conn *c, struct control_request *r)
+{
+    const char *name = json_get_str(r->in, "command");
+    r->args = json_get(r->in, "args");
+    r->conn = c->h;
+    size_t n = json_len(r->args);
+    for (size_t i = 0; name && i < control_commands_n; i++) {
+        const struct control_command *k = &control_commands[i];
+        if (strcmp(k->name, name) != 0)
+            continue;
+        if (n < k->min_args || n > k->max_args)
+            control_fail(r, "usage: %s %s", k->name, k->args);
+        else
+            k->run(r);
+        return;
+    }
+    control_fail(r, "unknown command \"%s\"", name ? name : "");
+}
+
+static void request_parse(struct conn *c, struct str line)
+{
+    struct control_request *r = mem_alloc(sizeof *r);
+    r->node = c->control->node;
+    r->shard = &r->node->shard[0];
+    op_owner_init(&r->ops);
+    char why[128];
+    c->asked = true;
+    r->conn = c->h;
+    if (json_parse(line, REQUEST_MAX, &r->in, why, sizeof why) != ERR_OK)
+        control_fail(r, "the request is no JSON object: %s", why);
+    else
+        request_run(c, r);
+}
+
+/* ---- connections */
+static void on_data(void *ctx, struct str bytes)
+{
+    struct conn *c = ctx;
+    if (c->asked)
+        return;
+    buf_str(&c->in, bytes);
+    struct str all = buf_view(&c->in);
+    ptrdiff_t end = str_find(all, '\n');
+    if (!buf_ok(&c->in))
+        conn_free(c, false);
+    else if (end >= 0)
+        request_parse(c, str_make(all.p, (size_t)end));
+}
+
+static void on_end(void *ctx, enum err why)
+{
+    struct conn *c = ctx;
+    if (!(c->asked && why == ERR_EOF)) /* a client may half-close after its question */
+        conn_free(c, false);
+}
+
+static void on_deadline(void *ctx)
+{
+    conn_free(ctx, false);
+}
+static void on_nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct transport_events conn_events = {on_nothing, on_data, on_nothing, on_end};
+
+static void on_accept(void *ctx, struct transport *t)
+{
+    struct control *k = ctx;
+    struct node_shard *hub = &k->node->shard[0];
+    struct conn *c = mem_alloc(sizeof *c);
+    c->control = k;
+    c->transport = t;
+    c->h = handle_new(hub->handles, c);
+    buf_init(&c->in, REQUEST_MAX);
+    timer_init(&c->deadline, hub->loop, on_deadline, c);
+    timer_start(&c->deadline, CONN_MS);
+    list_push(&k->conns, &c->link);
+    transport_set_events(t, &conn_events, c);
+}
+
+enum err control_open(struct node *n, const char *path, struct control **out, char *why,
+                      size_t why_size)
+{
+    struct control *k = mem_alloc(sizeof *k);
+    k->node = n;
+    list_init(&k->conns);
+    enum err e = listener_open_unix(n->shard[0].loop, path, on_accept, k, &k->listener);
+    if (e != ERR_OK) {
+        snprintf(why, why_size, "control.path: cannot listen on %s: %s", path, err_text(e));
+        mem_free(k);
+        return e;
+    }
+    *out = k;
+    return ERR_OK;
+}
+
+void control_close(struct control **pc)
+{
+    struct control *k = *pc;
+    *pc = NULL;
+    if (!k)
+        return;
+    listener_close(&k->listener);
+    list_each (&k->conns, n) {
+        conn_free(list_entry(n, struct conn, link), false);
+    }
+    mem_free(k);
+}

@@ -1,0 +1,47 @@
+#ifndef NODE_ADMIN_CONTROL_H
+#define NODE_ADMIN_CONTROL_H
+/* The control socket: one request a connection, one line of JSON each way.
+ * {"command":"where","args":["a@b"]} ->
+ * {"ok":true,"result":...} or {"ok":false,"error":"..."}. The socket file (mode 0600) is the
+ * permission. Shard 0. */
+#include "lib/base/json.h"
+#include "node/node.h"
+
+struct control;
+enum err control_open(struct node *n, const char *path, struct control **out, char *why,
+                      size_t why_size) MUST_USE;
+void control_close(struct control **pc);
+
+/* A command being carried out. It visits shards by post and belongs to whoever has it; it ends with
+ * control_done/_fail. */
+struct control_request {
+    struct node *node;
+    struct node_shard *shard;                /* where it is now */
+    struct json *in;                         /* the whole request */
+    struct json *args;                       /* array, borrowed from in */
+    struct json *out;                        /* what commands build; taken by control_done */
+    struct op_owner ops;                     /* of the shard it is on */
+    handle conn;                             /* shard 0's connection */
+    void (*then)(struct control_request *r); /* after control_each_shard */
+    void (*visit)(struct control_request *r);
+};
+void control_done(struct control_request *r); /* any shard */
+void control_fail(struct control_request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Run visit on every shard, one after the other, then `then` on shard 0. */
+void control_each_shard(struct control_request *r, void (*visit)(struct control_request *r),
+                        void (*then)(struct control_request *r));
+/* Go on at another shard. */
+void control_move(struct control_request *r, struct node_shard *to,
+                  void (*then)(struct control_request *r));
+const char *control_arg(const struct control_request *r,
+                        size_t i); /* NULL when absent or not text */
+
+/* commands.c: the one table of commands, also printed by meridianctl help. */
+struct control_command {
+    const char *name, *args, *help;
+    size_t min_args, max_args;
+    void (*run)(struct control_request *r); /* NULL: only in the client */
+};
+extern const struct control_command control_commands[];
+extern const size_t control_commands_n;
+#endif

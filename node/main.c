@@ -1,0 +1,168 @@
+/* meridiand: arguments, configuration, run, exit code. 0 stopped in order; 1 failed while running
+ * or could not start; 2 wrong arguments; 78 (EX_CONFIG) wrong configuration; 3 fenced: another
+ * process has this node's name. */
+#include <getopt.h>
+#include <signal.h>
+#include <sysexits.h>
+
+#include "conf/conf-print.h"
+#include "lib/base/log.h"
+#include "lib/loop/sig.h"
+#include "node/admin/control.h"
+#include "node/node-options.h"
+#include "node/node.h"
+
+enum { EXIT_FENCED = 3 };
+
+static const char usage[] =
+    "usage: meridiand -c FILE [--check | --print-config]\n"
+    "       meridiand --config-docs | --version | --help\n"
+    "\n"
+    "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
+    "close all streams in order.\n"
+    "\n"
+    "  -c, --config FILE  configuration (TOML)\n"
+    "      --check        read and check the configuration, say all that is wrong, exit\n"
+    "      --print-config print the configuration in force, defaults included, exit\n"
+    "      --config-docs  print all options with their defaults and bounds, exit\n"
+    "      --version      print the version, exit\n"
+    "  -h, --help         print this, exit\n";
+
+struct daemon {
+    struct node_settings settings;
+    struct shards *shards;
+    struct node *node;
+    struct control *control;
+    struct sig *sigs[2];
+};
+
+static void stopped(void *ctx)
+{
+    struct daemon *d = ctx;
+    shards_stop(d->shards);
+}
+
+static void on_signal(void *ctx, int signum)
+{
+    struct daemon *d = ctx;
+    log_info(NULL, "node.stopping", "signal", signum == SIGTERM ? "SIGTERM" : "SIGINT");
+    node_stop(d->node, stopped, d);
+}
+
+static int run(struct daemon *d)
+{
+    const struct node_conf *c = &d->settings.conf;
+    char why[512] = "";
+    d->shards = shards_new(c->node_name ? c->node_name : "node", c->shards);
+    enum err e = node_new(c, d->shards, NULL, NULL, &d->node, why, sizeof why);
+    if (e == ERR_OK && c->control_path)
+        e = control_open(d->node, c->control_path, &d->control, why, sizeof why);
+    if (e != ERR_OK) {
+        log_error(NULL, "node.start.failed", "why", why[0] ? why : err_text(e));
+    } else {
+        struct loop *hub = shards_loop(d->shards, 0);
+        d->sigs[0] = sig_open(hub, SIGTERM, on_signal, d);
+        d->sigs[1] = sig_open(hub, SIGINT, on_signal, d);
+        log_info(NULL, "node.started", "version", MERIDIAN_VERSION, "domain", c->domains[0]);
+        shards_run(d->shards);
+        log_info(NULL, "node.stopped");
+    }
+    int code = e != ERR_OK ? 1 : d->node->fenced ? EXIT_FENCED : 0;
+    sig_close(&d->sigs[0]);
+    sig_close(&d->sigs[1]);
+    control_close(&d->control);
+    node_free(&d->node);
+    shards_free(&d->shards);
+    return code;
+}
+
+static struct conf *load(const char *path)
+{
+    struct conf_errors errs;
+    struct conf *c = NULL;
+    conf_errors_init(&errs);
+    if (conf_load(path, &node_schema, &c, &errs) != ERR_OK) {
+        for (size_t i = 0; i < errs.n; i++)
+            fprintf(stderr, "%s\n", errs.lines[i]);
+        if (errs.truncated)
+            fprintf(stderr, "... and more\n");
+    }
+    conf_errors_fini(&errs);
+    return c;
+}
+
+static int print(const struct conf *c)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    if (c)
+        conf_print(c, &text);
+    else
+        conf_print_reference(&node_schema, &text);
+    fwrite(text.p, 1, text.n, stdout);
+    buf_fini(&text);
+    return 0;
+}
+
+enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT };
+
+static int with_config(const char *path, enum mode mode)
+{
+    struct conf *c = load(path);
+    if (!c)
+        return EX_CONFIG;
+    int code = 0;
+    if (mode == MODE_PRINT) {
+        code = print(c);
+    } else if (mode == MODE_RUN) {
+        struct daemon d = {0};
+        node_settings_open(c, &d.settings);
+        log_set_level(d.settings.log_level);
+        code = run(&d);
+        node_settings_close(&d.settings);
+    }
+    conf_unref(&c);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"print-config", no_argument, NULL, 'p'},
+                                            {"config-docs", no_argument, NULL, 'd'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *path = NULL;
+    enum mode mode = MODE_RUN;
+    for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+        switch (o) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            mode = MODE_CHECK;
+            break;
+        case 'p':
+            mode = MODE_PRINT;
+            break;
+        case 'd':
+            return print(NULL);
+        case 'V':
+            puts("meridiand " MERIDIAN_VERSION);
+            return 0;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        default:
+            fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (!path || optind != argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return with_config(path, mode);
+}

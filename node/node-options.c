@@ -1,0 +1,394 @@
+/* Every option of the configuration file: its table, its place in struct options, the rules across
+ * options. */
+#include "node/node-options.h"
+
+#include "lib/base/log.h"
+#include "s2s/s2s.h"
+
+enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
+static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
+static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
+
+struct opt_general {
+    struct conf_list domains;
+    int64_t shards;
+    enum log_level log_level;
+};
+struct opt_tls {
+    const char *cert, *key, *ca;
+};
+struct opt_listen {
+    const char *at;
+    enum listen_tls tls;
+};
+struct opt_auth {
+    int64_t scram_iterations;
+};
+struct opt_store {
+    const char *uri;
+};
+struct opt_dns {
+    struct conf_list servers;
+};
+struct opt_c2s {
+    bool tls_required;
+    int64_t sessions_max;
+};
+struct opt_s2s {
+    bool enabled, tls_required, dialback, external;
+    const char *dialback_secret;
+    uint64_t pending_bytes, connect_timeout, idle_timeout, fail_memory;
+    int64_t pending_stanzas;
+};
+struct opt_override {
+    const char *domain, *address;
+    enum listen_tls tls;
+};
+struct opt_region {
+    const char *name, *node, *domain, *domain_suffix, *listen, *endpoint, *cert, *key, *ca;
+    uint64_t wait, queue_bytes;
+};
+struct opt_registry {
+    const char *host, *username, *password, *ca, *prefix;
+    int64_t port, db;
+    bool tls;
+    uint64_t beat, lease;
+};
+struct opt_control {
+    const char *path;
+};
+struct opt_offline {
+    int64_t max;
+};
+struct opt_roster {
+    int64_t max;
+};
+struct opt_limits {
+    uint64_t stanza_bytes, auth_timeout;
+};
+struct options {
+    struct opt_general general;
+    struct opt_tls tls;
+    struct opt_listen *listen_c2s, *listen_s2s;
+    size_t listen_c2s_n, listen_s2s_n;
+    struct opt_auth auth;
+    struct opt_store store;
+    struct opt_dns dns;
+    struct opt_c2s c2s;
+    struct opt_s2s s2s;
+    struct opt_override *overrides;
+    size_t overrides_n;
+    struct opt_region region;
+    struct opt_registry registry;
+    struct opt_control control;
+    struct opt_offline offline;
+    struct opt_roster roster;
+    struct opt_limits limits;
+};
+
+static const struct conf_option general_options[] = {
+    CONF_LIST(struct opt_general, domains, "domains", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+              .doc = "Domains this node serves; the first is the default"),
+    CONF_INT(struct opt_general, shards, "shards", .def = "1", .min = 1, .max = 64,
+             .unit = "threads",
+             .doc = "Event loops, each with its own thread; about the number of cores"),
+    CONF_ENUM(struct opt_general, log_level, "log_level", log_level_names, .def = "info",
+              .doc = "Least level that is logged"),
+};
+static const struct conf_option tls_options[] = {
+    CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED,
+                .doc = "Certificate chain of the domains, PEM"),
+    CONF_STRING(struct opt_tls, key, "key", .flags = CONF_REQUIRED, .doc = "Its private key, PEM"),
+    CONF_STRING(struct opt_tls, ca, "ca",
+                .doc = "CAs trusted for other servers, PEM; absent: the system's"),
+};
+static const struct conf_option listen_options[] = {
+    CONF_STRING(struct opt_listen, at, "at", .flags = CONF_REQUIRED,
+                .doc = "Address and port: \"0.0.0.0:5222\", \"[::]:5222\""),
+    CONF_ENUM(struct opt_listen, tls, "tls", listen_tls_names, .def = "starttls",
+              .doc = "starttls, or direct: TLS from the first byte (XEP-0368)"),
+};
+static const struct conf_option auth_options[] = {
+    CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
+             .max = 1000000, .unit = "rounds", .doc = "PBKDF2 rounds of newly stored passwords"),
+};
+static const struct conf_option store_options[] = {
+    CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
+                .doc = "Where data is kept: \"sqlite:/path/file.db\", or \"mem:\" (nothing "
+                       "survives the process)"),
+};
+static const struct conf_option dns_options[] = {
+    CONF_LIST(struct opt_dns, servers, "servers",
+              .doc = "Resolvers, \"address:port\"; absent: the system's"),
+};
+static const struct conf_option c2s_options[] = {
+    CONF_BOOL(struct opt_c2s, tls_required, "tls_required", .def = "true",
+              .doc = "Clients must use TLS before they log in"),
+    CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
+             .unit = "sessions", .doc = "Resources an account may bind at once"),
+};
+static const struct conf_option s2s_options[] = {
+    CONF_BOOL(struct opt_s2s, enabled, "enabled", .def = "true",
+              .doc = "Federate with other servers"),
+    CONF_BOOL(struct opt_s2s, tls_required, "tls_required", .def = "true",
+              .doc = "No stream without TLS"),
+    CONF_BOOL(struct opt_s2s, dialback, "dialback", .def = "true",
+              .doc = "Accept and offer dialback (XEP-0220)"),
+    CONF_BOOL(struct opt_s2s, external, "external", .def = "true",
+              .doc = "Accept and offer SASL EXTERNAL by certificate (XEP-0178)"),
+    CONF_STRING(struct opt_s2s, dialback_secret, "dialback_secret", .flags = CONF_SECRET,
+                .doc = "Secret of dialback keys, the same on all nodes of the world; absent: drawn "
+                       "at each start"),
+    CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
+              .max = 1 << 30, .doc = "Waiting for one remote domain"),
+    CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
+             .max = 1000000, .unit = "stanzas", .doc = "Waiting for one remote domain"),
+    CONF_DURATION(struct opt_s2s, connect_timeout, "connect_timeout", .def = "30s", .min = 1000,
+                  .max = 600000, .doc = "DNS, TCP, TLS and authentication together"),
+    CONF_DURATION(struct opt_s2s, idle_timeout, "idle_timeout", .def = "10m", .min = 10000,
+                  .max = 86400000, .doc = "Close a silent stream after this long"),
+    CONF_DURATION(struct opt_s2s, fail_memory, "fail_memory", .def = "5s", .max = 600000,
+                  .doc = "After a failure answer at once with its reason for this long"),
+};
+static const struct conf_option override_options[] = {
+    CONF_STRING(struct opt_override, domain, "domain", .flags = CONF_REQUIRED,
+                .doc = "Remote domain"),
+    CONF_STRING(struct opt_override, address, "address", .flags = CONF_REQUIRED,
+                .doc = "\"address:port\" to connect to instead of asking DNS"),
+    CONF_ENUM(struct opt_override, tls, "tls", listen_tls_names, .def = "starttls",
+              .doc = "How that port speaks TLS"),
+};
+static const struct conf_option region_options[] = {
+    CONF_STRING(struct opt_region, name, "name", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc = "This region: \"eu\""),
+    CONF_STRING(struct opt_region, node, "node", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc = "This node, unique in its region: \"eu1\""),
+    CONF_STRING(struct opt_region, domain, "domain", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc =
+                    "Name of this node in its region certificate: \"eu1.eu.regions.example.org\""),
+    CONF_STRING(struct opt_region, domain_suffix, "domain_suffix",
+                .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc = "What all nodes' names end with: \".regions.example.org\""),
+    CONF_STRING(struct opt_region, listen, "listen", .flags = CONF_REQUIRED,
+                .doc = "Address and port for links of other nodes"),
+    CONF_STRING(struct opt_region, endpoint, "endpoint",
+                .doc = "How other nodes reach it, if not by `listen`"),
+    CONF_STRING(struct opt_region, cert, "cert", .flags = CONF_REQUIRED,
+                .doc = "Region certificate, PEM"),
+    CONF_STRING(struct opt_region, key, "key", .flags = CONF_REQUIRED,
+                .doc = "Its private key, PEM"),
+    CONF_STRING(struct opt_region, ca, "ca", .flags = CONF_REQUIRED,
+                .doc = "The CA of region certificates; no other is trusted"),
+    CONF_DURATION(struct opt_region, wait, "wait", .def = "5m", .min = 1000, .max = 86400000,
+                  .doc = "How long stanzas wait for a region that cannot be reached"),
+    CONF_SIZE(struct opt_region, queue_bytes, "queue_bytes", .def = "64MiB", .min = 65536,
+              .max = 1ll << 34, .doc = "Waiting or unacknowledged towards one node"),
+};
+static const struct conf_option registry_options[] = {
+    CONF_STRING(struct opt_registry, host, "host", .def = "127.0.0.1",
+                .doc = "Redis: name or address"),
+    CONF_INT(struct opt_registry, port, "port", .def = "6379", .min = 1, .max = 65535,
+             .doc = "Redis port"),
+    CONF_STRING(struct opt_registry, username, "username", .doc = "For AUTH, with a password"),
+    CONF_STRING(struct opt_registry, password, "password", .flags = CONF_SECRET, .doc = "For AUTH"),
+    CONF_BOOL(struct opt_registry, tls, "tls", .doc = "Speak TLS to Redis"),
+    CONF_STRING(struct opt_registry, ca, "ca",
+                .doc = "CA of the Redis certificate, PEM; absent: the system's"),
+    CONF_INT(struct opt_registry, db, "db", .max = 1000, .doc = "Redis database number"),
+    CONF_STRING(struct opt_registry, prefix, "prefix",
+                .def = "meridian:", .doc = "Start of all our keys"),
+    CONF_DURATION(struct opt_registry, beat, "beat", .def = "5s", .min = 100, .max = 60000,
+                  .doc = "Heartbeat of the node's lease"),
+    CONF_DURATION(struct opt_registry, lease, "lease", .def = "15s", .min = 300, .max = 600000,
+                  .doc = "A node silent for this long is dead"),
+};
+static const struct conf_option control_options[] = {
+    CONF_STRING(struct opt_control, path, "path", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc = "Unix socket meridianctl talks to"),
+};
+static const struct conf_option offline_options[] = {
+    CONF_INT(struct opt_offline, max, "max", .def = "1000", .max = 1000000, .unit = "messages",
+             .doc = "Messages kept for an account that is not online"),
+};
+static const struct conf_option roster_options[] = {
+    CONF_INT(struct opt_roster, max, "max", .def = "1000", .min = 1, .max = 100000, .unit = "items",
+             .doc = "Contacts of an account"),
+};
+static const struct conf_option limits_options[] = {
+    CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
+              .max = 1 << 20, .doc = "Largest stanza taken"),
+    CONF_DURATION(struct opt_limits, auth_timeout, "auth_timeout", .def = "60s", .min = 1000,
+                  .max = 600000, .doc = "A connection must be authenticated after this long"),
+};
+
+static const struct conf_section sections[] = {
+    CONF_SECTION(struct options, general, "general", general_options, .min_count = 1,
+                 .doc = "The node"),
+    CONF_SECTION(struct options, tls, "tls", tls_options, .min_count = 1,
+                 .doc = "Certificate towards clients and servers"),
+    CONF_ARRAY(struct options, listen_c2s, listen_c2s_n, "listen.c2s", listen_options,
+               .doc = "A port for clients"),
+    CONF_ARRAY(struct options, listen_s2s, listen_s2s_n, "listen.s2s", listen_options,
+               .doc = "A port for servers"),
+    CONF_SECTION(struct options, auth, "auth", auth_options, .doc = "Accounts and login"),
+    CONF_SECTION(struct options, store, "store", store_options, .min_count = 1,
+                 .doc = "Durable data"),
+    CONF_SECTION(struct options, dns, "dns", dns_options, .doc = "Name look-up"),
+    CONF_SECTION(struct options, c2s, "c2s", c2s_options, .doc = "Client connections"),
+    CONF_SECTION(struct options, s2s, "s2s", s2s_options, .doc = "Federation"),
+    CONF_ARRAY(struct options, overrides, overrides_n, "s2s.override", override_options,
+               .doc = "Fixed place of a remote domain"),
+    CONF_SECTION(struct options, region, "region", region_options,
+                 .doc = "This node's place in a world of several regions; absent: it is alone"),
+    CONF_SECTION(struct options, registry, "registry", registry_options,
+                 .doc = "The global registry in Redis"),
+    CONF_SECTION(struct options, control, "control", control_options, .doc = "The operator's door"),
+    CONF_SECTION(struct options, offline, "modules.offline", offline_options,
+                 .doc = "Offline messages (XEP-0160)"),
+    CONF_SECTION(struct options, roster, "modules.roster", roster_options,
+                 .doc = "Rosters (RFC 6121)"),
+    CONF_SECTION(struct options, limits, "limits", limits_options,
+                 .doc = "What a peer may ask of us"),
+};
+
+/* ---- rules across options */
+static void check_address(const struct conf *c, struct conf_errors *errs, const char *section,
+                          size_t i, const char *option, const char *text)
+{
+    struct addr a;
+    if (text && addr_parse_hostport(str_of(text), &a) != ERR_OK)
+        conf_error_at(errs, c, section, i, option,
+                      "\"%s\" is not an address and port like \"127.0.0.1:5222\"", text);
+}
+
+static void verify(const struct conf *c, const void *root, struct conf_errors *errs)
+{
+    const struct options *o = root;
+    for (size_t i = 0; i < o->listen_c2s_n; i++)
+        check_address(c, errs, "listen.c2s", i, "at", o->listen_c2s[i].at);
+    for (size_t i = 0; i < o->listen_s2s_n; i++)
+        check_address(c, errs, "listen.s2s", i, "at", o->listen_s2s[i].at);
+    for (size_t i = 0; i < o->overrides_n; i++)
+        check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);
+    for (size_t i = 0; i < o->dns.servers.n; i++)
+        check_address(c, errs, "dns", 0, "servers", o->dns.servers.items[i]);
+    check_address(c, errs, "region", 0, "listen", o->region.listen);
+    check_address(c, errs, "region", 0, "endpoint", o->region.endpoint);
+    if (o->registry.lease < 2 * o->registry.beat)
+        conf_error_at(errs, c, "registry", 0, "lease", "must be at least twice the beat");
+    if (o->registry.username && !o->registry.password)
+        conf_error_at(errs, c, "registry", 0, "username", "needs a password too");
+    if (o->region.domain && o->region.domain_suffix &&
+        !str_ends(str_of(o->region.domain), str_of(o->region.domain_suffix)))
+        conf_error_at(errs, c, "region", 0, "domain", "does not end with domain_suffix \"%s\"",
+                      o->region.domain_suffix);
+    if (o->region.name && (strchr(o->region.name, '/') || strchr(o->region.node, '/')))
+        conf_error_at(errs, c, "region", 0, "name", "region and node names have no '/'");
+}
+
+const struct conf_schema node_schema = {.sections = sections,
+                                        .section_count = ARRAY_LEN(sections),
+                                        .root_size = sizeof(struct options),
+                                        .verify = verify};
+
+/* ---- into struct node_conf */
+static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
+{
+    struct node_conf_listen *out = mem_calloc(n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        must(addr_parse_hostport(str_of(in[i].at), &out[i].at) == ERR_OK);
+        out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
+    }
+    return out;
+}
+
+static struct s2s_override *overrides(const struct opt_override *in, size_t n)
+{
+    struct s2s_override *out = mem_calloc(n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        out[i].domain = in[i].domain;
+        must(addr_parse_hostport(str_of(in[i].address), &out[i].target.addr) == ERR_OK);
+        out[i].target.direct_tls = in[i].tls == LISTEN_DIRECT;
+        snprintf(out[i].target.name, sizeof out[i].target.name, "%s", in[i].domain);
+    }
+    return out;
+}
+
+static void open_region(const struct options *o, struct node_conf *c)
+{
+    c->region_name = o->region.name;
+    if (!c->region_name)
+        return;
+    c->node_name = o->region.node;
+    c->region_domain = o->region.domain;
+    c->region_domain_suffix = o->region.domain_suffix;
+    must(addr_parse_hostport(str_of(o->region.listen), &c->region_listen) == ERR_OK);
+    c->region_endpoint = o->region.endpoint;
+    c->region_cert_file = o->region.cert;
+    c->region_key_file = o->region.key;
+    c->region_ca_file = o->region.ca;
+    c->region_wait_ms = o->region.wait;
+    c->region_queue_bytes = o->region.queue_bytes;
+    c->redis_host = o->registry.host;
+    c->redis_port = (uint16_t)o->registry.port;
+    c->redis_username = o->registry.username;
+    c->redis_password = o->registry.password;
+    c->redis_ca_file = o->registry.ca;
+    c->redis_prefix = o->registry.prefix;
+    c->redis_tls = o->registry.tls;
+    c->redis_db = (unsigned)o->registry.db;
+    c->registry_beat_ms = o->registry.beat;
+    c->registry_lease_ms = o->registry.lease;
+}
+
+static void open_s2s(const struct options *o, struct node_conf *c)
+{
+    c->s2s_enabled = o->s2s.enabled;
+    c->s2s_tls_required = o->s2s.tls_required;
+    c->s2s_dialback = o->s2s.dialback;
+    c->s2s_external = o->s2s.external;
+    if (o->s2s.dialback_secret)
+        c->dialback_secret = o->s2s.dialback_secret;
+    c->s2s_pending_bytes = o->s2s.pending_bytes;
+    c->s2s_pending_stanzas = (size_t)o->s2s.pending_stanzas;
+    c->s2s_connect_timeout_ms = o->s2s.connect_timeout;
+    c->s2s_idle_timeout_ms = o->s2s.idle_timeout;
+    c->s2s_fail_memory_ms = o->s2s.fail_memory;
+    c->s2s_overrides = overrides(o->overrides, o->overrides_n);
+}
+
+void node_settings_open(const struct conf *snapshot, struct node_settings *out)
+{
+    const struct options *o = conf_root(snapshot);
+    struct node_conf *c = &out->conf;
+    node_conf_init(c);
+    out->log_level = o->general.log_level;
+    c->domains = o->general.domains.items;
+    c->shards = (unsigned)o->general.shards;
+    c->cert_file = o->tls.cert;
+    c->key_file = o->tls.key;
+    c->ca_file = o->tls.ca;
+    c->c2s = listeners(o->listen_c2s, o->listen_c2s_n);
+    c->c2s_n = o->listen_c2s_n;
+    c->s2s = listeners(o->listen_s2s, o->listen_s2s_n);
+    c->s2s_n = o->listen_s2s_n;
+    c->c2s_tls_required = o->c2s.tls_required;
+    c->sessions_max = (size_t)o->c2s.sessions_max;
+    c->scram_iterations = (unsigned)o->auth.scram_iterations;
+    c->store_uri = o->store.uri;
+    c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
+    c->control_path = o->control.path;
+    c->offline_max = (size_t)o->offline.max;
+    c->roster_max = (size_t)o->roster.max;
+    c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
+    c->limits.auth_timeout_ms = o->limits.auth_timeout;
+    open_s2s(o, c);
+    open_region(o, c);
+}
+
+void node_settings_close(struct node_settings *s)
+{
+    mem_free((void *)(uintptr_t)s->conf.c2s);
+    mem_free((void *)(uintptr_t)s->conf.s2s);
+    mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
+}

@@ -1,0 +1,18 @@
+#ifndef NODE_NODE_OPTIONS_H
+#define NODE_NODE_OPTIONS_H
+/* The options of a node's configuration file and their way into struct node_conf. */
+#include "conf/conf.h"
+#include "lib/base/log.h"
+#include "node/node-conf.h"
+
+extern const struct conf_schema node_schema;
+/* What main needs beside node_conf. */
+struct node_settings {
+    struct node_conf conf;
+    enum log_level log_level;
+};
+/* Fill from a loaded snapshot, which must outlive the result. Addresses were checked by
+ * node_schema.verify. */
+void node_settings_open(const struct conf *c, struct node_settings *out);
+void node_settings_close(struct node_settings *s);
+#endif
