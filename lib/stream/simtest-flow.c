@@ -1,0 +1,252 @@
+/* An open stream: the move between shards under traffic, pauses, the high mark, parking, silent
+ * networks. */
+#define RIG_SIM
+#include "lib/stream/tests-rig-int.h"
+
+static void send_numbered(struct both *b, unsigned n, unsigned count)
+{
+    char text[256];
+    for (unsigned k = n; k < n + count; k++) {
+        snprintf(text, sizeof text, "<message id='%u'><body>%0*u</body></message>", k,
+                 (int)(k % 100), k);
+        (void)stream_out_send_text(b->o.s, str_of(text));
+    }
+}
+
+/* Elements 0 .. count-1, each once, in order. */
+static void check_numbered(const struct buf *got, unsigned count)
+{
+    struct str rest = buf_view(got);
+    for (unsigned k = 0; k < count; k++) {
+        char start[64];
+        snprintf(start, sizeof start, "<message id='%u'>", k);
+        struct str line = str_cut(&rest, '\n');
+        if (!str_starts(line, str_of(start)))
+            fail_msg("wanted %s, got " STR_FMT, start, STR_ARG(line));
+    }
+    assert_int_equal(rest.n, 0);
+}
+
+static void login(struct both *b)
+{
+    both_connect(b);
+    assert_true(rig_run(&b->r, RIG_WAIT_US, outer_is_ready, &b->o));
+    assert_int_equal(b->o.ends, 0);
+}
+
+static void move(struct both *b, struct loop *to)
+{
+    struct stream_parcel *p = stream_in_detach(&b->i.s);
+    assert_non_null(p);
+    assert_null(b->i.s);
+    b->i.s = stream_in_attach(&p, to, &inner_events, &b->i);
+    assert_null(p);
+}
+
+struct move_mail {
+    struct mail m;
+    struct both *b;
+    struct stream_parcel *p;
+    struct loop *to;
+};
+
+static void on_arrival(struct mail *m)
+{
+    struct move_mail *mm = container_of(m, struct move_mail, m);
+    mm->b->i.s = stream_in_attach(&mm->p, mm->to, &inner_events, &mm->b->i);
+    mem_free(mm);
+}
+
+static bool has_arrived(void *ctx)
+{
+    return ((struct both *)ctx)->i.s != NULL;
+}
+
+static void test_move_under_traffic(void **state)
+{
+    struct both b;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        both_begin(&b, seed);
+        login(&b);
+        unsigned sent = 0;
+        for (int turn = 0; turn < 10; turn++) {
+            send_numbered(&b, sent, 40);
+            sent += 40;
+            (void)rig_run(&b.r, sim_rand(8000), NULL, NULL);
+            struct move_mail *mm = mem_alloc(sizeof *mm);
+            *mm = (struct move_mail){.m = {.fn = on_arrival}, .b = &b};
+            mm->to = turn & 1 ? b.r.server : b.r.server2;
+            mm->p = stream_in_detach(&b.i.s);
+            assert_non_null(mm->p);
+            loop_post(mm->to, &mm->m);
+            assert_true(rig_run(&b.r, RIG_WAIT_US, has_arrived, &b));
+            (void)stream_in_send_text(b.i.s, STR("<presence/>"));
+        }
+        b.want_inner = sent;
+        b.want_outer = 10;
+        assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+        check_numbered(&b.i.got, sent);
+        assert_true(stream_in_is_secure(b.i.s));
+        stream_in_close(b.i.s, STREAM_OK, NULL);
+        assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+        assert_int_equal(b.i.end.err, ERR_EOF);
+        both_end(&b);
+    }
+}
+
+static void test_move_while_paused(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 50);
+    login(&b);
+    b.i.pause_each = true;
+    send_numbered(&b, 0, 30);
+    (void)rig_run(&b.r, 1000000, NULL, NULL);
+    assert_int_equal(b.i.elements, 1);
+    b.i.pause_each = false;
+    move(&b, b.r.server2); /* what was buffered is delivered there */
+    b.want_inner = 30;
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+    check_numbered(&b.i.got, 30);
+    both_end(&b);
+}
+
+static void test_move_refused(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 51);
+    login(&b);
+    struct stream_in *before = b.i.s;
+    stream_in_close(b.i.s, STREAM_OK, NULL);
+    assert_null(stream_in_detach(&b.i.s)); /* closing */
+    assert_ptr_equal(b.i.s, before);
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+    both_end(&b);
+}
+
+static void test_move_parcel_dropped(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 52);
+    login(&b);
+    struct stream_parcel *p = stream_in_detach(&b.i.s);
+    stream_parcel_drop(&p);
+    assert_null(p);
+    assert_true(rig_run(&b.r, RIG_WAIT_US, outer_is_over, &b.o));
+    both_end(&b);
+}
+
+/* Exactly one element for each time it is let go on. */
+static void test_pause_is_exact(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 53);
+    login(&b);
+    b.i.pause_each = true;
+    send_numbered(&b, 0, 25);
+    (void)rig_run(&b.r, 1000000, NULL, NULL);
+    for (unsigned k = 1; k <= 25; k++) {
+        assert_int_equal(b.i.elements, k);
+        stream_in_pause(b.i.s, false);
+        assert_int_equal(b.i.elements, k); /* not inside the call */
+        (void)rig_run(&b.r, 100000, NULL, NULL);
+    }
+    check_numbered(&b.i.got, 25);
+    both_end(&b);
+}
+
+static void test_high_mark(void **state)
+{
+    struct both b;
+    char big[8000];
+    (void)state;
+    both_begin(&b, 54);
+    login(&b);
+    stream_in_pause(b.i.s, true);
+    memset(big, ' ', sizeof big);
+    bool more = true;
+    for (int n = 0; n < 200 && more; n++) {
+        more = stream_out_send_text(b.o.s, str_make(big, sizeof big));
+        (void)rig_run(&b.r, 1000, NULL, NULL);
+    }
+    assert_false(more);
+    assert_true(stream_out_queued(b.o.s) > 0);
+    stream_in_pause(b.i.s, false);
+    (void)stream_out_send_text(b.o.s, STR("<message id='0'/>"));
+    b.want_inner = 1;
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+    both_end(&b);
+}
+
+static void test_idle_parser_is_parked(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 55);
+    login(&b);
+    size_t awake = xml_parser_memory(b.i.s->b.parser);
+    (void)rig_run(&b.r, UINT64_C(10000000), NULL, NULL);
+    assert_true(xml_parser_memory(b.i.s->b.parser) < awake / 2);
+    send_numbered(&b, 0, 3);
+    b.want_inner = 3;
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+    check_numbered(&b.i.got, 3);
+    both_end(&b);
+}
+
+static void test_network_cut(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 56);
+    login(&b);
+    sim_net_cut("server", "client", false);
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+    assert_int_equal(b.i.end.err, ERR_RESET);
+    assert_int_equal(b.o.end.err, ERR_RESET);
+    both_end(&b);
+}
+
+/* A black hole at any moment of the login ends both sides by their deadlines. */
+static void test_black_hole_during_login(void **state)
+{
+    struct both b;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        both_begin(&b, 60 + seed);
+        b.o.taken.may_fail = true;
+        both_connect(&b);
+        (void)rig_run(&b.r, 2000 + seed * 1500, NULL, NULL);
+        bool begun = b.o.s && b.i.s;
+        sim_net_cut("server", "client", true);
+        if (begun && !b.o.readies) {
+            assert_true(rig_run(&b.r, UINT64_C(70000000), outer_is_over, &b.o));
+            assert_true(b.i.ends || stream_in_is_authenticated(b.i.s) ||
+                        rig_run(&b.r, UINT64_C(10000000), inner_is_over, &b.i));
+            assert_int_equal(b.o.end.err, ERR_TIMEOUT);
+        }
+        sim_net_heal("server", "client");
+        both_end(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_move_under_traffic),
+        cmocka_unit_test(test_move_while_paused),
+        cmocka_unit_test(test_move_refused),
+        cmocka_unit_test(test_move_parcel_dropped),
+        cmocka_unit_test(test_pause_is_exact),
+        cmocka_unit_test(test_high_mark),
+        cmocka_unit_test(test_idle_parser_is_parked),
+        cmocka_unit_test(test_network_cut),
+        cmocka_unit_test(test_black_hole_during_login),
+    };
+    return cmocka_run_group_tests_name("flow", tests, rig_tls_begin, rig_tls_end);
+}
