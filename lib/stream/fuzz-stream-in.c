@@ -3,6 +3,7 @@
  * Oracle: what we answer is itself a well-formed stream, the end comes exactly once, nothing comes
  * after it. */
 #include "lib/base/rand.h"
+#include "lib/loop/timer.h"
 #include "lib/net/tls.h"
 #include "lib/stream/stream-in.h"
 
@@ -145,25 +146,17 @@ static void on_end(void *ctx, const struct stream_end *e)
 static const struct stream_in_events player_events = {
     on_header, on_features, on_mechanisms, on_need, on_authenticated, on_element, NULL, on_end};
 
-static void turn_over(struct mail *m)
-{
-    (void)m;
-}
-
 static void stopped(void *ctx)
 {
     loop_stop(ctx);
 }
 
-/* One turn of the loop: mail, deferred calls. */
+/* A turn of the loop: deferred calls run. */
 static void turn(struct loop *l)
 {
-    static struct mail m;
     struct timer stop;
-    m = (struct mail){.fn = turn_over};
     timer_init(&stop, l, stopped, l);
     timer_start(&stop, 0);
-    loop_post(l, &m);
     loop_run(l);
     timer_stop(&stop);
 }

@@ -432,8 +432,9 @@ static bool raw_knows(void *ctx)
     return !w->t || raw_has(w);
 }
 
-/* What a man in the middle puts behind <starttls/> in clear is never executed. When it comes in the same read it is dropped
- * and the handshake works; when it comes later it breaks the handshake. True: it worked. */
+/* What a man in the middle puts behind <starttls/> in clear is never executed. When it comes in the
+ * same read it is dropped and the handshake works; when it comes later it breaks the handshake.
+ * True: it worked. */
 static bool inject_behind_starttls(uint64_t seed)
 {
     struct scene s;

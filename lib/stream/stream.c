@@ -76,7 +76,7 @@ enum stream_cond stream_header_read(struct stream_base *b, const struct xml *roo
     h->version = arena_dup(b->header_arena, xml_get(root, "version"));
     h->lang = arena_dup(b->header_arena, xml_get_ns(root, NS_XML, "lang"));
     h->content_ns = b->content_ns;
-    h->dialback = xml_get(root, "xmlns:db").p != NULL;
+    h->dialback = xml_parser_declares(b->parser, NS_DIALBACK);
     *why = NULL;
     if (!str_eqc(str_of(root->ns), NS_STREAM))
         return *why = "unknown stream namespace", STREAM_INVALID_NAMESPACE;

@@ -147,7 +147,8 @@ static UNUSED void rig_end(struct rig *r)
 #endif
 }
 
-static void rig_on_dialled(void *ctx, enum err e, struct transport *t, const struct dial_result *res)
+static void rig_on_dialled(void *ctx, enum err e, struct transport *t,
+                           const struct dial_result *res)
 {
     struct listen_accept_ctx *to = ctx;
     (void)res;

@@ -584,6 +584,18 @@ size_t xml_parser_memory(const struct xml_parser *p)
     return sizeof *p + p->expat_bytes + p->header.cap + p->rest.cap + xml_grow_memory(&p->grow);
 }
 
+bool xml_parser_declares(const struct xml_parser *p, const char *ns)
+{
+    struct buf value; /* the kept header holds nothing but declarations */
+    buf_init(&value, SIZE_MAX / 4);
+    buf_str(&value, STR("='"));
+    xml_escape(&value, str_of(ns));
+    buf_char(&value, '\'');
+    const bool found = p->header.n > 0 && memmem(p->header.p, p->header.n, value.p, value.n) != NULL;
+    buf_fini(&value);
+    return found;
+}
+
 /* ---- one element from text */
 
 struct one {

@@ -38,6 +38,8 @@ enum stream_cond xml_parser_resume(struct xml_parser *p, const char **why);
 /* Free expat's memory while idle at depth one with nothing pending; rebuilt by the next feed. No effect otherwise. */
 void xml_parser_park(struct xml_parser *p);
 size_t xml_parser_memory(const struct xml_parser *p); /* bytes held now, expat included */
+/* Does the root declare this namespace (xmlns:db='...' says that dialback is spoken)? From open() to the next reset. */
+bool xml_parser_declares(const struct xml_parser *p, const char *ns);
 
 /* Parse one complete element from text (stored stanzas, tests). default_ns is the scope it was written in. */
 enum err xml_parse_one(struct str text, const char *default_ns, const struct xml_limits *l, struct xml_doc **out) MUST_USE;
