@@ -2,7 +2,7 @@
  * once and byte by byte; closing handshakes; stalls; SASL's own refusals; injection around
  * STARTTLS. */
 #define RIG_SIM
-#include "lib/stream/tests-rig-int.h"
+#include "lib/stream/tests-parties-int.h"
 
 #define HEADER                                                                                     \
     "<?xml version='1.0'?><stream:stream xmlns='jabber:client' "                                   \
@@ -491,7 +491,7 @@ static void test_proceed_injection(void **state)
     (void)state;
     rig_begin(&r, 39);
     outer_begin(&o, &r);
-    raw_begin(&w, &r);
+    raw_begin(&w, &r, r.server);
     r.on_accept.accept = impostor_accept;
     r.on_accept.ctx = &w;
     rig_dial(&r, &o.taken);

@@ -1,7 +1,7 @@
 /* An open stream: the move between shards under traffic, pauses, the high mark, parking, silent
  * networks. */
 #define RIG_SIM
-#include "lib/stream/tests-rig-int.h"
+#include "lib/stream/tests-parties-int.h"
 
 static void send_numbered(struct both *b, unsigned n, unsigned count)
 {

@@ -3,7 +3,7 @@
  * once, in order, and everything is acknowledged. */
 #define RIG_SIM
 #include "lib/stream/f-sm.h"
-#include "lib/stream/tests-rig-int.h"
+#include "lib/stream/tests-parties-int.h"
 
 enum { COUNT = 60, OPEN_MAX = 16 };
 

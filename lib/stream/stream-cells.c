@@ -48,7 +48,7 @@ void stream_up(struct stream_base *b, struct stream_input *in)
 void stream_unsupported(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
-    stream_shut_down(b, STREAM_UNSUPPORTED_STANZA_TYPE, ERR_OK, "not expected now");
+    stream_shut_down(b, STREAM_UNSUPPORTED_STANZA_TYPE, ERR_PROTOCOL, "not expected now");
 }
 
 static void note_received(struct stream_base *b, const struct xml *error)
@@ -79,7 +79,7 @@ void stream_peer_close(struct stream_base *b, struct stream_input *in)
 
 void stream_fault(struct stream_base *b, struct stream_input *in)
 {
-    stream_shut_down(b, in->cond, ERR_OK, in->text);
+    stream_shut_down(b, in->cond, ERR_PROTOCOL, in->text);
 }
 
 void stream_user_close(struct stream_base *b, struct stream_input *in)

@@ -94,7 +94,7 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
     s->is_to_accepted = c == STREAM_OK;
     stream_in_write_header(b);
     if (c != STREAM_OK) {
-        stream_shut_down(b, c, ERR_OK, in->text);
+        stream_shut_down(b, c, in->cond ? ERR_PROTOCOL : ERR_OK, in->text);
         return;
     }
     stream_set_state(b, b->is_authenticated ? SIN_OPEN : SIN_FEATURES);
@@ -106,9 +106,9 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
 void stream_in_on_early(struct stream_base *b, struct stream_input *in)
 {
     if (is_tls_needed(stream_in_of(b)))
-        stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_OK, "STARTTLS is required first");
+        stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_PROTOCOL, "STARTTLS is required first");
     else if (b->state == SIN_SASL)
-        stream_shut_down(b, STREAM_NOT_AUTHORIZED, ERR_OK, "authentication is not complete");
+        stream_shut_down(b, STREAM_NOT_AUTHORIZED, ERR_PROTOCOL, "authentication is not complete");
     else
         stream_up(b, in);
 }
@@ -318,7 +318,7 @@ void stream_in_on_abort(struct stream_base *b, struct stream_input *in)
 void stream_in_on_again(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
-    stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_OK, "no authentication is under way");
+    stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_PROTOCOL, "no authentication is under way");
 }
 
 void stream_in_on_answer(struct stream_base *b, struct stream_input *in)

@@ -39,7 +39,7 @@ struct stream_in_conf { /* borrowed for the life of the stream */
     const struct stream_limits *limits;
     const char *default_from;        /* our domain, for errors before a valid to */
 };
-/* Takes the transport (already TLS for direct TLS). log may be NULL; it is the parent scope. */
+/* Takes the transport (already TLS for direct TLS). */
 struct stream_in *stream_in_new(struct transport **t, const struct stream_in_conf *c, const struct stream_in_events *ev, void *ctx);
 void stream_in_free(struct stream_in **ps); /* any time, also inside callbacks; closes the transport (flushing) */
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null);
@@ -53,7 +53,8 @@ bool stream_in_send(struct stream_in *s, const struct xml *el);
 bool stream_in_send_stanza(struct stream_in *s, const struct stanza *st);
 bool stream_in_send_text(struct stream_in *s, struct str xml_text);
 void stream_in_pause(struct stream_in *s, bool paused); /* no further elements, exactly after the current one */
-/* Close in order: the error (unless STREAM_OK), </stream:stream>, then end. Idempotent. */
+/* Close in order: the error (unless STREAM_OK), </stream:stream>, then end. Idempotent. After STREAM_OK on an authenticated
+ * stream, elements that were on their way still come until end (RFC 6120 section 4.4); after an error none do. */
 void stream_in_close(struct stream_in *s, enum stream_cond c, const char *text_or_null);
 const struct stream_header *stream_in_header(const struct stream_in *s); /* the last; valid until the next */
 const char *stream_in_id(const struct stream_in *s);                     /* of the current header */
@@ -61,7 +62,9 @@ struct transport *stream_in_transport(const struct stream_in *s);        /* for 
 size_t stream_in_queued(const struct stream_in *s);
 
 /* The one move to another shard: only while authenticated, not closing. The stream is detached with its transport, parser
- * and unread bytes and consumed; attach on the other loop with new ctx. Elements not yet delivered are delivered there. */
+ * and unread bytes and consumed; attach on the other loop with new ctx. Elements not yet delivered are delivered there; a pause does not
+ * travel. Not inside a callback of this stream (its frames are on the stack): pause there and detach from a defer or mail.
+ * NULL, and nothing changed, when it is not authenticated, closing or ended. */
 struct stream_parcel;
 struct stream_parcel *stream_in_detach(struct stream_in **ps);
 struct stream_in *stream_in_attach(struct stream_parcel **pp, struct loop *to, const struct stream_in_events *ev, void *ctx);

@@ -26,7 +26,7 @@ void stream_out_on_header(struct stream_base *b, struct stream_input *in)
         return;
     stream_set_state(b, SOUT_FEATURES);
     if (c != STREAM_OK)
-        stream_shut_down(b, c, ERR_PROTOCOL, in->text);
+        stream_shut_down(b, c, in->cond ? ERR_PROTOCOL : ERR_OK, in->text);
 }
 
 static void be_ready(struct stream_out *s)

@@ -21,7 +21,8 @@ struct stream_limits {
 };
 extern const struct stream_limits stream_limits_default;
 struct stream_end { /* why a stream ended */
-    enum err err;              /* ERR_EOF: closed in order, both sides; ERR_RESET, ERR_TIMEOUT, ERR_TLS, ... */
+    enum err err;              /* ERR_EOF: closed in order, both sides; ERR_RESET: cut; ERR_PROTOCOL: we refused what the peer
+                                * sent; ERR_TIMEOUT, ERR_TLS, ERR_CERT, ERR_AUTH; the first cause */
     enum stream_cond sent;     /* stream error we sent, STREAM_OK if none */
     enum stream_cond received; /* stream error the peer sent */
     char text[160];            /* in words, for logs and bounces */

@@ -2,7 +2,7 @@
 #define LIB_STREAM_TESTS_LOGIN_INT_H
 /* Logins from end to end, run over loopback TCP by test-login.c and over the simulated network by
  * simtest-login.c. */
-#include "lib/stream/tests-rig-int.h"
+#include "lib/stream/tests-parties-int.h"
 
 static struct str text_of(const struct buf *b)
 {
