@@ -1,7 +1,5 @@
 /* Names of hostile certificates: the first byte is the length of a domain, then the domain, then a
  * certificate in DER. */
-#include <openssl/x509.h>
-
 #include "lib/net/tls-int.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

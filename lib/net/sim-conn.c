@@ -239,7 +239,7 @@ static bool side_same_user(const struct side *s, unsigned owners)
 static bool side_deliver_all(struct side *s, unsigned owners)
 {
     struct list *n;
-    while (!s->paused && !s->ended && !s->broken && (n = list_shift(&s->in))) {
+    while (!s->paused && !s->ended && !s->broken && !s->ready_due && (n = list_shift(&s->in))) {
         struct sim_seg *g = list_entry(n, struct sim_seg, link);
         side_deliver(s, g);
         mem_free(g);

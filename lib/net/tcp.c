@@ -230,7 +230,8 @@ static void tcp_on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 static void tcp_sync_reading(struct tcp *c)
 {
-    bool want = (c->state == TCP_OPEN || c->state == TCP_LINGERING) && !c->paused && !c->ended;
+    bool want = (c->state == TCP_OPEN || c->state == TCP_LINGERING) && !c->paused && !c->ended &&
+                !c->ready_due /* data never comes before it */;
     if (want == c->reading)
         return;
     c->reading = want;

@@ -56,6 +56,7 @@ static inline void peer_event(struct peer *p, char what)
     assert_false(p->in_down); /* law 4 */
     assert_non_null(p->t);    /* nothing after close */
     assert_int_equal(p->ends, what == 'e' ? 1 : 0);
+    assert_true(what == 'e' || p->readies == 1);
     if (p->on_event)
         p->on_event(p, what);
 }
@@ -150,17 +151,23 @@ static inline bool pair_is_taken(void *ctx)
     return p[0].t && p[1].t;
 }
 /* p[0] is the client, p[1] the server. */
-static inline void pair_open_raw(struct suite *s, struct peer p[2])
+static inline void pair_open_hooked(struct suite *s, struct peer p[2],
+                                    void (*on_event)(struct peer *p, char what))
 {
     memset(p, 0, 2 * sizeof *p);
     for (int i = 0; i < 2; i++) {
         p[i].suite = s;
         p[i].other = &p[!i];
+        p[i].on_event = on_event;
         p[i].seed = (uint64_t)i + 77;
         buf_init(&p[i].in, (size_t)64 << 20);
     }
     s->connect(s, p);
     assert_true(s->run(s, pair_is_taken, p));
+}
+static inline void pair_open_raw(struct suite *s, struct peer p[2])
+{
+    pair_open_hooked(s, p, NULL);
 }
 static inline void pair_open(struct suite *s, struct peer p[2])
 {

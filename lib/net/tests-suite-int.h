@@ -27,6 +27,25 @@ static void suite_echo_bytes(void **state)
     pair_close(p);
 }
 
+static void suite_speak_event(struct peer *p, char what)
+{
+    if (what == 'r')
+        peer_send(p, STR("hello"));
+}
+/* Whoever speaks first: ready comes before data, once. */
+static void suite_server_speaks_first(void **state)
+{
+    struct suite *s = *state;
+    for (int i = 0; i < 20; i++) {
+        struct peer p[2];
+        pair_open_hooked(s, p, suite_speak_event);
+        p[0].expect = p[1].expect = 5;
+        assert_true(s->run(s, pair_full, p));
+        assert_true(pair_is_ready(p));
+        pair_close(p);
+    }
+}
+
 static void suite_gather(void **state)
 {
     struct suite *s = *state;
@@ -331,6 +350,7 @@ static void suite_parcel_drop(void **state)
 
 #define SUITE_TESTS(env)                                                                           \
     cmocka_unit_test_prestate(suite_echo_bytes, env),                                              \
+        cmocka_unit_test_prestate(suite_server_speaks_first, env),                                 \
         cmocka_unit_test_prestate(suite_gather, env),                                              \
         cmocka_unit_test_prestate(suite_large_both_ways, env),                                     \
         cmocka_unit_test_prestate(suite_echo_backpressure, env),                                   \
