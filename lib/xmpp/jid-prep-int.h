@@ -18,4 +18,5 @@ enum err jid_prep_resource(struct arena *a, struct str in, struct str *out,
 bool jid_local_excludes(uint32_t c);
 /* Letters, digits, hyphens and dots in labels of 1 to 63 bytes (RFC 1123, NR-LDH or A-labels). */
 bool jid_domain_is_ldh(struct str s);
+bool jid_domain_has_a_label(struct str s); /* one that starts with xn-- */
 #endif

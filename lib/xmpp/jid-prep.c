@@ -364,6 +364,15 @@ enum err jid_prep_password(struct arena *a, struct str in, struct str *out)
     return in.n > JID_INPUT_MAX ? ERR_LIMIT : enforce(a, OPAQUE_STRING, in, out, &why);
 }
 
+bool jid_domain_has_a_label(struct str s)
+{
+    for (size_t i = 0; i + 4 <= s.n; i++) {
+        if ((i == 0 || s.p[i - 1] == '.') && str_ieq(str_make(s.p + i, 4), STR("xn--")))
+            return true;
+    }
+    return false;
+}
+
 bool jid_domain_is_ldh(struct str s)
 {
     size_t label = 0;
@@ -382,15 +391,6 @@ bool jid_domain_is_ldh(struct str s)
         }
     }
     return true;
-}
-
-static bool is_plain(struct str s) /* LDH without A-labels, lower case */
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if ((s.p[i] >= 'A' && s.p[i] <= 'Z') || (s.p[i] == '-' && i >= 3 && s.p[i - 1] == '-'))
-            return false;
-    }
-    return jid_domain_is_ldh(s);
 }
 
 /* To A-labels, mapped and checked; heap of libidn2. */
@@ -446,9 +446,13 @@ enum err jid_domain_ascii(struct str domain, char out[256])
     enum { DNS_NAME_MAX = 253 };
     if (domain.n == 0 || domain.n > JID_PART_MAX || memchr(domain.p, 0, domain.n))
         return ERR_INVALID;
-    if (domain.n <= DNS_NAME_MAX &&
-        (domain.p[0] == '[' || is_plain(domain))) { /* literals stay what they are */
-        memcpy(out, domain.p, domain.n);
+    const bool is_plain = jid_domain_is_ldh(domain) && !jid_domain_has_a_label(domain);
+    if (is_plain && domain.n > DNS_NAME_MAX)
+        return ERR_LIMIT;
+    if (is_plain || (domain.p[0] == '[' && domain.n <= DNS_NAME_MAX)) { /* literals stay */
+        for (size_t i = 0; i < domain.n; i++)
+            out[i] =
+                domain.p[i] >= 'A' && domain.p[i] <= 'Z' ? (char)(domain.p[i] | 0x20) : domain.p[i];
         out[domain.n] = '\0';
         return ERR_OK;
     }

@@ -88,15 +88,6 @@ static enum err ipv6_literal(struct arena *a, struct str in, struct str *out, co
     return ERR_OK;
 }
 
-static bool has_a_label(struct str s)
-{
-    for (size_t i = 0; i + 4 <= s.n; i++) {
-        if ((i == 0 || s.p[i - 1] == '.') && str_ieq(str_make(s.p + i, 4), STR("xn--")))
-            return true;
-    }
-    return false;
-}
-
 static enum err prepare_domain(struct arena *a, struct str *s, const char **why)
 {
     if (s->n > 1 && s->p[s->n - 1] == '.')
@@ -104,7 +95,7 @@ static enum err prepare_domain(struct arena *a, struct str *s, const char **why)
     enum err e = check_size(*s, JID_INPUT_MAX, why);
     if (e == ERR_OK && s->p[0] == '[')
         e = ipv6_literal(a, *s, s, why);
-    else if (e == ERR_OK && (!is_ascii(*s) || has_a_label(*s)))
+    else if (e == ERR_OK && (!is_ascii(*s) || jid_domain_has_a_label(*s)))
         e = jid_prep_domain(a, *s, s, why);
     else if (e == ERR_OK && !jid_domain_is_ldh(*s))
         e = refuse(why, "not a domain name");

@@ -438,17 +438,24 @@ static struct str step(struct xml_parser *p, struct str todo)
 }
 
 /* A new stream may follow white space of the old one; a byte order mark is none of XML's business
- * (RFC 6120 section 11.6). */
+ * (RFC 6120 section 11.6). Expat's own search for UTF-16 prevails over the encoding we give it. */
 static struct str skip_before_root(struct xml_parser *p, struct str s)
 {
     while (s.n > 0 && (*s.p == ' ' || *s.p == '\t' || *s.p == '\r' || *s.p == '\n'))
         s = str_make(s.p + 1, s.n - 1);
     const unsigned char first = s.n > 0 ? (unsigned char)*s.p : '<';
-    if (first >= 0xFE || first == 0)
+    if (first >= 0xFE)
         fail(p, STREAM_UNSUPPORTED_ENCODING, "not UTF-8");
     else if (first == 0xEF)
         fail(p, STREAM_NOT_WELL_FORMED, "byte order mark");
     return s;
+}
+
+/* Expat decides on the first two bytes; a NUL among them says UTF-16. */
+static bool looks_like_utf16(const struct xml_parser *p, struct str s)
+{
+    const size_t n = p->fed >= 2 ? 0 : 2 - p->fed;
+    return memchr(s.p, 0, s.n < n ? s.n : n) != NULL;
 }
 
 static void destroy(struct xml_parser *p);
@@ -461,6 +468,8 @@ static enum stream_cond run(struct xml_parser *p, struct str todo, const char **
             break;
         if (p->state == STATE_START && !p->expat)
             todo = skip_before_root(p, todo);
+        if (p->state == STATE_START && looks_like_utf16(p, todo))
+            fail(p, STREAM_UNSUPPORTED_ENCODING, "UTF-16");
         if (todo.n > 0 && p->cond == STREAM_OK)
             todo = step(p, todo);
     }
