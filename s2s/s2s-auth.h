@@ -1,0 +1,41 @@
+#ifndef S2S_S2S_AUTH_H
+#define S2S_S2S_AUTH_H
+/* Who is the other server: evidence in, decision with a reason out. The policy is in s2s_conf. */
+#include "lib/net/tls.h"
+#include "lib/xmpp/sasl.h"
+#include "lib/xmpp/xml.h"
+
+struct s2s_conf;
+struct s2s_evidence { /* what TLS says about a peer and one domain */
+    bool is_secure;
+    bool has_cert;
+    bool chain_ok;
+    bool name_ok;
+    char why[160]; /* why it does not prove the domain; "" when it does */
+};
+enum s2s_trust {
+    S2S_TRUST_CERT,     /* the certificate proves the domain */
+    S2S_TRUST_DIALBACK, /* it does not: DNS, that is dialback, decides */
+    S2S_TRUST_NONE,     /* refused */
+};
+/* s2s-auth-pkix.c: look at the certificate of t. domain in UTF-8 as in a JID. */
+void s2s_evidence_take(struct s2s_evidence *e, const struct transport *t, struct str domain);
+static inline bool s2s_evidence_proves(const struct s2s_evidence *e)
+{
+    return e->chain_ok && e->name_ok;
+}
+/* s2s-auth.c: the server we connected to. */
+enum s2s_trust s2s_auth_outgoing(const struct s2s_conf *c, const struct s2s_evidence *e);
+/* The server that connected to us and asks by dialback. condition (for S2S_TRUST_NONE): dialback
+ * error. */
+enum s2s_trust s2s_auth_dialback(const struct s2s_conf *c, const struct s2s_evidence *e,
+                                 const char **condition);
+/* s2s-auth-ext.c: SASL EXTERNAL (XEP-0178). Is it worth trying, given the features of the peer? */
+bool s2s_ext_offered(const struct s2s_conf *c, const struct xml *features, bool is_secure);
+struct sasl_client *s2s_ext_client(const char *local);
+/* May the peer have EXTERNAL for the domain of its header? */
+bool s2s_ext_acceptable(const struct s2s_conf *c, const struct s2s_evidence *e);
+/* authzid as sent; claimed is the from of its header. */
+enum sasl_failure s2s_ext_identity(const struct s2s_conf *c, const struct s2s_evidence *e,
+                                   struct str authzid, const char *claimed);
+#endif

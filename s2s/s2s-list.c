@@ -1,0 +1,54 @@
+/* DOC: what the operator sees of federation: one object per outgoing stream with its waiting pair,
+ * one per pair of an incoming stream (or one without pair while nothing is proved). */
+#include "s2s/s2s-int.h"
+
+static struct json *row(const struct s2s *s, const char *direction, const char *local,
+                        const char *remote, const char *state, uint64_t since_us)
+{
+    struct json *j = json_new_object();
+    json_set_str(j, "direction", str_of(direction));
+    json_set_str(j, "local", str_of(local ? local : ""));
+    json_set_str(j, "remote", str_of(remote ? remote : ""));
+    json_set_str(j, "state", str_of(state));
+    json_set_num(j, "age", (int64_t)((loop_now_us(s->loop) - since_us) / 1000000));
+    return j;
+}
+
+static void list_out(const struct s2s *s, const struct s2s_out *o, struct json *array)
+{
+    struct json *j = row(s, "out", o->local, o->remote, s2s_out_state_name(o->state), o->since_us);
+    json_set_bool(j, "secured", o->stream && o->is_secure);
+    json_set_str(j, "auth", str_of(o->auth));
+    json_set_num(j, "stanzas", (int64_t)o->stanzas);
+    json_set_num(j, "waiting", (int64_t)o->box.n);
+    json_set_str(j, "last_error", str_of(o->last_error));
+    json_push(array, &j);
+}
+
+static void list_in(const struct s2s *s, const struct s2s_in *in, const struct s2s_pair *p,
+                    struct json *array)
+{
+    const char *state = in->is_closing ? "closing" : p ? "ready" : "negotiating";
+    struct json *j =
+        row(s, "in", p ? p->local : in->to, p ? p->remote : in->claimed, state, in->since_us);
+    json_set_bool(j, "secured", stream_in_is_secure(in->stream));
+    json_set_str(j, "auth", str_of(p ? p->auth : ""));
+    json_set_num(j, "stanzas", (int64_t)in->stanzas);
+    json_set_num(j, "waiting", 0);
+    json_set_str(j, "last_error", str_of(in->last_error));
+    json_push(array, &j);
+}
+
+void s2s_list(const struct s2s *s, struct json *array)
+{
+    size_t it = 0;
+    for (const struct s2s_out *o; (o = s2s_pool_any(s, &it));)
+        list_out(s, o, array);
+    for (const struct list *n = s->ins.next; n != &s->ins; n = n->next) {
+        const struct s2s_in *in = container_of(n, struct s2s_in, link);
+        if (!in->pairs.n)
+            list_in(s, in, NULL, array);
+        for (size_t i = 0; i < in->pairs.n; i++)
+            list_in(s, in, &in->pairs.p[i], array);
+    }
+}
