@@ -1,14 +1,10 @@
 #ifndef LIB_XMPP_TEST_SASL_INT_H
 #define LIB_XMPP_TEST_SASL_INT_H
 /* What the SASL tests share: single steps, the published exchanges, sides that are half way through
- * one. */
+ * one. cmocka.h comes before it. */
 #include "lib/xmpp/sasl-int.h"
 
 #include "lib/base/encode.h"
-
-#include <setjmp.h>
-
-#include <cmocka.h>
 
 enum { OUT_MAX = 3 * SASL_MESSAGE_MAX };
 

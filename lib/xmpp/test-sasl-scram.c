@@ -1,5 +1,11 @@
 /* SCRAM on the server: published exchanges byte by byte, malformed and changed messages, users who
  * do not exist. */
+#include "lib/base/base.h"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
 #include "lib/xmpp/test-sasl-int.h"
 
 static void test_sasl_published_server(void **state)

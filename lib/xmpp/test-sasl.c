@@ -1,5 +1,11 @@
 /* SASL mechanisms: both sides against each other, PLAIN, EXTERNAL, order of calls, clients against
  * hostile servers. */
+#include "lib/base/base.h"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
 #include "lib/xmpp/test-sasl-int.h"
 
 /* ---- both sides ---- */
