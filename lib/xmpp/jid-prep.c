@@ -393,13 +393,12 @@ bool jid_domain_is_ldh(struct str s)
     return true;
 }
 
-/* To A-labels, mapped and checked; heap of libidn2. */
+/* To A-labels, mapped and checked; heap of libidn2. Not IDN2_USE_STD3_ASCII_RULES: that silently
+ * deletes the ASCII it does not like; jid_domain_is_ldh refuses it instead. */
 static char *to_ascii(const char *domain)
 {
     char *out = NULL;
-    if (idn2_to_ascii_8z(domain, &out,
-                         IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES) !=
-        IDN2_OK)
+    if (idn2_to_ascii_8z(domain, &out, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
         return NULL;
     const size_t n = strlen(out);
     if (n > 0 && out[n - 1] == '.') /* made by a full-width or ideographic dot */
