@@ -393,6 +393,25 @@ static void test_sasl_slow_mode(void **state)
     scene_end(&s);
 }
 
+/* Dialback may be proven while the peer tries SASL: its failure leaves the stream open. */
+static void test_authenticated_within_sasl(void **state)
+{
+    struct scene s;
+    (void)state;
+    scene_begin(&s, 37);
+    raw_send(&s.w, STR(HEADER "<auth xmlns='" SASL_NS "' mechanism='SCRAM-SHA-256'/>"), false);
+    assert_true(raw_expect(&s.w, "<challenge "));
+    stream_in_set_authenticated(s.i.s);
+    raw_send(&s.w, STR("<abort xmlns='" SASL_NS "'/><message id='1'/>"), false);
+    assert_true(raw_expect(&s.w, "<aborted/>"));
+    assert_false(rig_run(&s.r, UINT64_C(100000000), inner_is_over, &s.i));
+    assert_int_equal(s.i.elements, 1);
+    stream_in_close(s.i.s, STREAM_SEE_OTHER_HOST, "b.example:9222");
+    assert_true(
+        raw_expect(&s.w, ">b.example:9222</see-other-host></stream:error></stream:stream>"));
+    scene_end(&s);
+}
+
 static void test_tls_required_first(void **state)
 {
     struct scene s;
@@ -561,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_sasl_refusals),
         cmocka_unit_test(test_sasl_three_failures),
         cmocka_unit_test(test_sasl_slow_mode),
+        cmocka_unit_test(test_authenticated_within_sasl),
         cmocka_unit_test(test_tls_required_first),
         cmocka_unit_test(test_starttls_not_offered),
         cmocka_unit_test(test_starttls_injection),

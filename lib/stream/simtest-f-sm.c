@@ -153,7 +153,9 @@ static void test_sm_h_is_custody(void **state)
     (void)state;
     desk_begin(&d);
     desk_enable(&d);
-    assert_true(sm_receive(d.sm, &a) && sm_receive(d.sm, &b) && sm_receive(d.sm, &c));
+    assert_true(sm_receive(d.sm, &a));
+    assert_true(sm_receive(d.sm, &b));
+    assert_true(sm_receive(d.sm, &c));
     sm_complete(d.sm, b);
     sm_complete(d.sm, b); /* twice is once */
     desk_expect(&d, "");
@@ -177,7 +179,8 @@ static void test_sm_resume(void **state)
     desk_enable(&d);
     for (int n = 0; n < 3; n++)
         desk_stanza(&d);
-    assert_true(sm_receive(d.sm, &a) && sm_receive(d.sm, &b));
+    assert_true(sm_receive(d.sm, &a));
+    assert_true(sm_receive(d.sm, &b));
     sm_complete(d.sm, a);
     sm_detach(d.sm);
     desk_stanza(&d); /* waits */

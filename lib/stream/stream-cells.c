@@ -97,8 +97,10 @@ void stream_late(struct stream_base *b, struct stream_input *in)
 void stream_lost(struct stream_base *b, struct stream_input *in)
 {
     bool is_cut = in->err == ERR_EOF;
-    stream_finish(b, is_cut ? ERR_RESET : in->err,
-                  is_cut ? "connection ended within the stream" : NULL);
+    const char *why = is_cut               ? "connection ended within the stream"
+                      : in->err == ERR_TLS ? tls_error(b->t)
+                                           : NULL;
+    stream_finish(b, is_cut ? ERR_RESET : in->err, why && *why ? why : NULL);
 }
 
 /* In a TLS handshake no XML may be sent: the connection just ends (RFC 6120 section 5.4.3.2). */

@@ -40,6 +40,7 @@ static inline struct stream_in *stream_in_of(struct stream_base *b)
 }
 
 /* stream-in-negotiate.c: the cells of the negotiation, RFC 6120 sections 4.3, 5, 6. */
+void stream_in_settle(struct stream_in *s);
 void stream_in_write_header(struct stream_base *b);
 void stream_in_wrap(struct stream_base *b);
 void stream_in_on_header(struct stream_base *b, struct stream_input *in);

@@ -8,6 +8,14 @@
 #include "lib/stream/stream-in-int.h"
 #include "lib/xmpp/jid.h"
 
+/* Nothing is under way: the stream waits for what the peer wants, or is open. */
+void stream_in_settle(struct stream_in *s)
+{
+    stream_set_state(&s->b, s->b.is_authenticated ? SIN_OPEN : SIN_FEATURES);
+    if (s->b.is_authenticated)
+        timer_stop(&s->b.deadline);
+}
+
 /* ---- header and features ---- */
 
 /* The initiator's address as the response header names it: the bare JID of a client, the domain of
@@ -97,9 +105,7 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
         stream_shut_down(b, c, in->cond ? ERR_PROTOCOL : ERR_OK, in->text);
         return;
     }
-    stream_set_state(b, b->is_authenticated ? SIN_OPEN : SIN_FEATURES);
-    if (b->is_authenticated)
-        timer_stop(&b->deadline);
+    stream_in_settle(s);
     send_features(s);
 }
 
@@ -173,7 +179,7 @@ static void fail(struct stream_in *s, enum sasl_failure f)
     buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
     stream_flush_out(b);
     if (b->state == SIN_SASL)
-        stream_set_state(b, SIN_FEATURES);
+        stream_in_settle(s);
     if (++s->failures >= b->limits->auth_failures)
         stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_AUTH, "too many failed authentications");
 }

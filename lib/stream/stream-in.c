@@ -15,7 +15,7 @@ static const uint32_t next[SIN_STATES] = {
     [SIN_HEADER] = TO(FEATURES) | TO(OPEN) | TO(CLOSING) | TO(ENDED),
     [SIN_FEATURES] = TO(TLS) | TO(SASL) | TO(OPEN) | TO(CLOSING) | TO(ENDED),
     [SIN_TLS] = TO(HEADER) | TO(ENDED),
-    [SIN_SASL] = TO(SASL_WAIT) | TO(FEATURES) | TO(HEADER) | TO(CLOSING) | TO(ENDED),
+    [SIN_SASL] = TO(SASL_WAIT) | TO(FEATURES) | TO(OPEN) | TO(HEADER) | TO(CLOSING) | TO(ENDED),
     [SIN_SASL_WAIT] = TO(SASL) | TO(CLOSING) | TO(ENDED),
     [SIN_OPEN] = TO(CLOSING) | TO(ENDED),
     [SIN_CLOSING] = TO(ENDED),
@@ -165,10 +165,8 @@ void stream_in_set_authenticated(struct stream_in *s)
     if (s->b.is_authenticated || stream_is_shut(&s->b))
         return;
     stream_authenticated(&s->b);
-    if (s->b.state != SIN_FEATURES)
-        return;
-    stream_set_state(&s->b, SIN_OPEN);
-    timer_stop(&s->b.deadline);
+    if (s->b.state == SIN_FEATURES)
+        stream_in_settle(s);
 }
 
 bool stream_in_is_authenticated(const struct stream_in *s)

@@ -54,7 +54,8 @@ bool stream_in_send_stanza(struct stream_in *s, const struct stanza *st);
 bool stream_in_send_text(struct stream_in *s, struct str xml_text);
 void stream_in_pause(struct stream_in *s, bool paused); /* no further elements, exactly after the current one */
 /* Close in order: the error (unless STREAM_OK), </stream:stream>, then end. Idempotent. After STREAM_OK on an authenticated
- * stream, elements that were on their way still come until end (RFC 6120 section 4.4); after an error none do. */
+ * stream, elements that were on their way still come until end (RFC 6120 section 4.4); after an error none do. With
+ * SEE_OTHER_HOST the text is the host (RFC 6120 section 4.9.3.19). */
 void stream_in_close(struct stream_in *s, enum stream_cond c, const char *text_or_null);
 const struct stream_header *stream_in_header(const struct stream_in *s); /* the last; valid until the next */
 const char *stream_in_id(const struct stream_in *s);                     /* of the current header */

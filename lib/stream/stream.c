@@ -45,8 +45,17 @@ void stream_header_write(struct buf *out, const char *content_ns, const struct s
 
 void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null)
 {
-    buf_printf(out, "<stream:error><%s xmlns='%s'/>", stream_cond_name(c), NS_STREAM_ERRORS);
-    if (text_or_null && *text_or_null) {
+    bool has_text = text_or_null && *text_or_null;
+    buf_printf(out, "<stream:error><%s xmlns='%s'", stream_cond_name(c), NS_STREAM_ERRORS);
+    if (c == STREAM_SEE_OTHER_HOST && has_text) {
+        buf_char(out, '>');
+        xml_escape(out, str_of(text_or_null));
+        buf_printf(out, "</%s>", stream_cond_name(c));
+        has_text = false;
+    } else {
+        buf_cstr(out, "/>");
+    }
+    if (has_text) {
         buf_printf(out, "<text xmlns='%s' xml:lang='en'>", NS_STREAM_ERRORS);
         xml_escape(out, str_of(text_or_null));
         buf_cstr(out, "</text>");
