@@ -180,7 +180,27 @@ static void test_high_mark(void **state)
     (void)stream_out_send_text(b.o.s, STR("<message id='0'/>"));
     b.want_inner = 1;
     assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+    assert_true(b.o.drains > 0);
     both_end(&b);
+}
+
+/* Keys that never come, and keys that come after the stream gave up. */
+static void test_answer_too_late(void **state)
+{
+    struct both b;
+    (void)state;
+    for (int turn = 0; turn < 2; turn++) {
+        both_begin(&b, 57);
+        b.i.limits.auth_timeout_ms = 5000;
+        b.i.late_answers = true;
+        b.i.answer_ms = turn ? 1000000 : 5001;
+        both_connect(&b);
+        assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+        assert_int_equal(b.i.end.err, ERR_TIMEOUT);
+        assert_int_equal(b.o.end.received, STREAM_CONNECTION_TIMEOUT);
+        assert_int_equal(b.i.authentications, 0);
+        both_end(&b);
+    }
 }
 
 static void test_idle_parser_is_parked(void **state)
@@ -238,15 +258,11 @@ static void test_black_hole_during_login(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_move_under_traffic),
-        cmocka_unit_test(test_move_while_paused),
-        cmocka_unit_test(test_move_refused),
-        cmocka_unit_test(test_move_parcel_dropped),
-        cmocka_unit_test(test_pause_is_exact),
-        cmocka_unit_test(test_high_mark),
-        cmocka_unit_test(test_idle_parser_is_parked),
-        cmocka_unit_test(test_network_cut),
-        cmocka_unit_test(test_black_hole_during_login),
+        cmocka_unit_test(test_move_under_traffic), cmocka_unit_test(test_move_while_paused),
+        cmocka_unit_test(test_move_refused),       cmocka_unit_test(test_move_parcel_dropped),
+        cmocka_unit_test(test_pause_is_exact),     cmocka_unit_test(test_high_mark),
+        cmocka_unit_test(test_answer_too_late),    cmocka_unit_test(test_idle_parser_is_parked),
+        cmocka_unit_test(test_network_cut),        cmocka_unit_test(test_black_hole_during_login),
     };
     return cmocka_run_group_tests_name("flow", tests, rig_tls_begin, rig_tls_end);
 }

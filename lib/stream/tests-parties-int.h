@@ -19,6 +19,7 @@ struct inner {
     enum sasl_failure authenticated_says;
     const char *free_in; /* name of the callback to free the stream in */
     struct scram_key key;
+    uint64_t answer_ms; /* 0: soon */
     struct timer answer;
     struct stream_in_need need;
     char password[64];
@@ -91,7 +92,7 @@ static void inner_need(void *ctx, const struct stream_in_need *n)
     if (inner_free_here(i, "need"))
         return;
     if (i->late_answers)
-        timer_start(&i->answer, 50);
+        timer_start(&i->answer, i->answer_ms ? i->answer_ms : 50);
     else
         inner_answer(i);
 }
@@ -186,7 +187,7 @@ struct outer {
     const char *user, *password;
     enum sasl_mech mech;
     bool no_sasl, secured_says_no;
-    unsigned refusals, readies, ends, secured, features, headers;
+    unsigned drains, refusals, readies, ends, secured, features, headers;
     enum sasl_failure refused_with;
     const char *free_in;
     struct buf got;
@@ -282,7 +283,7 @@ static void outer_element(void *ctx, struct xml_doc *doc)
 
 static void outer_drain(void *ctx)
 {
-    (void)ctx;
+    ((struct outer *)ctx)->drains++;
 }
 
 static void outer_end(void *ctx, const struct stream_end *e)
