@@ -17,6 +17,7 @@
 #include <expat.h>
 
 #include "lib/xmpp/xml-grow-int.h"
+#include "lib/xmpp/xml-parse-int.h"
 
 enum {
     SLICE_BYTES = 4096,        /* expat keeps about four times its largest slice */
@@ -70,46 +71,6 @@ struct xml_parser {
     enum stream_cond cond; /* sticky */
     char why[WHY_MAX];
 };
-
-/* ---- memory of expat: its allocator gets no context, so the parser that is being run is named
- * here */
-
-static _Thread_local size_t *account;
-
-struct block {
-    size_t size;
-    _Alignas(max_align_t) char data[];
-};
-
-static void *expat_alloc(size_t size)
-{
-    struct block *b = size > SIZE_MAX / 2 ? NULL : mem_try_alloc(sizeof *b + size);
-    if (!b)
-        return NULL;
-    b->size = size;
-    *account += size;
-    return b->data;
-}
-
-static void expat_free(void *p)
-{
-    if (!p)
-        return;
-    struct block *b = container_of(p, struct block, data);
-    *account -= b->size;
-    mem_free(b);
-}
-
-static void *expat_realloc(void *p, size_t size)
-{
-    void *n = expat_alloc(size);
-    if (!n || !p)
-        return n;
-    const size_t old = container_of(p, struct block, data)->size;
-    memcpy(n, p, old < size ? old : size);
-    expat_free(p);
-    return n;
-}
 
 /* ---- handlers */
 
@@ -310,7 +271,7 @@ static void on_doctype(void *ctx, const char *name, const char *sysid, const cha
 static void expat_drop(struct xml_parser *p)
 {
     if (p->expat) {
-        account = &p->expat_bytes;
+        xml_mem_account(&p->expat_bytes);
         XML_ParserFree(p->expat);
         p->expat = NULL;
     }
@@ -321,9 +282,9 @@ static void expat_drop(struct xml_parser *p)
 
 static void expat_make(struct xml_parser *p)
 {
-    static const XML_Memory_Handling_Suite suite = {expat_alloc, expat_realloc, expat_free};
+    static const XML_Memory_Handling_Suite suite = {xml_mem_alloc, xml_mem_realloc, xml_mem_free};
     static const char sep[] = {XML_NAME_SEP, 0};
-    account = &p->expat_bytes;
+    xml_mem_account(&p->expat_bytes);
     p->expat = XML_ParserCreate_MM("UTF-8", &suite, sep);
     must(p->expat);
     XML_SetUserData(p->expat, p);
@@ -415,7 +376,7 @@ static struct str step(struct xml_parser *p, struct str todo)
         expat_make(p);
     const size_t base = p->fed;
     p->fed += n;
-    account = &p->expat_bytes;
+    xml_mem_account(&p->expat_bytes);
     enum XML_Status s = XML_Parse(p->expat, todo.p, (int)n, XML_FALSE);
     while (s == XML_STATUS_SUSPENDED && p->cond == STREAM_OK) {
         const size_t used = p->event_end - base;
@@ -427,7 +388,7 @@ static struct str step(struct xml_parser *p, struct str todo)
             expat_drop(p);
             return left;
         }
-        account = &p->expat_bytes;
+        xml_mem_account(&p->expat_bytes);
         s = XML_ResumeParser(p->expat);
     }
     if (p->cond == STREAM_OK && s == XML_STATUS_ERROR)
@@ -526,6 +487,20 @@ struct xml_parser *xml_parser_new(const struct xml_limits *l, const struct xml_p
     return p;
 }
 
+struct xml_parser *xml_parser_new_inside(const char *default_ns, const struct xml_limits *l,
+                                         const struct xml_parser_events *ev, void *ctx,
+                                         size_t budget)
+{
+    struct xml_parser *p = xml_parser_new(l, ev, ctx);
+    p->fixed_budget = budget;
+    p->state = STATE_BODY;
+    buf_printf(&p->header, "<stream:stream xmlns:stream='%s' xmlns:db='%s' xmlns='", NS_STREAM,
+               NS_DIALBACK);
+    xml_escape(&p->header, str_of(default_ns ? default_ns : ""));
+    buf_str(&p->header, STR("'>"));
+    return p;
+}
+
 static void forget(struct xml_parser *p)
 {
     expat_drop(p);
@@ -573,8 +548,7 @@ void xml_parser_set_limits(struct xml_parser *p, const struct xml_limits *l)
     p->limits = *l;
 }
 
-/* Between two elements, with no byte of the next one inside expat. */
-static bool is_at_border(const struct xml_parser *p)
+bool xml_parser_is_at_border(const struct xml_parser *p)
 {
     return p->state == STATE_BODY && p->cond == STREAM_OK &&
            (!p->expat || (p->depth == 1 && p->fed == (size_t)XML_GetCurrentByteIndex(p->expat)));
@@ -582,7 +556,7 @@ static bool is_at_border(const struct xml_parser *p)
 
 void xml_parser_park(struct xml_parser *p)
 {
-    if (p->is_busy || !is_at_border(p))
+    if (p->is_busy || !xml_parser_is_at_border(p))
         return;
     expat_drop(p);
     xml_grow_fini(&p->grow);
@@ -600,53 +574,8 @@ bool xml_parser_declares(const struct xml_parser *p, const char *ns)
     buf_str(&value, STR("='"));
     xml_escape(&value, str_of(ns));
     buf_char(&value, '\'');
-    const bool found = p->header.n > 0 && memmem(p->header.p, p->header.n, value.p, value.n) != NULL;
+    const bool found =
+        p->header.n > 0 && memmem(p->header.p, p->header.n, value.p, value.n) != NULL;
     buf_fini(&value);
     return found;
-}
-
-/* ---- one element from text */
-
-struct one {
-    struct xml_doc *doc;
-    bool is_bad; /* a second element, or the end of the scope around them */
-};
-
-static void one_element(void *ctx, struct xml_doc *doc)
-{
-    struct one *o = ctx;
-    o->is_bad |= o->doc != NULL;
-    xml_doc_free(&o->doc);
-    o->doc = doc;
-}
-
-static void one_close(void *ctx)
-{
-    ((struct one *)ctx)->is_bad = true;
-}
-
-enum err xml_parse_one(struct str text, const char *default_ns, const struct xml_limits *l,
-                       struct xml_doc **out)
-{
-    static const struct xml_parser_events events = {.element = one_element, .close = one_close};
-    struct one o = {0};
-    struct xml_parser *p = xml_parser_new(l, &events, &o);
-    p->fixed_budget =
-        32 * text.n +
-        BUDGET_SLACK; /* the text bounds it; it may have been accepted under other limits */
-    p->state = STATE_BODY;
-    buf_printf(&p->header, "<stream:stream xmlns:stream='%s' xmlns:db='%s' xmlns='", NS_STREAM,
-               NS_DIALBACK);
-    xml_escape(&p->header, str_of(default_ns ? default_ns : ""));
-    buf_str(&p->header, STR("'>"));
-    const enum stream_cond c = xml_parser_feed(p, text, NULL);
-    const bool is_whole = o.doc && !o.is_bad && is_at_border(p);
-    xml_parser_free(&p);
-    if (c == STREAM_OK && is_whole) {
-        *out = o.doc;
-        return ERR_OK;
-    }
-    xml_doc_free(&o.doc);
-    return c == STREAM_POLICY_VIOLATION || c == STREAM_RESOURCE_CONSTRAINT ? ERR_LIMIT
-                                                                           : ERR_INVALID;
 }

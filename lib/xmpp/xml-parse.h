@@ -7,9 +7,9 @@
 #include "lib/xmpp/stream-error.h"
 
 struct xml_limits {
-    size_t max_stanza_bytes; /* on the wire, one first-level element */
+    size_t max_stanza_bytes; /* on the wire, one first-level element; its tree may take 4 times that and 64 KiB */
     unsigned max_depth;      /* below the root */
-    unsigned max_attrs;      /* per element */
+    unsigned max_attrs;      /* per element, namespace declarations included */
     unsigned max_elements;   /* per first-level element */
     size_t max_tag_bytes;    /* one start tag (also the header); bounds what expat holds */
 };
@@ -26,7 +26,8 @@ struct xml_parser;
 struct xml_parser *xml_parser_new(const struct xml_limits *l, const struct xml_parser_events *ev, void *ctx);
 void xml_parser_free(struct xml_parser **pp); /* also inside an event: takes effect after it */
 /* Feed bytes (sliced to 4 KiB inside). STREAM_OK or the error to send; why (static or parser-owned) says what and where.
- * After an error feed nothing more. */
+ * After an error feed nothing more (the error is repeated). White space between first-level elements and before a header is
+ * dropped and counted nowhere; bytes behind the root's end are dropped. Never call it inside an event. */
 enum stream_cond xml_parser_feed(struct xml_parser *p, struct str bytes, const char **why);
 void xml_parser_set_limits(struct xml_parser *p, const struct xml_limits *l);
 /* Start over for a new stream on the same connection (after TLS or SASL): nothing of the old one survives. May be called
