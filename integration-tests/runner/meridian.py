@@ -1,0 +1,102 @@
+"""Meridian nodes of a lab, as an operator runs them: a configuration file, meridiand, meridianctl."""
+import json
+import os
+import subprocess
+
+from procs import Failed
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def program(build, name):
+    path = os.path.join(build, "bin", name)
+    if not os.access(path, os.X_OK):
+        raise Failed("%s is not built" % path)
+    return path
+
+
+class Node:
+    """One node of a region. ip: where it listens for clients (5222, 5223), servers (5269) and regions (5280)."""
+
+    def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
+                 suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
+                 log_level="info", secret="a secret shared by all nodes", overrides=()):
+        self.lab, self.build, self.domain, self.ip, self.region = lab, build, domain, ip, region
+        self.name = "meridian-%s" % (region or domain)
+        crt, key = cert
+        uri = "mem:" if store == "mem" else "sqlite:%s" % lab.path("%s.db" % self.name)
+        self.control = lab.path("%s.sock" % (region or "node"))
+        text = """[general]
+domains = ["{domain}"]
+shards = {shards}
+log_level = "{log_level}"
+[tls]
+cert = "{crt}"
+key = "{key}"
+ca = "{ca}"
+[[listen.c2s]]
+at = "{ip}:5222"
+[[listen.c2s]]
+at = "{ip}:5223"
+tls = "direct"
+[[listen.s2s]]
+at = "{ip}:5269"
+[store]
+uri = "{uri}"
+[control]
+path = "{control}"
+[s2s]
+dialback_secret = "{secret}"
+""".format(domain=domain, shards=shards, log_level=log_level, crt=crt, key=key, ca=ca, ip=ip, uri=uri,
+           control=self.control, secret=secret)
+        if dns:
+            text += '[dns]\nservers = ["%s"]\n' % dns.server
+        if region:
+            name = "%s1.%s%s" % (region, region, suffix)
+            rcrt, rkey = region_authority.issue(name, name)
+            text += """[region]
+name = "{region}"
+node = "{region}1"
+domain = "{name}"
+domain_suffix = "{suffix}"
+listen = "{ip}:5280"
+endpoint = "{endpoint}"
+cert = "{crt}"
+key = "{key}"
+ca = "{ca}"
+[registry]
+host = "{redis}"
+port = {port}
+beat = "{beat}"
+lease = "{lease}"
+""".format(region=region, name=name, suffix=suffix, ip=ip, endpoint=endpoint or "%s:5280" % ip, crt=rcrt, key=rkey,
+           ca=region_authority.crt, redis=redis.ip, port=redis.port, beat=beat, lease=lease)
+            if redis.password:
+                text += 'password = "%s"\n' % redis.password
+        for peer, address in overrides:
+            text += '[[s2s.override]]\ndomain = "%s"\naddress = "%s"\n' % (peer, address)
+        self.config = lab.write("%s.toml" % self.name, text + extra)
+        self.proc = None
+
+    def start(self):
+        argv = [program(self.build, "meridiand"), "-c", self.config]
+        if self.proc:
+            self.proc.launch()
+        else:
+            self.proc = self.lab.start(self.name, argv)
+        self.proc.wait_port(self.ip, 5222)
+        return self
+
+    def ctl_line(self, *args):
+        return "%s -c %s %s" % (program(self.build, "meridianctl"), self.config, " ".join(args))
+
+    def ctl(self, *args, stdin=None):
+        """Run meridianctl --json; returns the decoded answer."""
+        p = subprocess.run([program(self.build, "meridianctl"), "-c", self.config, "--json", *args], input=stdin,
+                           capture_output=True, text=True, timeout=30)
+        if p.returncode != 0:
+            raise Failed("meridianctl %s: exit code %d: %s%s" % (" ".join(args), p.returncode, p.stdout, p.stderr))
+        return json.loads(p.stdout) if p.stdout.strip() else {}
+
+    def adduser(self, name, password):
+        self.ctl("adduser", "%s@%s" % (name, self.domain), stdin=password + "\n")

@@ -1,0 +1,178 @@
+"""The real servers of a lab: Redis, NSD (DNS), Prosody, ejabberd, each on private loopback addresses with its files in the lab."""
+import glob
+import os
+import shlex
+import shutil
+import subprocess
+
+from procs import Failed
+
+
+def need(*programs):
+    missing = [p for p in programs if not shutil.which(p, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    if missing:
+        raise Failed("not installed: %s (scripts/install installs what is needed)" % ", ".join(missing))
+
+
+def sbin(name):
+    return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+
+class Redis:
+    port = 6379
+
+    def __init__(self, lab, ip, password=None):
+        need("redis-server", "redis-cli")
+        self.lab, self.ip, self.password = lab, ip, password
+        argv = ["redis-server", "--bind", ip, "--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", lab.dir]
+        if password:
+            argv += ["--requirepass", password]
+        self.proc = lab.start("redis", argv)
+        self.proc.wait_port(ip, self.port)
+
+    def restart(self):
+        self.proc.launch()
+        self.proc.wait_port(self.ip, self.port)
+
+    def cli(self, *args):
+        argv = ["redis-cli", "-h", self.ip, "-p", str(self.port)]
+        if self.password:
+            argv += ["--no-auth-warning", "-a", self.password]
+        return subprocess.run(argv + list(args), check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Dns:
+    """NSD with one zone per domain, on port 53 of its private address: resolv.conf cannot name another."""
+    port = 53
+
+    def __init__(self, lab, ip, zones):
+        need("nsd")
+        self.lab, self.ip = lab, ip
+        text = ("server:\n  ip-address: %s@%d\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"%s\"\n  database: \"\"\n"
+                "  pidfile: \"%s\"\n  xfrdfile: \"%s\"\n  zonelistfile: \"%s\"\n  server-count: 1\n  hide-version: yes\n"
+                "remote-control:\n  control-enable: no\n"
+                % (ip, self.port, lab.dir, lab.path("nsd.pid"), lab.path("nsd-xfrd.state"), lab.path("nsd-zones.list")))
+        for domain, records in zones.items():
+            lab.write("%s.zone" % domain, "$ORIGIN %s.\n$TTL 60\n@ SOA ns.%s. root.%s. 1 60 60 60 60\n@ NS ns.%s.\nns A %s\n%s\n"
+                      % (domain, domain, domain, domain, ip, "\n".join(records)))
+            text += "zone:\n  name: \"%s\"\n  zonefile: \"%s.zone\"\n" % (domain, domain)
+        self.proc = lab.start("nsd", [sbin("nsd"), "-d", "-c", lab.write("nsd.conf", text)])
+        self.proc.wait_port(ip, self.port)
+
+    @property
+    def server(self):
+        return "%s:%d" % (self.ip, self.port)
+
+
+class Prosody:
+    """In a mount namespace of its own with a resolv.conf that names the lab's DNS. libunbound answers NXDOMAIN for everything
+    under "test." by itself, so Prosody's own resolver is used, installed or not."""
+
+    def __init__(self, lab, ip, domain, authority, dns):
+        need("prosody", "prosodyctl", "unshare")
+        self.lab, self.ip, self.domain = lab, ip, domain
+        crt, key = authority.issue(domain, domain)
+        data = lab.path("prosody/data/x")
+        os.makedirs(os.path.dirname(data), exist_ok=True)
+        conf = """
+run_as_root = true
+daemonize = false
+pidfile = "{dir}/prosody/prosody.pid"
+data_path = "{dir}/prosody/data"
+interfaces = {{ "{ip}" }}
+local_interfaces = {{ "{ip}" }}
+use_ipv6 = false
+c2s_ports = {{ 5222 }}
+s2s_ports = {{ 5269 }}
+http_ports = {{ }}
+https_ports = {{ }}
+modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "posix", "offline" }}
+modules_disabled = {{ "s2s_auth_dane_in" }}
+authentication = "internal_hashed"
+c2s_require_encryption = true
+s2s_require_encryption = true
+s2s_secure_auth = true
+ssl = {{ cafile = "{ca}"; certificate = "{crt}"; key = "{key}"; }}
+c2s_ssl = ssl
+log = {{ info = "*console" }}
+VirtualHost "{domain}"
+  ssl = {{ certificate = "{crt}"; key = "{key}"; cafile = "{ca}"; }}
+""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt)
+        self.config = lab.write("prosody/prosody.cfg.lua", conf)
+        self.resolv = lab.write("prosody/resolv.conf", "nameserver %s\n" % dns.ip)
+        lab.write("prosody/lua/lunbound.lua", "error('libunbound refuses the top level domain test')\n")
+        os.makedirs(lab.path("prosody/certs/x").rsplit("/", 1)[0], exist_ok=True)
+        self.proc = None
+
+    def adduser(self, name, password):
+        """Before start: prosodyctl writes the account file."""
+        subprocess.run(["prosodyctl", "--config", self.config, "register", name, self.domain, password], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self):
+        if self.proc:
+            self.proc.launch()
+        else:
+            script = "mount --bind %s /etc/resolv.conf && exec prosody --config %s" % tuple(
+                map(shlex.quote, (self.resolv, self.config)))
+            self.proc = self.lab.start("prosody", ["unshare", "-m", "sh", "-c", script],
+                                       env={"LUA_PATH": "%s/prosody/lua/?.lua;;" % self.lab.dir})
+        self.proc.wait_port(self.ip, 5222)
+        self.proc.wait_port(self.ip, 5269)
+        return self
+
+
+class Ejabberd:
+    """Without Erlang distribution and epmd, in a mount namespace of its own whose hosts file holds the names: this version
+    resolves the target of an SRV record through the C library."""
+
+    def __init__(self, lab, ip, domain, authority, dns, hosts, accounts):
+        need("erl", "unshare")
+        crt, key = authority.issue(domain, domain)
+        pem = lab.path("ejabberd/%s.pem" % domain)
+        with open(pem, "w") as out:
+            for name in (crt, key):
+                with open(name) as f:
+                    out.write(f.read())
+        conf = """
+hosts: ["{domain}"]
+loglevel: info
+certfiles: ["{pem}"]
+ca_file: "{ca}"
+auth_method: internal
+auth_password_format: scram
+s2s_use_starttls: required
+s2s_dns_timeout: 5
+listen:
+  - {{port: 5222, ip: "{ip}", module: ejabberd_c2s, starttls_required: true, access: c2s}}
+  - {{port: 5269, ip: "{ip}", module: ejabberd_s2s_in}}
+access_rules: {{c2s: {{allow: all}}, s2s: {{allow: all}}}}
+modules:
+  mod_disco: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_roster: {{}}
+  mod_s2s_dialback: {{}}
+""".format(domain=domain, pem=pem, ca=authority.crt, ip=ip)
+        config = lab.write("ejabberd/ejabberd.yml", conf)
+        inetrc = lab.write("ejabberd/inetrc", "{lookup,[file,dns,native]}.\n{nameserver,{%s},%d}.\n{edns,0}.\n"
+                           % (dns.ip.replace(".", ","), dns.port))
+        hosts_file = lab.write("ejabberd/hosts", "127.0.0.1 localhost\n" + "".join("%s %s\n" % h for h in hosts))
+        os.makedirs(lab.path("ejabberd/spool/x").rsplit("/", 1)[0], exist_ok=True)
+        register = ", ".join("ejabberd_auth:try_register(<<\"%s\">>, <<\"%s\">>, <<\"%s\">>)" % (n, domain, p)
+                             for n, p in accounts)
+        libs = os.path.dirname(glob.glob("/usr/lib/*/ejabberd-*")[0])
+        erl = ["erl", "-noinput", "+K", "true", "-start_epmd", "false", "-mnesia", "dir", '"%s/ejabberd/spool"' % lab.dir,
+               "-s", "ejabberd", "-eval",
+               "{ok, _} = application:ensure_all_started(ejabberd), %s, io:format(\"accounts ready~n\")." % register]
+        script = "mount --bind %s /etc/hosts && exec %s" % (shlex.quote(hosts_file), " ".join(map(shlex.quote, erl)))
+        self.lab, self.ip, self.domain = lab, ip, domain
+        self.proc = lab.start("ejabberd", ["unshare", "-m", "sh", "-c", script],
+                              env={"EJABBERD_CONFIG_PATH": config, "EJABBERD_LOG_PATH": lab.path("ejabberd/ejabberd.log"),
+                                   "ERL_INETRC": inetrc, "ERL_LIBS": libs, "HOME": lab.path("ejabberd")})
+
+    def wait(self):
+        """It takes seconds to start: wait when it is needed."""
+        self.proc.wait_port(self.ip, 5269, 60)
+        self.proc.wait_log("accounts ready", 60)
+        return self
