@@ -9,11 +9,12 @@ class Authority:
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
             "-subj", "/CN=%s test CA" % name, "-keyout", self.key, "-out", self.crt)
 
-    def issue(self, stem, *names):
-        """A certificate for DNS names; returns (certificate, key) paths."""
+    def issue(self, stem, *names, usage="serverAuth"):
+        """A certificate for DNS names; returns (certificate, key) paths. usage: what today's public CAs put in; servers of
+        older days want clientAuth too."""
         crt, key, csr = (self.lab.path("certs/%s.%s" % (stem, e)) for e in ("crt", "key", "csr"))
         ext = self.lab.write("certs/%s.ext" % stem,
-                             "subjectAltName=%s\nextendedKeyUsage=serverAuth\n" % ",".join("DNS:" + n for n in names))
+                             "subjectAltName=%s\nextendedKeyUsage=%s\n" % (",".join("DNS:" + n for n in names), usage))
         run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
             "-subj", "/CN=%s" % names[0], "-keyout", key, "-out", csr)
         run("openssl", "x509", "-req", "-in", csr, "-CA", self.crt, "-CAkey", self.key, "-CAcreateserial", "-days", "20",

@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from procs import Failed
+from procs import C2S, C2S_TLS, REGION, S2S, Failed
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -16,7 +16,7 @@ def program(build, name):
 
 
 class Node:
-    """One node of a region. ip: where it listens for clients (5222, 5223), servers (5269) and regions (5280)."""
+    """One node of a region. ip: where it listens for clients servers and regions (the ports of procs)."""
 
     def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
                  suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
@@ -35,12 +35,12 @@ cert = "{crt}"
 key = "{key}"
 ca = "{ca}"
 [[listen.c2s]]
-at = "{ip}:5222"
+at = "{ip}:{c2s}"
 [[listen.c2s]]
-at = "{ip}:5223"
+at = "{ip}:{c2s_tls}"
 tls = "direct"
 [[listen.s2s]]
-at = "{ip}:5269"
+at = "{ip}:{s2s}"
 [store]
 uri = "{uri}"
 [control]
@@ -48,7 +48,7 @@ path = "{control}"
 [s2s]
 dialback_secret = "{secret}"
 """.format(domain=domain, shards=shards, log_level=log_level, crt=crt, key=key, ca=ca, ip=ip, uri=uri,
-           control=self.control, secret=secret)
+           control=self.control, secret=secret, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
         if dns:
             text += '[dns]\nservers = ["%s"]\n' % dns.server
         if region:
@@ -59,18 +59,18 @@ name = "{region}"
 node = "{region}1"
 domain = "{name}"
 domain_suffix = "{suffix}"
-listen = "{ip}:5280"
+listen = "{ip}:{port}"
 endpoint = "{endpoint}"
 cert = "{crt}"
 key = "{key}"
 ca = "{ca}"
 [registry]
 host = "{redis}"
-port = {port}
+port = {redis_port}
 beat = "{beat}"
 lease = "{lease}"
-""".format(region=region, name=name, suffix=suffix, ip=ip, endpoint=endpoint or "%s:5280" % ip, crt=rcrt, key=rkey,
-           ca=region_authority.crt, redis=redis.ip, port=redis.port, beat=beat, lease=lease)
+""".format(region=region, name=name, suffix=suffix, ip=ip, endpoint=endpoint or "%s:%d" % (ip, REGION), crt=rcrt, key=rkey,
+           ca=region_authority.crt, redis=redis.ip, port=REGION, redis_port=redis.port, beat=beat, lease=lease)
             if redis.password:
                 text += 'password = "%s"\n' % redis.password
         for peer, address in overrides:
@@ -84,7 +84,7 @@ lease = "{lease}"
             self.proc.launch()
         else:
             self.proc = self.lab.start(self.name, argv)
-        self.proc.wait_port(self.ip, 5222)
+        self.proc.wait_port(self.ip, C2S)
         return self
 
     def ctl_line(self, *args):

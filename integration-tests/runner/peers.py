@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 
-from procs import Failed
+from procs import C2S, DNS, REDIS, S2S, Failed
 
 
 def need(*programs):
@@ -19,7 +19,7 @@ def sbin(name):
 
 
 class Redis:
-    port = 6379
+    port = REDIS
 
     def __init__(self, lab, ip, password=None):
         need("redis-server", "redis-cli")
@@ -43,7 +43,7 @@ class Redis:
 
 class Dns:
     """NSD with one zone per domain, on port 53 of its private address: resolv.conf cannot name another."""
-    port = 53
+    port = DNS
 
     def __init__(self, lab, ip, zones):
         need("nsd")
@@ -82,8 +82,8 @@ data_path = "{dir}/prosody/data"
 interfaces = {{ "{ip}" }}
 local_interfaces = {{ "{ip}" }}
 use_ipv6 = false
-c2s_ports = {{ 5222 }}
-s2s_ports = {{ 5269 }}
+c2s_ports = {{ {c2s} }}
+s2s_ports = {{ {s2s} }}
 http_ports = {{ }}
 https_ports = {{ }}
 modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "posix", "offline" }}
@@ -97,7 +97,7 @@ c2s_ssl = ssl
 log = {{ info = "*console" }}
 VirtualHost "{domain}"
   ssl = {{ certificate = "{crt}"; key = "{key}"; cafile = "{ca}"; }}
-""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt)
+""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S)
         self.config = lab.write("prosody/prosody.cfg.lua", conf)
         self.resolv = lab.write("prosody/resolv.conf", "nameserver %s\n" % dns.ip)
         lab.write("prosody/lua/lunbound.lua", "error('libunbound refuses the top level domain test')\n")
@@ -117,8 +117,8 @@ VirtualHost "{domain}"
                 map(shlex.quote, (self.resolv, self.config)))
             self.proc = self.lab.start("prosody", ["unshare", "-m", "sh", "-c", script],
                                        env={"LUA_PATH": "%s/prosody/lua/?.lua;;" % self.lab.dir})
-        self.proc.wait_port(self.ip, 5222)
-        self.proc.wait_port(self.ip, 5269)
+        self.proc.wait_port(self.ip, C2S)
+        self.proc.wait_port(self.ip, S2S)
         return self
 
 
@@ -128,7 +128,7 @@ class Ejabberd:
 
     def __init__(self, lab, ip, domain, authority, dns, hosts, accounts):
         need("erl", "unshare")
-        crt, key = authority.issue(domain, domain)
+        crt, key = authority.issue(domain, domain, usage="serverAuth,clientAuth")
         pem = lab.path("ejabberd/%s.pem" % domain)
         with open(pem, "w") as out:
             for name in (crt, key):
@@ -144,8 +144,8 @@ auth_password_format: scram
 s2s_use_starttls: required
 s2s_dns_timeout: 5
 listen:
-  - {{port: 5222, ip: "{ip}", module: ejabberd_c2s, starttls_required: true, access: c2s}}
-  - {{port: 5269, ip: "{ip}", module: ejabberd_s2s_in}}
+  - {{port: {c2s}, ip: "{ip}", module: ejabberd_c2s, starttls_required: true, access: c2s}}
+  - {{port: {s2s}, ip: "{ip}", module: ejabberd_s2s_in}}
 access_rules: {{c2s: {{allow: all}}, s2s: {{allow: all}}}}
 modules:
   mod_disco: {{}}
@@ -153,9 +153,9 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_s2s_dialback: {{}}
-""".format(domain=domain, pem=pem, ca=authority.crt, ip=ip)
+""".format(domain=domain, pem=pem, ca=authority.crt, ip=ip, c2s=C2S, s2s=S2S)
         config = lab.write("ejabberd/ejabberd.yml", conf)
-        inetrc = lab.write("ejabberd/inetrc", "{lookup,[file,dns,native]}.\n{nameserver,{%s},%d}.\n{edns,0}.\n"
+        inetrc = lab.write("ejabberd/inetrc", "{resolv_conf,\"\"}.\n{nameserver,{%s},%d}.\n{lookup,[file,native]}.\n"
                            % (dns.ip.replace(".", ","), dns.port))
         hosts_file = lab.write("ejabberd/hosts", "127.0.0.1 localhost\n" + "".join("%s %s\n" % h for h in hosts))
         os.makedirs(lab.path("ejabberd/spool/x").rsplit("/", 1)[0], exist_ok=True)
@@ -173,6 +173,6 @@ modules:
 
     def wait(self):
         """It takes seconds to start: wait when it is needed."""
-        self.proc.wait_port(self.ip, 5269, 60)
+        self.proc.wait_port(self.ip, S2S, 60)
         self.proc.wait_log("accounts ready", 60)
         return self

@@ -10,6 +10,11 @@ import tempfile
 import time
 
 
+# Ports on the lab's private addresses: not the well-known ones, which a server of this machine may hold on all addresses.
+C2S, C2S_TLS, S2S, REGION, REDIS = 25222, 25223, 25269, 25280, 26379
+DNS = 53  # resolv.conf cannot name another
+
+
 class Failed(Exception):
     """Something a test needs did not come up or went away; the text says what and where its log is."""
 
@@ -30,12 +35,15 @@ class Lab:
         rng = random.SystemRandom()
         while True:
             net = "127.%d.%d" % (rng.randint(64, 223), rng.randint(1, 254))
-            with socket.socket() as s:
-                try:
-                    s.bind((net + ".1", 5222))
-                    return net
-                except OSError:
-                    continue
+            try:
+                for port in (C2S, DNS):
+                    with socket.socket() as s:
+                        s.bind((net + ".1", port))
+                return net
+            except PermissionError:
+                raise Failed("port %d needs root" % DNS)
+            except OSError:
+                continue
 
     def ip(self, n):
         return "%s.%d" % (self.net, n)
