@@ -155,8 +155,7 @@ static void test_jid_refuses_what_is_none(void **state)
         "x\u200Dy@b",
         "\u05D0a@b",
         "1\u05D0@b",
-        "\u05D0\u0661"
-        "1@b",
+        "\u05D0\u06611@b",
         "a\u05D0@b", /* Bidi rule */
         "\u0640@b",
         "\u1100@b",
