@@ -28,7 +28,7 @@ alloca.h assert.h complex.h ctype.h errno.h fenv.h float.h inttypes.h iso646.h l
 stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h tgmath.h
 threads.h time.h uchar.h wchar.h wctype.h aio.h dirent.h dlfcn.h endian.h execinfo.h fcntl.h fnmatch.h ftw.h getopt.h
 glob.h grp.h ifaddrs.h langinfo.h libgen.h malloc.h mqueue.h netdb.h poll.h pthread.h pwd.h regex.h resolv.h sched.h
-search.h semaphore.h spawn.h syslog.h termios.h ucontext.h ulimit.h unistd.h utime.h
+search.h semaphore.h spawn.h sysexits.h syslog.h termios.h ucontext.h ulimit.h unistd.h utime.h
 """.split())
 SYSTEM_PREFIXES = ("sys/", "net/", "netinet/", "arpa/", "linux/", "sanitizer/")
 

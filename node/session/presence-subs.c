@@ -71,6 +71,8 @@ static void change_effects(struct change *c)
     }
     if (res->auto_reply)
         say(u, PRES_SUBSCRIBED, &c->contact);
+    if (res->auto_unsubscribed)
+        say(u, PRES_UNSUBSCRIBED, &c->contact);
     if (res->deliver)
         show_to_sessions(u, c->route.stanza, c->route.custody);
     if (res->push && it && it->visible)
