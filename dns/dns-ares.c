@@ -1,0 +1,278 @@
+/* dns-ares: the backend on c-ares. One channel per loop; its sockets are watched through fdpoll,
+ * its timeouts through one timer. Queries are written here (AD and DO bits when the resolver is
+ * trusted) and answers are read by dns-answer: c-ares carries bytes, retries, and turns to TCP when
+ * an answer was cut. Its callbacks may run inside its calls: every end is put on a list and told by
+ * a deferred call. EDNS: RFC 6891, 1232 bytes. AD: RFC 6840 section 5.7. */
+#include "dns/dns-int.h"
+#include "lib/base/rand.h"
+#include "lib/loop/fdpoll.h"
+#include "lib/loop/timer.h"
+
+#include <ares.h>
+#include <sys/time.h>
+
+enum { TIMEOUT_MS = 2000, TRIES = 2, EDNS_BYTES = 1232, SERVERS_TEXT_MAX = 1024 };
+
+struct watch { /* one socket of c-ares */
+    struct list link;
+    struct dns_backend *backend;
+    struct fdpoll *poll;
+    ares_socket_t fd;
+};
+
+struct dns_backend {
+    struct loop *loop;
+    ares_channel channel;
+    bool is_closing, trust_ad;
+    struct list watches;
+    struct list asked, ended; /* of struct exchange */
+    struct timer timeout;
+    struct defer tell;
+};
+
+struct exchange {
+    struct list link;
+    struct dns_backend *backend;
+    enum err err;
+    char *raw; /* the message, ours */
+    size_t raw_n;
+    dns_backend_cb *cb;
+    void *ctx;
+};
+
+/* ---- time and sockets */
+
+static void arm(struct dns_backend *b)
+{
+    struct timeval tv;
+    if (ares_timeout(b->channel, NULL, &tv))
+        timer_start(&b->timeout, (uint64_t)tv.tv_sec * 1000 + ((uint64_t)tv.tv_usec + 999) / 1000);
+    else
+        timer_stop(&b->timeout);
+}
+
+static void on_timeout(void *ctx)
+{
+    struct dns_backend *b = ctx;
+    ares_process_fd(b->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    arm(b);
+}
+
+static void on_ready(void *ctx, int events)
+{
+    struct watch *w = ctx;
+    struct dns_backend *b = w->backend;
+    ares_socket_t fd = w->fd; /* w may go inside */
+    ares_process_fd(b->channel, events & FD_READABLE ? fd : ARES_SOCKET_BAD,
+                    events & FD_WRITABLE ? fd : ARES_SOCKET_BAD);
+    arm(b);
+}
+
+static struct watch *watch_of(struct dns_backend *b, ares_socket_t fd)
+{
+    list_each (&b->watches, n) {
+        struct watch *w = list_entry(n, struct watch, link);
+        if (w->fd == fd)
+            return w;
+    }
+    return NULL;
+}
+
+static struct watch *watch_new(struct dns_backend *b, ares_socket_t fd)
+{
+    struct watch *w = mem_alloc(sizeof *w);
+    w->backend = b;
+    w->fd = fd;
+    w->poll = fdpoll_open(b->loop, fd, on_ready, w);
+    list_push(&b->watches, &w->link);
+    return w;
+}
+
+/* c-ares tells what it waits for; nothing: the socket is about to be closed. */
+static void on_socket(void *ctx, ares_socket_t fd, int readable, int writable)
+{
+    struct dns_backend *b = ctx;
+    struct watch *w = watch_of(b, fd);
+    if (readable || writable) {
+        w = w ? w : watch_new(b, fd);
+        if (w->poll)
+            fdpoll_want(w->poll, (readable ? FD_READABLE : 0) | (writable ? FD_WRITABLE : 0));
+        return;
+    }
+    if (!w)
+        return;
+    fdpoll_close(&w->poll);
+    list_del(&w->link);
+    mem_free(w);
+}
+
+/* ---- exchanges */
+
+static enum err err_of(int status)
+{
+    switch (status) {
+    case ARES_SUCCESS:
+        return ERR_OK;
+    case ARES_ETIMEOUT:
+        return ERR_TIMEOUT;
+    case ARES_EBADRESP:
+    case ARES_EFORMERR:
+        return ERR_PROTOCOL;
+    default: /* the server refuses, fails, or cannot be reached */
+        return ERR_DNS_SERVFAIL;
+    }
+}
+
+static void exchange_free(struct exchange *x)
+{
+    list_del(&x->link);
+    mem_free(x->raw);
+    mem_free(x);
+}
+
+static void on_answer(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
+{
+    struct exchange *x = arg;
+    struct dns_backend *b = x->backend;
+    (void)timeouts;
+    if (b->is_closing) {
+        exchange_free(x);
+        return;
+    }
+    x->err = err_of(status);
+    if (x->err == ERR_OK && abuf && alen > 0) {
+        x->raw = mem_dup(abuf, (size_t)alen);
+        x->raw_n = (size_t)alen;
+    }
+    list_del(&x->link);
+    list_push(&b->ended, &x->link);
+    loop_defer(b->loop, &b->tell);
+}
+
+static void on_tell(void *ctx)
+{
+    struct dns_backend *b = ctx;
+    struct list *n;
+    while ((n = list_first(&b->ended))) {
+        struct exchange *x = list_entry(n, struct exchange, link);
+        struct exchange copy = *x;
+        x->raw = NULL;
+        exchange_free(x);
+        copy.cb(copy.ctx, copy.err, str_make(copy.raw, copy.raw_n));
+        mem_free(copy.raw);
+    }
+}
+
+/* AD in the header asks for the resolver's verdict, DO in the OPT record (the last eleven bytes)
+ * for signed answers. */
+static void ask_for_ad(unsigned char *query, int n)
+{
+    if (n < 12 + 11)
+        return;
+    query[3] |= 0x20;
+    query[n - 4] |= 0x80;
+}
+
+void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type,
+                     dns_backend_cb *cb, void *ctx)
+{
+    struct exchange *x = mem_alloc(sizeof *x);
+    unsigned char *query = NULL;
+    int n = 0;
+    x->backend = b;
+    x->cb = cb;
+    x->ctx = ctx;
+    list_push(&b->asked, &x->link);
+    uint16_t id = (uint16_t)rand_below(65536); /* ares_send keeps it */
+    int status = ares_create_query(name, 1, (int)type, id, 1, &query, &n, EDNS_BYTES);
+    if (status != ARES_SUCCESS) {
+        on_answer(x, status, 0, NULL, 0);
+        return;
+    }
+    if (b->trust_ad)
+        ask_for_ad(query, n);
+    ares_send(b->channel, query, n, on_answer, x);
+    ares_free_string(query);
+    arm(b);
+}
+
+/* ---- life */
+
+static enum err set_servers(struct dns_backend *b, const char *const *servers, char *why,
+                            size_t why_size)
+{
+    char text[SERVERS_TEXT_MAX];
+    size_t n = 0;
+    for (; servers && *servers; servers++) {
+        int more = snprintf(text + n, sizeof text - n, "%s%s", n ? "," : "", *servers);
+        if (more < 0 || n + (size_t)more >= sizeof text) {
+            snprintf(why, why_size, "too many DNS servers");
+            return ERR_LIMIT;
+        }
+        n += (size_t)more;
+    }
+    if (n == 0)
+        return ERR_OK;
+    int status = ares_set_servers_ports_csv(b->channel, text);
+    if (status == ARES_SUCCESS)
+        return ERR_OK;
+    snprintf(why, why_size, "DNS servers \"%s\": %s", text, ares_strerror(status));
+    return ERR_INVALID;
+}
+
+enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_backend **out,
+                          char *why, size_t why_size)
+{
+    struct dns_backend *b = mem_alloc(sizeof *b);
+    struct ares_options o = {.flags = ARES_FLAG_EDNS,
+                             .timeout = (int)(c->timeout_ms ? c->timeout_ms : TIMEOUT_MS),
+                             .tries = (int)(c->tries ? c->tries : TRIES),
+                             .ednspsz = EDNS_BYTES,
+                             .sock_state_cb = on_socket,
+                             .sock_state_cb_data = b};
+    int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
+               ARES_OPT_SOCK_STATE_CB | ARES_OPT_ROTATE;
+#ifdef ARES_OPT_UDP_MAX_QUERIES /* since 1.20; before, a port changes when nothing is outstanding  \
+                                 */
+    o.udp_max_queries = 100;
+    mask |= ARES_OPT_UDP_MAX_QUERIES;
+#endif
+#ifdef ARES_OPT_QUERY_CACHE /* on by default since 1.31: ours knows negative answers better */
+    o.qcache_max_ttl = 0;
+    mask |= ARES_OPT_QUERY_CACHE;
+#endif
+    int status = ares_init_options(&b->channel, &o, mask);
+    if (status != ARES_SUCCESS) {
+        snprintf(why, why_size, "DNS resolver: %s", ares_strerror(status));
+        mem_free(b);
+        return ERR_IO;
+    }
+    b->loop = l;
+    b->trust_ad = c->trust_ad;
+    list_init(&b->watches);
+    list_init(&b->asked);
+    list_init(&b->ended);
+    timer_init(&b->timeout, l, on_timeout, b);
+    defer_init(&b->tell, on_tell, b);
+    enum err e = set_servers(b, c->servers, why, why_size);
+    if (e)
+        dns_backend_close(&b);
+    else
+        *out = b;
+    return e;
+}
+
+void dns_backend_close(struct dns_backend **pb)
+{
+    struct dns_backend *b = *pb;
+    *pb = NULL;
+    b->is_closing = true;
+    ares_destroy(
+        b->channel); /* ends what is asked (on_answer) and closes the sockets (on_socket) */
+    timer_stop(&b->timeout);
+    defer_cancel(&b->tell);
+    for (struct list *n; (n = list_first(&b->ended));)
+        exchange_free(list_entry(n, struct exchange, link));
+    must(list_empty(&b->asked) && list_empty(&b->watches));
+    mem_free(b);
+}

@@ -1,0 +1,284 @@
+/* dns-source: where an XMPP domain lives, as a source for dial.h. SRV of the plain and of the
+ * direct-TLS service are asked together and put into one order; the addresses of a target are asked
+ * when its turn comes, AAAA and A together, and given out interleaved, IPv6 first. The domain
+ * itself on the default port is only tried when both SRV questions say that there is no such
+ * record: a failing name server is not the same as no record, and would lead us to the wrong host.
+ * RFC 6120 section 3.2, XEP-0368, RFC 2782, RFC 8305 section 4. */
+#include "dns/dns-int.h"
+#include "dns/dns-srv.h"
+
+enum { TARGETS_MAX = 32, ADDRS_MAX = 8 /* of a family of one target */ };
+
+enum source_state {
+    SRC_NEW,   /* nothing asked */
+    SRC_SRV,   /* SRV asked */
+    SRC_READY, /* targets known; those before next_target are used up but for addrs */
+    SRC_ADDRS, /* addresses of targets[next_target - 1] asked */
+};
+enum { PLAIN, DIRECT, SRV_COUNT };
+enum { V6, V4, FAMILIES };
+
+struct source {
+    struct dns *dns;
+    struct op_owner owner;
+    struct defer step;
+    enum source_state state;
+    enum dns_service service;
+    char domain[DNS_NAME_MAX + 1];
+    unsigned pending; /* questions asked */
+    enum err srv_status[SRV_COUNT];
+    bool srv_refused[SRV_COUNT]; /* the target was "." */
+    struct dns_srv targets[TARGETS_MAX];
+    size_t n_targets, next_target;
+    struct addr addrs[FAMILIES][ADDRS_MAX];
+    size_t n_addrs[FAMILIES], next_addr[FAMILIES];
+    bool turn_v4;
+    enum err reason; /* why nothing was found */
+    bool has_given;
+    void (*cb)(void *ctx, enum err e, const struct dial_target *t);
+    void *ctx;
+};
+
+static void source_step(void *ctx);
+
+/* ---- reasons */
+
+/* What lasts less long says more: a failure may hide an address. */
+static unsigned weight_of(enum err e)
+{
+    return e == ERR_OK ? 0 : e == ERR_DNS_NXDOMAIN ? 1 : e == ERR_DNS_NODATA ? 2 : 3;
+}
+
+static void add_reason(struct source *s, enum err e)
+{
+    if (weight_of(e) > weight_of(s->reason))
+        s->reason = e;
+}
+
+static bool is_absent(enum err e)
+{
+    return e == ERR_DNS_NXDOMAIN || e == ERR_DNS_NODATA;
+}
+
+/* ---- SRV */
+
+static void add_target(struct source *s, const struct dns_record *r, bool direct_tls)
+{
+    if (s->n_targets == TARGETS_MAX || r->port == 0 || !r->target[0])
+        return;
+    s->targets[s->n_targets++] = (struct dns_srv){*r, direct_tls};
+}
+
+static void add_domain(struct source *s, uint16_t port)
+{
+    struct dns_record r = {.type = DNS_SRV, .port = port};
+    snprintf(r.target, sizeof r.target, "%s", s->domain);
+    add_target(s, &r, false);
+}
+
+static void choose(struct source *s)
+{
+    enum err plain = s->srv_status[PLAIN], direct = s->srv_status[DIRECT];
+    s->state = SRC_READY;
+    if (s->n_targets) {
+        dns_srv_order(s->targets, s->n_targets);
+        return;
+    }
+    if (s->srv_refused[PLAIN]) {
+        s->reason = ERR_DNS_REFUSED_SERVICE;
+    } else if (is_absent(plain) && (is_absent(direct) || s->srv_refused[DIRECT])) {
+        add_domain(s, s->service == DNS_XMPP_SERVER ? 5269 : 5222);
+    } else {
+        add_reason(s, plain);
+        add_reason(s, direct);
+        if (!s->reason) /* records, none of them of use */
+            s->reason = ERR_DNS_NODATA;
+    }
+}
+
+static void on_srv(struct source *s, const struct dns_answer *a, int which)
+{
+    s->srv_status[which] = a->status;
+    for (size_t i = 0; i < a->n; i++)
+        add_target(s, &a->records[i], which == DIRECT);
+    s->srv_refused[which] = a->n == 1 && !a->records[0].target[0];
+    if (--s->pending > 0)
+        return;
+    choose(s);
+    source_step(s);
+}
+
+static void on_plain(void *ctx, const struct dns_answer *a)
+{
+    on_srv(ctx, a, PLAIN);
+}
+
+static void on_direct(void *ctx, const struct dns_answer *a)
+{
+    on_srv(ctx, a, DIRECT);
+}
+
+static void ask_srv(struct source *s)
+{
+    static const char *const names[][SRV_COUNT] = {
+        [DNS_XMPP_SERVER] = {"_xmpp-server", "_xmpps-server"},
+        [DNS_XMPP_CLIENT] = {"_xmpp-client", "_xmpps-client"}};
+    static dns_cb *const cbs[SRV_COUNT] = {on_plain, on_direct};
+    s->state = SRC_SRV;
+    s->pending = SRV_COUNT;
+    for (int i = 0; i < SRV_COUNT; i++) {
+        char name[DNS_NAME_MAX + 32];
+        snprintf(name, sizeof name, "%s._tcp.%s", names[s->service][i], s->domain);
+        dns_query(s->dns, &s->owner, name, DNS_SRV, cbs[i], s);
+    }
+}
+
+/* ---- addresses */
+
+static void on_addrs(struct source *s, const struct dns_answer *a, int family)
+{
+    for (size_t i = 0; i < a->n && s->n_addrs[family] < ADDRS_MAX; i++)
+        s->addrs[family][s->n_addrs[family]++] = a->records[i].addr;
+    add_reason(s, a->status);
+    if (--s->pending > 0)
+        return;
+    s->state = SRC_READY;
+    source_step(s);
+}
+
+static void on_v6(void *ctx, const struct dns_answer *a)
+{
+    on_addrs(ctx, a, V6);
+}
+
+static void on_v4(void *ctx, const struct dns_answer *a)
+{
+    on_addrs(ctx, a, V4);
+}
+
+static bool literal(struct str text, struct addr *out)
+{
+    if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+        text = str_make(text.p + 1, text.n - 2);
+    return addr_parse(text, 0, out) == ERR_OK;
+}
+
+static void ask_addrs(struct source *s)
+{
+    const char *name = s->targets[s->next_target++].record.target;
+    struct addr addr;
+    memset(s->n_addrs, 0, sizeof s->n_addrs);
+    memset(s->next_addr, 0, sizeof s->next_addr);
+    s->turn_v4 = false;
+    if (literal(str_of(name), &addr)) {
+        int family = addr.family == ADDR_V6 ? V6 : V4;
+        s->addrs[family][s->n_addrs[family]++] = addr;
+        source_step(s);
+        return;
+    }
+    s->state = SRC_ADDRS;
+    s->pending = FAMILIES;
+    dns_query(s->dns, &s->owner, name, DNS_AAAA, on_v6, s);
+    dns_query(s->dns, &s->owner, name, DNS_A, on_v4, s);
+}
+
+/* Next of the addresses on hand, the families in turn. */
+static bool take_addr(struct source *s, struct addr *out)
+{
+    for (int i = 0; i < FAMILIES; i++) {
+        int family = s->turn_v4 ? V4 : V6;
+        s->turn_v4 = !s->turn_v4;
+        if (s->next_addr[family] < s->n_addrs[family]) {
+            *out = s->addrs[family][s->next_addr[family]++];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the source */
+
+static void source_answer(struct source *s, enum err e, const struct dial_target *t)
+{
+    void (*cb)(void *, enum err, const struct dial_target *) = s->cb;
+    s->cb = NULL;
+    s->has_given = s->has_given || e == ERR_OK;
+    cb(s->ctx, e, t); /* may close the source */
+}
+
+static void give(struct source *s, struct addr addr)
+{
+    const struct dns_srv *from = &s->targets[s->next_target - 1];
+    struct dial_target t = {.addr = addr, .direct_tls = from->direct_tls};
+    t.addr.port = from->record.port;
+    snprintf(t.name, sizeof t.name, "%s", from->record.target);
+    source_answer(s, ERR_OK, &t);
+}
+
+static void source_step(void *ctx)
+{
+    struct source *s = ctx;
+    struct addr addr;
+    if (s->state == SRC_NEW)
+        ask_srv(s);
+    else if (take_addr(s, &addr))
+        give(s, addr);
+    else if (s->next_target < s->n_targets)
+        ask_addrs(s);
+    else
+        source_answer(s, s->has_given ? ERR_EOF : s->reason, NULL);
+}
+
+static void source_next(void *src, void (*cb)(void *ctx, enum err e, const struct dial_target *t),
+                        void *ctx)
+{
+    struct source *s = src;
+    must(!s->cb);
+    s->cb = cb;
+    s->ctx = ctx;
+    loop_defer(dns_loop(s->dns), &s->step);
+}
+
+static void source_close(void *src)
+{
+    struct source *s = src;
+    op_owner_cancel_all(&s->owner);
+    defer_cancel(&s->step);
+    mem_free(s);
+}
+
+static struct source *source_new(struct dns *d, struct str host)
+{
+    struct source *s = mem_alloc(sizeof *s);
+    s->dns = d;
+    op_owner_init(&s->owner);
+    defer_init(&s->step, source_step, s);
+    if (host.n <= DNS_NAME_MAX && host.n > 0)
+        memcpy(s->domain, host.p, host.n);
+    s->reason = s->domain[0] ? ERR_OK : ERR_DNS_NXDOMAIN;
+    return s;
+}
+
+static const struct dial_source_ops source_ops = {source_next, source_close};
+
+struct dial_source dns_xmpp_source(struct dns *d, struct str domain, enum dns_service service)
+{
+    struct source *s = source_new(d, domain);
+    struct addr addr;
+    s->service = service;
+    s->state = s->reason ? SRC_READY : SRC_NEW;
+    if (literal(domain, &addr)) {
+        s->state = SRC_READY;
+        add_domain(s, service == DNS_XMPP_SERVER ? 5269 : 5222);
+    }
+    return (struct dial_source){&source_ops, s};
+}
+
+struct dial_source dns_host_source(struct dns *d, struct str host, uint16_t port)
+{
+    struct source *s = source_new(d, host);
+    s->state = SRC_READY;
+    if (!s->reason)
+        add_domain(s, port);
+    return (struct dial_source){&source_ops, s};
+}
