@@ -179,6 +179,11 @@ bool stream_in_is_secure(const struct stream_in *s)
     return s->b.t && transport_tls(s->b.t) != NULL;
 }
 
+bool stream_in_is_closing(const struct stream_in *s)
+{
+    return stream_is_shut(&s->b);
+}
+
 bool stream_in_send(struct stream_in *s, const struct xml *el)
 {
     return stream_send_el(&s->b, el);

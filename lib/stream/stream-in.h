@@ -48,6 +48,8 @@ void stream_in_verdict(struct stream_in *s, enum sasl_failure f);
 void stream_in_set_authenticated(struct stream_in *s);
 bool stream_in_is_authenticated(const struct stream_in *s);
 bool stream_in_is_secure(const struct stream_in *s);
+/* The closing handshake began or the stream is over: what is sent now goes nowhere. */
+bool stream_in_is_closing(const struct stream_in *s);
 /* Send a first-level element or stanza. False: past the high mark (still queued). Ignored after close. */
 bool stream_in_send(struct stream_in *s, const struct xml *el);
 bool stream_in_send_stanza(struct stream_in *s, const struct stanza *st);

@@ -142,7 +142,8 @@ enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key 
 enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out)
 {
     (void)out; /* no mechanism with a verdict has data to go with success */
-    if (s->phase != SASL_PHASE_VERDICT)
+    bool keys_refused = s->phase == SASL_PHASE_KEYS && f != SASL_FAIL_NONE;
+    if (s->phase != SASL_PHASE_VERDICT && !keys_refused)
         return out_of_order(s);
     sasl_password_wipe(&s->password);
     if (f != SASL_FAIL_NONE)

@@ -45,7 +45,8 @@ void sasl_server_set_fake(struct sasl_server *s, struct str secret, unsigned ite
 enum sasl_status sasl_server_step(struct sasl_server *s, struct str in, struct buf *out);
 /* Answers; each returns the next status as step does. keys NULL: no such user or no keys of this digest. */
 enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key *keys, struct buf *out);
-enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out); /* SASL_FAIL_NONE = yes */
+/* SASL_FAIL_NONE = yes. A failure may also be given where keys are needed: the account cannot be looked up now. */
+enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out);
 struct str sasl_server_user(const struct sasl_server *s);     /* prepared authcid; valid until free */
 struct str sasl_server_authzid(const struct sasl_server *s);  /* as sent, "" if none; the caller checks it */
 struct str sasl_server_password(const struct sasl_server *s); /* PLAIN only */

@@ -8,6 +8,7 @@
 
 struct ticket { /* custody of one stanza of a link */
     struct custody custody;
+    struct node_shard *hub; /* outlives the world: custody may be released while the node is freed */
     struct world *world;
     region_ticket number;
 };
@@ -23,7 +24,7 @@ static void ticket_done(struct node_shard *sh, void *ctx)
 static void ticket_release(struct custody *c)
 {
     struct ticket *t = container_of(c, struct ticket, custody);
-    node_post(t->world->hub, ticket_done, mem_free, t);
+    node_post(t->hub, ticket_done, mem_free, t);
 }
 
 static struct custody *ticket_new(struct world *w, region_ticket number)
@@ -31,6 +32,7 @@ static struct custody *ticket_new(struct world *w, region_ticket number)
     struct ticket *t = mem_alloc(sizeof *t);
     refs_init(&t->custody.refs);
     t->custody.release = ticket_release;
+    t->hub = w->hub;
     t->world = w;
     t->number = number;
     return &t->custody;

@@ -61,6 +61,11 @@ void iq_error(struct iq_request *r, enum stanza_cond c, const char *text_or_null
     answer(container_of(r, struct request, r), stanza_error_reply(r->stanza, c, text_or_null));
 }
 
+void iq_answered(struct iq_request *r)
+{
+    answer(container_of(r, struct request, r), NULL);
+}
+
 static void on_deadline(void *ctx)
 {
     struct request *q = ctx;

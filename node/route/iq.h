@@ -31,6 +31,9 @@ struct iq_handler {
 void iq_result(struct iq_request *r);                             /* empty result; frees r */
 void iq_result_el(struct iq_request *r, const struct xml *child); /* child is copied; frees r */
 void iq_error(struct iq_request *r, enum stanza_cond c, const char *text_or_null);
+/* The handler wrote the answer to the session itself (order with what else it writes there); frees
+ * r. */
+void iq_answered(struct iq_request *r);
 /* Find the handler and call it; service-unavailable when there is none. Takes stanza and custody.
  */
 void iq_dispatch(struct node_shard *sh, enum iq_target target, struct user *u, handle session,

@@ -28,7 +28,10 @@ static bool needs_roster(const struct task *t)
     const struct stanza *s = t->route.stanza;
     if (s->kind == STANZA_PRESENCE)
         return true;
-    return s->kind == STANZA_IQ && stanza_iq_request(s) && stanza_child(s, NS_ROSTER, "query");
+    if (s->kind != STANZA_IQ || !stanza_iq_request(s))
+        return false;
+    return stanza_child(s, NS_ROSTER, "query") || stanza_child(s, NS_DISCO_INFO, "query") ||
+           stanza_child(s, NS_DISCO_ITEMS, "query"); /* disco: who may see the account */
 }
 
 /* ---- what a hook run left behind */

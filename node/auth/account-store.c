@@ -1,0 +1,145 @@
+/* DOC: accounts in our own store: table "accounts", owner = bare JID, one value per digest (the
+ * text form of the salted keys) and "created" (an XEP-0082 time). All three are written in one
+ * transaction that requires them to be absent. Standards: RFC 5803 (text form). */
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/base/log.h"
+#include "node/auth/auth-int.h"
+
+enum { KEY_TEXT_MAX = 1024 };
+
+static const struct {
+    enum digest digest;
+    const char *name;
+} key_names[] = {{DIGEST_SHA256, "scram-sha-256"}, {DIGEST_SHA1, "scram-sha-1"}};
+
+const char *account_key_name(enum digest d)
+{
+    for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
+        if (key_names[i].digest == d)
+            return key_names[i].name;
+    return NULL;
+}
+
+bool account_key_find(struct str name, enum digest *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(key_names); i++) {
+        if (str_eqc(name, key_names[i].name)) {
+            *out = key_names[i].digest;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- reading */
+struct here {
+    struct op op;
+    struct op_owner ops;
+    struct node_shard *sh;
+    bool with_keys;
+    enum digest digest;
+    account_cb *cb;
+    void *ctx;
+};
+
+static void here_cancel(struct op *op)
+{
+    struct here *h = container_of(op, struct here, op);
+    op_owner_cancel_all(&h->ops);
+    mem_free(h);
+}
+
+static enum err here_read(const struct here *h, enum err e, const struct store_kv *v,
+                          struct account_info *a)
+{
+    if (e == ERR_NOTFOUND)
+        return ERR_OK;
+    if (e != ERR_OK)
+        return e;
+    const char *region = h->sh->node->conf->region_name;
+    a->exists = true;
+    snprintf(a->home, sizeof a->home, "%s", region ? region : "");
+    if (!h->with_keys)
+        return ERR_OK;
+    a->has_keys = true;
+    e = scram_key_parse(v->value, &a->keys);
+    return e == ERR_OK && a->keys.digest == h->digest ? ERR_OK : ERR_IO;
+}
+
+static void here_done(void *ctx, enum err e, const struct store_kv *v)
+{
+    struct here *h = ctx;
+    struct account_info a = {0};
+    e = here_read(h, e, v, &a);
+    if (e != ERR_OK)
+        log_error(NULL, "account.read.failed", "why", err_text(e));
+    account_cb *cb = h->cb;
+    void *cb_ctx = h->ctx;
+    op_end(&h->op);
+    mem_free(h);
+    cb(cb_ctx, e, &a);
+    mem_wipe(&a, sizeof a);
+}
+
+struct op *account_lookup_here(struct node_shard *sh, struct op_owner *o, struct str bare,
+                               bool with_keys, enum digest digest, account_cb *cb, void *ctx)
+{
+    struct here *h = mem_alloc(sizeof *h);
+    *h = (struct here){.sh = sh, .with_keys = with_keys, .digest = digest, .cb = cb, .ctx = ctx};
+    op_owner_init(&h->ops);
+    op_start(&h->op, o, here_cancel);
+    const char *key = with_keys ? account_key_name(digest) : "created";
+    store_kv_get(sh->store, &h->ops, ACCOUNT_TABLE, bare, str_of(key ? key : "none"), here_done, h);
+    return &h->op;
+}
+
+/* ---- writing */
+struct put {
+    struct op op;
+    struct op_owner ops;
+    account_done_cb *cb;
+    void *ctx;
+};
+
+static void put_cancel(struct op *op)
+{
+    struct put *p = container_of(op, struct put, op);
+    op_owner_cancel_all(&p->ops);
+    mem_free(p);
+}
+
+static void put_done(void *ctx, enum err e)
+{
+    struct put *p = ctx;
+    account_done_cb *cb = p->cb;
+    void *cb_ctx = p->ctx;
+    op_end(&p->op);
+    mem_free(p);
+    cb(cb_ctx, e == ERR_CONFLICT ? ERR_EXISTS : e);
+}
+
+struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
+                             const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx)
+{
+    struct put *p = mem_alloc(sizeof *p);
+    *p = (struct put){.cb = cb, .ctx = ctx};
+    op_owner_init(&p->ops);
+    op_start(&p->op, o, put_cancel);
+    struct store_txn *t = store_txn_new(sh->store, bare);
+    struct buf text;
+    buf_init(&text, KEY_TEXT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&text);
+        scram_key_format(&keys[i], &text);
+        store_txn_kv_put(t, ACCOUNT_TABLE, str_of(account_key_name(keys[i].digest)),
+                         buf_view(&text), 0);
+    }
+    mem_wipe(text.p, text.cap);
+    buf_fini(&text);
+    char now[DATEFMT_LEN + 1];
+    store_txn_kv_put(t, ACCOUNT_TABLE, STR("created"), str_of(datefmt_utc(now, clock_wall_us())),
+                     0);
+    store_commit(&t, &p->ops, put_done, p);
+    return &p->op;
+}

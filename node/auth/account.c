@@ -1,0 +1,230 @@
+/* DOC: accounts as the rest of the node sees them: found here or in another region, created,
+ * checked against a password. Every request is one object on the caller's owner; what it asks hangs
+ * on its own, so a cancelled request takes all of it along. A name belongs to one region: before an
+ * account is made, the other regions are asked, and one that does not answer is reason enough not
+ * to make it. Standards: RFC 7622, RFC 8265 (names and passwords), RFC 4616. */
+#include "lib/base/log.h"
+#include "node/auth/auth-int.h"
+#include "node/cluster/anchor.h"
+
+/* ---- look-up: here, then the others */
+struct lookup {
+    struct op op;
+    struct op_owner ops;
+    struct node_shard *sh;
+    bool with_keys;
+    enum digest digest;
+    account_cb *cb;
+    void *ctx;
+    struct str bare;
+    char text[];
+};
+
+static void lookup_cancel(struct op *op)
+{
+    struct lookup *l = container_of(op, struct lookup, op);
+    op_owner_cancel_all(&l->ops);
+    mem_free(l);
+}
+
+static void lookup_end(void *ctx, enum err e, const struct account_info *a)
+{
+    struct lookup *l = ctx;
+    account_cb *cb = l->cb;
+    void *cb_ctx = l->ctx;
+    op_end(&l->op);
+    mem_free(l);
+    cb(cb_ctx, e, a);
+}
+
+static void lookup_here_done(void *ctx, enum err e, const struct account_info *a)
+{
+    struct lookup *l = ctx;
+    if (e != ERR_OK || a->exists || !l->sh->node->conf->region_name)
+        lookup_end(l, e, a);
+    else
+        account_ask(l->sh, &l->ops, l->bare, l->with_keys, l->digest, lookup_end, l);
+}
+
+struct op *account_lookup(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          bool with_keys, enum digest digest, account_cb *cb, void *ctx)
+{
+    struct lookup *l = mem_alloc(sizeof *l + bare.n + 1);
+    *l = (struct lookup){.sh = sh, .with_keys = with_keys, .digest = digest, .cb = cb, .ctx = ctx};
+    memcpy(l->text, bare.p, bare.n);
+    l->bare = str_make(l->text, bare.n);
+    op_owner_init(&l->ops);
+    op_start(&l->op, o, lookup_cancel);
+    account_lookup_here(sh, &l->ops, l->bare, with_keys, digest, lookup_here_done, l);
+    return &l->op;
+}
+
+/* ---- requests with a password: create and verify */
+struct request {
+    struct op op;
+    struct op_owner ops;
+    struct node_shard *sh;
+    struct arena *arena;
+    struct jid jid;      /* in arena */
+    struct str password; /* in arena, prepared, wiped */
+    enum digest digest;  /* verify: what is tried now */
+    enum err outcome;    /* of what is known at once */
+    struct defer later;
+    account_done_cb *cb;
+    void *ctx;
+};
+
+static void request_free(struct request *r)
+{
+    defer_cancel(&r->later);
+    op_owner_cancel_all(&r->ops);
+    mem_wipe((char *)(uintptr_t)r->password.p, r->password.n);
+    arena_free(&r->arena);
+    mem_free(r);
+}
+
+static void request_cancel(struct op *op)
+{
+    request_free(container_of(op, struct request, op));
+}
+
+static void request_end(struct request *r, enum err e)
+{
+    account_done_cb *cb = r->cb;
+    void *cb_ctx = r->ctx;
+    op_end(&r->op);
+    request_free(r);
+    cb(cb_ctx, e);
+}
+
+static void request_late(void *ctx)
+{
+    struct request *r = ctx;
+    request_end(r, r->outcome);
+}
+
+static void request_end_later(struct request *r, enum err e)
+{
+    r->outcome = e;
+    loop_defer(r->sh->loop, &r->later);
+}
+
+/* ERR_INVALID: not an account of ours by its form, or no password. */
+static enum err request_read(struct request *r, struct str bare, struct str password)
+{
+    struct str name;
+    if (jid_parse(r->arena, bare, &r->jid, NULL) != ERR_OK || !r->jid.local.p ||
+        jid_is_full(&r->jid) || !node_serves(r->sh->node, r->jid.domain))
+        return ERR_INVALID;
+    if (jid_prep_username(r->arena, r->jid.local, &name) != ERR_OK || !str_eq(name, r->jid.local))
+        return ERR_INVALID;
+    if (jid_prep_password(r->arena, password, &r->password) != ERR_OK)
+        return ERR_INVALID;
+    if (r->password.p == password.p) /* prepared in place: ours is the one to be wiped */
+        r->password = arena_dup(r->arena, password);
+    return r->password.n ? ERR_OK : ERR_INVALID;
+}
+
+static struct request *request_new(struct node_shard *sh, struct op_owner *o, account_done_cb *cb,
+                                   void *ctx)
+{
+    struct request *r = mem_alloc(sizeof *r);
+    *r = (struct request){.sh = sh, .arena = arena_new(0), .cb = cb, .ctx = ctx};
+    op_owner_init(&r->ops);
+    defer_init(&r->later, request_late, r);
+    op_start(&r->op, o, request_cancel);
+    return r;
+}
+
+/* ---- create */
+struct learn { /* to the home shard: forget that there was no such account */
+    struct str bare;
+    char text[];
+};
+
+static void learn_run(struct node_shard *sh, void *ctx)
+{
+    struct learn *l = ctx;
+    anchor_learn(sh, l->bare, NULL);
+    mem_free(l);
+}
+
+static void forget_absence(struct node *n, struct str bare)
+{
+    struct learn *l = mem_alloc(sizeof *l + bare.n + 1);
+    memcpy(l->text, bare.p, bare.n);
+    l->bare = str_make(l->text, bare.n);
+    node_post(node_shard_of(n, l->bare), learn_run, mem_free, l);
+}
+
+static void create_stored(void *ctx, enum err e)
+{
+    struct request *r = ctx;
+    if (e == ERR_OK) {
+        log_info(NULL, "account.created", "user", LOG_STR(r->jid.full));
+        forget_absence(r->sh->node, r->jid.bare);
+    }
+    request_end(r, e);
+}
+
+static void create_derived(void *ctx, const struct scram_key *keys, size_t n)
+{
+    struct request *r = ctx;
+    account_store_put(r->sh, &r->ops, r->jid.bare, keys, n, create_stored, r);
+}
+
+static void create_looked(void *ctx, enum err e, const struct account_info *a)
+{
+    struct request *r = ctx;
+    if (e == ERR_OK && a->exists)
+        e = ERR_EXISTS;
+    if (e == ERR_OK)
+        e = hash_derive(r->sh, &r->ops, r->password, create_derived, r);
+    if (e != ERR_OK)
+        request_end(r, e);
+}
+
+struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          struct str password, account_done_cb *cb, void *ctx)
+{
+    struct request *r = request_new(sh, o, cb, ctx);
+    enum err e = request_read(r, bare, password);
+    if (e != ERR_OK)
+        request_end_later(r, e);
+    else
+        account_lookup(sh, &r->ops, r->jid.bare, false, DIGEST_SHA256, create_looked, r);
+    return &r->op;
+}
+
+/* ---- verify */
+static void verify_matched(void *ctx, bool matches)
+{
+    request_end(ctx, matches ? ERR_OK : ERR_AUTH);
+}
+
+static void verify_looked(void *ctx, enum err e, const struct account_info *a)
+{
+    struct request *r = ctx;
+    bool has_keys = e == ERR_OK && a->exists && a->has_keys;
+    if (e == ERR_OK && !has_keys && r->digest == DIGEST_SHA256) { /* keys of an older import */
+        r->digest = DIGEST_SHA1;
+        account_lookup(r->sh, &r->ops, r->jid.bare, true, r->digest, verify_looked, r);
+        return;
+    }
+    if (e == ERR_OK)
+        e = hash_verify(r->sh, &r->ops, has_keys ? &a->keys : NULL, r->password, verify_matched, r);
+    if (e != ERR_OK)
+        request_end(r, e);
+}
+
+struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          struct str password, account_done_cb *cb, void *ctx)
+{
+    struct request *r = request_new(sh, o, cb, ctx);
+    r->digest = DIGEST_SHA256;
+    if (request_read(r, bare, password) != ERR_OK)
+        request_end_later(r, ERR_AUTH);
+    else
+        account_lookup(sh, &r->ops, r->jid.bare, true, r->digest, verify_looked, r);
+    return &r->op;
+}

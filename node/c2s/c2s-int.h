@@ -1,0 +1,122 @@
+#ifndef NODE_C2S_C2S_INT_H
+#define NODE_C2S_C2S_INT_H
+/* Shared inside node/c2s: one client connection and the connections of a shard. Words: stop = a
+ * reason not to read from the client; leave = tell the anchor that the connection is gone; kept =
+ * written to the stream, not yet out of our memory. */
+#include "lib/base/rand.h"
+#include "lib/loop/timer.h"
+#include "lib/stream/stream-in.h"
+#include "node/c2s/c2s.h"
+#include "node/cluster/anchor.h"
+#include "node/route/route.h"
+
+enum {
+    C2S_UNAUTHENTICATED_MAX = 10000,  /* connections of a shard before authentication */
+    C2S_OUTPUT_MAX = 4 * 1024 * 1024, /* bytes queued to one client; past it it is closed */
+    C2S_ATTACH_MS = 10000,            /* how long a bind waits for the anchor */
+    C2S_POLL_MS = 20,                 /* look whether a full queue got shorter */
+    C2S_STOP_MS = 3000,
+};
+enum conn_state {
+    CONN_AUTH,    /* header, TLS, SASL */
+    CONN_MOVING,  /* authenticated; about to leave for its home shard or on the way; not read */
+    CONN_UNBOUND, /* authenticated and at home, no resource */
+    CONN_BINDING, /* the anchor was asked to attach it; not read */
+    CONN_BOUND,   /* a session */
+    CONN_CLOSING, /* we ended it; the stream closes; its anchor knows */
+    CONN_STATES
+};
+enum conn_stop { STOP_MOVE = 1, STOP_BIND = 2, STOP_OUTPUT = 4 };
+
+struct conn_out {     /* c2s-out.c */
+    struct list kept; /* struct kept, oldest first */
+    uint64_t added;   /* bytes put into the stream's queue so far */
+    uint64_t left[2]; /* bytes that had left it one and two looks ago */
+    struct timer poll;
+    uint64_t stanzas;
+    bool is_over; /* past C2S_OUTPUT_MAX */
+};
+struct conn_bind {            /* c2s-bind.c, c2s-anchor.c */
+    char id[RAND_ID_LEN + 1]; /* connection id, of this bind; "" without */
+    struct stanza *request;   /* <iq/> to answer */
+    struct anchor anchor;     /* attached there, or asked to */
+    bool is_attached;         /* the anchor knows, or may know, us */
+    bool is_counted;          /* in c2s_set.users */
+    struct stanza *presence;  /* last available broadcast, as stamped */
+};
+struct conn {
+    struct list link; /* c2s_set.conns */
+    struct node_shard *sh;
+    handle h;
+    enum conn_state state;
+    struct stream_in *stream;
+    struct stream_in_conf conf;
+    struct op_owner ops;
+    struct timer deadline; /* CONN_UNBOUND, CONN_BINDING */
+    struct defer later;    /* the end of this turn: move, look at the output */
+    unsigned stops;        /* enum conn_stop */
+    unsigned auth_tries;
+    char *domain;      /* of the stream header, in normal form */
+    struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
+    uint64_t since_us; /* wall */
+    uint64_t stanzas_in;
+    struct conn_out out;
+    struct conn_bind bind;
+};
+struct c2s_set {
+    struct node_shard *sh;
+    struct list conns; /* struct conn */
+    size_t n, unauthenticated;
+    struct hmap by_id; /* connection id -> struct conn */
+    struct hmap users; /* bare JID -> struct user_count: bound connections here */
+    struct timer stop_deadline;
+    bool is_stopping;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+/* ---- c2s.c */
+extern const struct stream_in_events conn_events;
+void conn_set_state(struct conn *c, enum conn_state s);
+void conn_join(struct conn *c, struct node_shard *sh); /* into the set of this shard */
+void conn_part(struct conn *c);                        /* out of it; a handle of it is void */
+void conn_free(struct conn *c);                        /* nothing is told to anybody */
+void conn_stop(struct conn *c, enum conn_stop why, bool on);
+void conn_reply(struct conn *c, struct stanza *s); /* to the client itself, not kept; takes s */
+/* Our end of the stream: the anchor is told at once, then the stream closes. */
+void conn_close(struct conn *c, enum stream_cond cond, const char *text);
+struct conn *conn_by_id(struct node_shard *sh, const char *conn_id);
+
+/* ---- c2s-auth.c */
+enum stream_cond conn_header(void *ctx, const struct stream_header *h);
+unsigned conn_mechanisms(void *ctx);
+void conn_need(void *ctx, const struct stream_in_need *n);
+enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str user,
+                                     struct str authzid);
+void conn_unbound(struct conn *c); /* at home: waits for a bind, not for ever */
+
+/* ---- c2s-move.c */
+void conn_move(struct conn *c); /* from a deferred call */
+
+/* ---- c2s-bind.c */
+bool conn_is_bind(const struct stanza *s);
+void conn_bind(struct conn *c, struct stanza *s); /* takes s */
+void conn_bind_end(struct conn *c, enum err e);   /* the anchor's answer */
+void conn_bind_drop(struct conn *c);              /* id and request */
+
+/* ---- c2s-anchor.c */
+void conn_attach(struct conn *c); /* at bind.anchor; ends in conn_bind_end, or c2s_attached later */
+void conn_leave(struct conn *c);
+/* Give what the client sent to the anchor. Takes s and cu. */
+void conn_to_anchor(struct conn *c, struct stanza *s, struct custody *cu, const char *trace);
+void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID */
+
+/* ---- c2s-in.c */
+void conn_element(void *ctx, struct xml_doc *doc);
+
+/* ---- c2s-out.c */
+void conn_out_join(struct conn *c);   /* on the loop of its shard */
+void conn_out_look(struct conn *c);   /* release what left, close what does not read */
+void conn_out_return(struct conn *c); /* it ended: what is kept goes back */
+void conn_out_free(struct conn *c);
+#endif

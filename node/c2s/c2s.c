@@ -1,0 +1,294 @@
+/* DOC: client connections of a shard: accepted, moved home, bound, ended. This file has the set and
+ * the life of a connection; the phases are in c2s-auth.c, c2s-move.c, c2s-bind.c and c2s-anchor.c,
+ * stanzas in c2s-in.c and c2s-out.c. A connection is one object from accept to end; it belongs to
+ * one shard at a time and to none while it travels. Others name it by handle (same shard) or by
+ * connection id (the world). Ends are told to the anchor exactly once: by conn_leave. Standards:
+ * RFC 6120 section 4.9 (stream errors), RFC 7590. */
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/base/log.h"
+#include "lib/net/tls.h"
+#include "node/c2s/c2s-int.h"
+
+/* ---- states */
+static const char *const state_names[CONN_STATES] = {
+    [CONN_AUTH] = "auth",       [CONN_MOVING] = "moving", [CONN_UNBOUND] = "unbound",
+    [CONN_BINDING] = "binding", [CONN_BOUND] = "bound",   [CONN_CLOSING] = "closing",
+};
+#define TO(s) (1U << (CONN_##s))
+static const unsigned state_next[CONN_STATES] = {
+    [CONN_AUTH] = TO(MOVING) | TO(UNBOUND) | TO(CLOSING),
+    [CONN_MOVING] = TO(UNBOUND) | TO(CLOSING),
+    [CONN_UNBOUND] = TO(BINDING) | TO(CLOSING),
+    [CONN_BINDING] = TO(UNBOUND) | TO(BOUND) | TO(CLOSING),
+    [CONN_BOUND] = TO(CLOSING),
+    [CONN_CLOSING] = 0,
+};
+
+void conn_set_state(struct conn *c, enum conn_state s)
+{
+    must(state_next[c->state] & 1U << s);
+    log_debug(NULL, "c2s.state", "jid", LOG_STR(c->jid.full), "from", state_names[c->state], "to",
+              state_names[s]);
+    if (c->state == CONN_AUTH)
+        c->sh->c2s->unauthenticated--;
+    c->state = s;
+}
+
+/* ---- the set */
+struct c2s_set *c2s_set_new(struct node_shard *sh)
+{
+    struct c2s_set *s = mem_alloc(sizeof *s);
+    s->sh = sh;
+    list_init(&s->conns);
+    return s;
+}
+
+static void set_stopped(void *ctx)
+{
+    struct c2s_set *s = ctx;
+    timer_stop(&s->stop_deadline);
+    void (*done)(void *ctx) = s->stopped;
+    s->stopped = NULL;
+    if (done)
+        done(s->stopped_ctx);
+}
+
+static void set_look(struct c2s_set *s)
+{
+    if (s->stopped && !s->n)
+        timer_start(&s->stop_deadline, 0);
+}
+
+void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx)
+{
+    struct c2s_set *s = sh->c2s;
+    s->is_stopping = true;
+    s->stopped = done;
+    s->stopped_ctx = ctx;
+    timer_init(&s->stop_deadline, sh->loop, set_stopped, s);
+    timer_start(&s->stop_deadline, C2S_STOP_MS);
+    list_each (&s->conns, n) {
+        conn_close(list_entry(n, struct conn, link), STREAM_SYSTEM_SHUTDOWN, "the server stops");
+    }
+    set_look(s);
+}
+
+void c2s_set_free(struct c2s_set **ps)
+{
+    struct c2s_set *s = *ps;
+    if (!s)
+        return;
+    struct list *n;
+    while ((n = list_first(&s->conns)))
+        conn_free(list_entry(n, struct conn, link));
+    *ps = NULL;
+    if (s->stop_deadline.fn)
+        timer_stop(&s->stop_deadline);
+    hmap_fini(&s->by_id);
+    void *count;
+    for (size_t it = 0; (count = hmap_next(&s->users, &it, NULL));)
+        mem_free(count);
+    hmap_fini(&s->users);
+    mem_free(s);
+}
+
+void conn_join(struct conn *c, struct node_shard *sh)
+{
+    c->sh = sh;
+    c->h = handle_new(sh->handles, c);
+    list_push(&sh->c2s->conns, &c->link);
+    sh->c2s->n++;
+    conn_out_join(c);
+}
+
+void conn_part(struct conn *c)
+{
+    if (!c->h)
+        return;
+    handle_free(c->sh->handles, c->h);
+    c->h = 0;
+    list_del(&c->link);
+    c->sh->c2s->n--;
+    if (c->state == CONN_AUTH)
+        c->sh->c2s->unauthenticated--;
+}
+
+struct conn *conn_by_id(struct node_shard *sh, const char *conn_id)
+{
+    return hmap_get(&sh->c2s->by_id, str_of(conn_id));
+}
+
+/* ---- events of the stream */
+static void conn_features(void *ctx, struct arena *a, struct xml *features)
+{
+    struct conn *c = ctx;
+    if (!stream_in_is_authenticated(c->stream))
+        return;
+    xml_add(a, features, NS_BIND, "bind");
+    struct xml *session = xml_add(a, features, NS_SESSION, "session");
+    xml_add(a, session, NS_SESSION, "optional");
+}
+
+static void conn_drain(void *ctx)
+{
+    struct conn *c = ctx;
+    conn_stop(c, STOP_OUTPUT, false);
+    loop_defer(c->sh->loop, &c->later);
+}
+
+static void conn_end(void *ctx, const struct stream_end *e)
+{
+    struct conn *c = ctx;
+    struct node_shard *sh = c->sh;
+    sh->stats.c2s_closed++;
+    if (c->state == CONN_AUTH && c->auth_tries)
+        sh->stats.c2s_auth_failed++;
+    log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
+    conn_leave(c);
+    conn_out_return(c);
+    conn_count(c, false);
+    conn_free(c);
+    set_look(sh->c2s);
+}
+
+const struct stream_in_events conn_events = {
+    .header = conn_header,
+    .features = conn_features,
+    .mechanisms = conn_mechanisms,
+    .need = conn_need,
+    .authenticated = conn_authenticated,
+    .element = conn_element,
+    .drain = conn_drain,
+    .end = conn_end,
+};
+
+/* ---- life */
+static void conn_later(void *ctx)
+{
+    struct conn *c = ctx;
+    if (c->state == CONN_MOVING)
+        conn_move(c);
+    else
+        conn_out_look(c);
+}
+
+static struct conn *conn_new(struct node_shard *sh)
+{
+    const struct node *n = sh->node;
+    struct conn *c = mem_alloc(sizeof *c);
+    c->conf = (struct stream_in_conf){
+        .content_ns = NS_CLIENT,
+        .tls = n->tls_c2s,
+        .tls_required = n->conf->c2s_tls_required,
+        .limits = &n->conf->limits,
+        .default_from = n->conf->domains[0],
+    };
+    c->since_us = clock_wall_us();
+    op_owner_init(&c->ops);
+    list_init(&c->out.kept);
+    defer_init(&c->later, conn_later, c);
+    conn_join(c, sh);
+    sh->c2s->unauthenticated++;
+    return c;
+}
+
+void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
+{
+    struct c2s_set *s = sh->c2s;
+    sh->stats.c2s_accepted++;
+    if (s->is_stopping || s->unauthenticated >= C2S_UNAUTHENTICATED_MAX) {
+        log_warn(NULL, "c2s.refused", "why", s->is_stopping ? "stopping" : "too many");
+        transport_abort(&t);
+        return;
+    }
+    struct conn *c = conn_new(sh);
+    if (direct_tls)
+        t = tls_server(&t, sh->node->tls_c2s);
+    c->stream = stream_in_new(&t, &c->conf, &conn_events, c);
+}
+
+void conn_free(struct conn *c)
+{
+    op_owner_cancel_all(&c->ops);
+    defer_cancel(&c->later);
+    if (c->deadline.fn)
+        timer_stop(&c->deadline);
+    conn_bind_drop(c);
+    stanza_unref(&c->bind.presence);
+    conn_out_free(c);
+    conn_part(c);
+    stream_in_free(&c->stream);
+    jid_fini(&c->jid);
+    mem_free(c->domain);
+    mem_free(c);
+}
+
+void conn_stop(struct conn *c, enum conn_stop why, bool on)
+{
+    bool was = c->stops != 0;
+    c->stops = on ? c->stops | why : c->stops & ~(unsigned)why;
+    if (was != (c->stops != 0))
+        stream_in_pause(c->stream, c->stops != 0);
+}
+
+void conn_reply(struct conn *c, struct stanza *s)
+{
+    if (!stream_in_send_stanza(c->stream, s))
+        conn_stop(c, STOP_OUTPUT, true);
+    stanza_unref(&s);
+}
+
+void conn_close(struct conn *c, enum stream_cond cond, const char *text)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    op_owner_cancel_all(&c->ops);
+    if (c->deadline.fn)
+        timer_stop(&c->deadline);
+    conn_leave(c);
+    conn_set_state(c, CONN_CLOSING);
+    stream_in_close(c->stream, cond, text);
+}
+
+void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, const char *text)
+{
+    struct conn *conn = conn_by_id(sh, conn_id);
+    if (!conn)
+        return;
+    conn->bind.is_attached = false; /* the anchor knows */
+    conn_close(conn, c, text);
+}
+
+/* ---- administration */
+static struct json *conn_json(const struct conn *c)
+{
+    struct json *o = json_new_object();
+    const struct transport *t = stream_in_transport(c->stream);
+    const struct tls_info *tls = t ? transport_tls(t) : NULL;
+    char ip[ADDR_TEXT_MAX] = "", since[DATEFMT_LEN + 1];
+    if (t)
+        addr_format(ip, &t->peer);
+    json_set_str(o, "jid", c->jid.full.p ? c->jid.full : STR(""));
+    json_set_str(o, "state", str_of(state_names[c->state]));
+    json_set_str(o, "ip", str_of(ip));
+    json_set_str(o, "tls", str_of(tls ? tls->version : ""));
+    json_set_num(o, "shard", c->sh->index);
+    if (c->bind.is_attached)
+        json_set_str(o, "anchor",
+                     c->bind.anchor.what == ANCHOR_HERE ? STR("here")
+                                                        : str_of(c->bind.anchor.peer));
+    json_set_str(o, "since", str_of(datefmt_utc(since, c->since_us)));
+    json_set_num(o, "stanzas_in", (int64_t)c->stanzas_in);
+    json_set_num(o, "stanzas_out", (int64_t)c->out.stanzas);
+    json_set_num(o, "queued", (int64_t)stream_in_queued(c->stream));
+    return o;
+}
+
+void c2s_list(struct node_shard *sh, struct json *array)
+{
+    list_each (&sh->c2s->conns, n) {
+        struct json *o = conn_json(list_entry(n, struct conn, link));
+        json_push(array, &o);
+    }
+}

@@ -1,0 +1,100 @@
+/* DOC: Service Discovery of the domain and of accounts. Features come from the module tables,
+ * everything else from the hook disco. An account shows itself to its user and to contacts who may
+ * see its presence; to others it does not exist (the roster is loaded before, see needs_roster in
+ * node/session/user-queue.c). Standards: XEP-0030. */
+#include "node/mod/mods.h"
+#include "node/session/roster.h"
+
+static void add_features(struct arena *a, struct xml *query, const struct node *n, bool account)
+{
+    size_t count;
+    const struct module *const *m = module_list(n, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *const *f = account ? m[i]->account_features : m[i]->server_features;
+        for (; f && *f; f++)
+            xml_set(a, xml_add(a, query, NS_DISCO_INFO, "feature"), "var", str_of(*f));
+    }
+}
+
+static void add_identity(struct arena *a, struct xml *query, bool account)
+{
+    struct xml *id = xml_add(a, query, NS_DISCO_INFO, "identity");
+    xml_set(a, id, "category", account ? STR("account") : STR("server"));
+    xml_set(a, id, "type", account ? STR("registered") : STR("im"));
+    if (!account)
+        xml_set(a, id, "name", STR("Meridian"));
+}
+
+struct answer {
+    struct iq_request *request;
+    bool is_known_node;
+};
+
+static void collected(void *ctx, struct hook_run *run, struct disco_subject *d, enum verdict v)
+{
+    struct answer *an = ctx;
+    (void)run;
+    if (v == V_BOUNCE || (!an->is_known_node && !xml_first(d->query)))
+        iq_error(an->request, STANZA_ITEM_NOT_FOUND, NULL);
+    else
+        iq_result_el(an->request, d->query);
+}
+
+static void answer(struct iq_request *r, bool items)
+{
+    struct arena *a = arena_new(0);
+    bool account = r->user != NULL;
+    struct str node = xml_get(stanza_payload(r->stanza), "node");
+    struct xml *query = xml_new(a, items ? NS_DISCO_ITEMS : NS_DISCO_INFO, "query");
+    xml_set(a, query, "node", node);
+    if (!items && !node.p) {
+        add_identity(a, query, account);
+        add_features(a, query, r->shard->node, account);
+    }
+    struct answer an = {.request = r, .is_known_node = !node.p};
+    struct disco_subject d = {
+        .arena = a, .query = query, .items = items, .account = account, .node = node};
+    hook_run_disco(r->shard, &d, collected, &an); /* a hook that cannot park */
+    arena_free(&a);
+}
+
+static bool may_see(const struct iq_request *r)
+{
+    if (!r->user || r->session || jid_bare_eq(&r->stanza->from, &r->user->bare))
+        return true;
+    const struct roster_item *it = roster_find(r->user, r->stanza->from.bare);
+    return it && (it->state & SUBS_FROM);
+}
+
+static void on_info(struct iq_request *r)
+{
+    if (may_see(r))
+        answer(r, false);
+    else
+        iq_error(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+static void on_items(struct iq_request *r)
+{
+    if (may_see(r))
+        answer(r, true);
+    else
+        iq_error(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+static const struct iq_handler iqs[] = {
+    {NS_DISCO_INFO, "query", IQ_TO_SERVER, true, false, false, on_info},
+    {NS_DISCO_ITEMS, "query", IQ_TO_SERVER, true, false, false, on_items},
+    {NS_DISCO_INFO, "query", IQ_TO_ACCOUNT, true, false, false, on_info},
+    {NS_DISCO_ITEMS, "query", IQ_TO_ACCOUNT, true, false, false, on_items},
+};
+static const char *const features[] = {NS_DISCO_INFO, NS_DISCO_ITEMS, NULL};
+
+const struct module mod_disco = {
+    .name = "disco",
+    .xep = "0030",
+    .iqs = iqs,
+    .n_iqs = ARRAY_LEN(iqs),
+    .server_features = features,
+    .account_features = features,
+};
