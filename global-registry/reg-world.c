@@ -172,7 +172,7 @@ void reg_world_clean(struct reg_world *w, struct str bare, const struct reg_row 
 bool reg_world_leave(struct reg_world *w, const struct reg_member *m)
 {
     struct world_lease *l = lease_of(w, m);
-    if (!l || l->m.incarnation != m->incarnation)
+    if (!l || !l->until_us || l->m.incarnation != m->incarnation)
         return false;
     l->until_us = 0;
     return true;
