@@ -1,6 +1,6 @@
 /* The store suite on the simulated platform: every case for mem, and several
  * nodes of a region over one store object. */
-#include "lib/store/tests-suite-int.h"
+#include "lib/store/tests-cases-int.h"
 
 #include "lib/loop/sim-loop.h"
 

@@ -380,6 +380,10 @@ static enum err ops_read(void *conn, struct store_req *r)
 static enum err ops_open(const char *path, bool writer, void **conn, char *why, size_t why_size)
 {
     struct sqlite_db *d;
+    if (path[0] == ':') { /* to SQLite a database of this connection alone */
+        snprintf(why, why_size, "%s: not a path", path);
+        return ERR_INVALID;
+    }
     enum err e = sqlite_db_open(path, writer, &d, why, why_size);
     if (!e)
         *conn = d;

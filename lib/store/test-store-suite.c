@@ -1,7 +1,7 @@
 /* The store suite on the real platform: every case for mem and for sqlite in a temporary directory;
  * then what needs threads and processes: four shards at once, kill -9 during commits, reopening,
  * schema versions. */
-#include "lib/store/tests-suite-int.h"
+#include "lib/store/tests-cases-int.h"
 
 #include <signal.h>
 #include <sys/stat.h>
@@ -378,6 +378,28 @@ static void test_reopen(void **state)
     loop_free(&l);
 }
 
+static void expect_pragma(struct sqlite_db *d, const char *text, const char *want)
+{
+    sqlite3_stmt *st;
+    assert_int_equal(sqlite3_prepare_v2(d->db, text, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    assert_string_equal((const char *)sqlite3_column_text(st, 0), want);
+    sqlite3_finalize(st);
+}
+
+/* What durability against power loss rests on; a test cannot cut the power. */
+static void test_durable_settings(void **state)
+{
+    struct sqlite_db *d;
+    char why[200];
+    (void)state;
+    forget_file();
+    assert_int_equal(sqlite_db_open(path_of(uri), true, &d, why, sizeof why), ERR_OK);
+    expect_pragma(d, "PRAGMA journal_mode", "wal");
+    expect_pragma(d, "PRAGMA synchronous", "2");
+    sqlite_db_close(&d);
+}
+
 static void test_refuses(void **state)
 {
     char why[200] = "";
@@ -397,6 +419,7 @@ static void test_refuses(void **state)
     assert_non_null(strstr(why, "not a database"));
     assert_int_equal(store_open("sqlite:/nonexistent/x.db", &s, why, sizeof why), ERR_NOTFOUND);
     assert_non_null(strstr(why, "/nonexistent/x.db"));
+    assert_int_equal(store_open("sqlite::memory:", &s, why, sizeof why), ERR_INVALID);
     assert_null(s);
     forget_file();
 }
@@ -405,11 +428,9 @@ int main(void)
 {
 #define UNIT(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        BOTH_CASES(UNIT) cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_four_shards),
-        cmocka_unit_test(test_kill_during_commits),
-        cmocka_unit_test(test_reopen),
-        cmocka_unit_test(test_refuses),
+        BOTH_CASES(UNIT) cmocka_unit_test(test_faults), cmocka_unit_test(test_four_shards),
+        cmocka_unit_test(test_kill_during_commits),     cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_durable_settings),        cmocka_unit_test(test_refuses),
     };
     if (!mkdtemp(dir))
         return 1;
