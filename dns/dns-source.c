@@ -1,19 +1,25 @@
 /* dns-source: where an XMPP domain lives, as a source for dial.h. SRV of the plain and of the
  * direct-TLS service are asked together and put into one order; the addresses of a target are asked
- * when its turn comes, AAAA and A together, and given out interleaved, IPv6 first. The domain
- * itself on the default port is only tried when both SRV questions say that there is no such
- * record: a failing name server is not the same as no record, and would lead us to the wrong host.
- * RFC 6120 section 3.2, XEP-0368, RFC 2782, RFC 8305 section 4. */
+ * when its turn comes, AAAA and A together, and given out interleaved, IPv6 first. Once one family
+ * is known the other is waited for at most 50 ms; it may come later. The domain itself on the
+ * default port is only tried when both SRV questions say that there is no such record: a failing
+ * name server is not the same as no record, and would lead us to the wrong host. RFC 6120 section
+ * 3.2, XEP-0368, RFC 2782, RFC 8305 sections 3 and 4. */
 #include "dns/dns-int.h"
 #include "dns/dns-srv.h"
+#include "lib/loop/timer.h"
 
-enum { TARGETS_MAX = 32, ADDRS_MAX = 8 /* of a family of one target */ };
+enum {
+    TARGETS_MAX = 32,
+    ADDRS_MAX = 8,       /* of a family of one target */
+    OTHER_FAMILY_MS = 50 /* RFC 8305 section 3, for either family */
+};
 
 enum source_state {
     SRC_NEW,   /* nothing asked */
     SRC_SRV,   /* SRV asked */
-    SRC_READY, /* targets known; those before next_target are used up but for addrs */
-    SRC_ADDRS, /* addresses of targets[next_target - 1] asked */
+    SRC_READY, /* targets known; addresses of targets[next_target - 1] may still be on their way */
+    SRC_ADDRS, /* nothing to give before more of those addresses are known */
 };
 enum { PLAIN, DIRECT, SRV_COUNT };
 enum { V6, V4, FAMILIES };
@@ -22,6 +28,7 @@ struct source {
     struct dns *dns;
     struct op_owner owner;
     struct defer step;
+    struct timer other_family;
     enum source_state state;
     enum dns_service service;
     char domain[DNS_NAME_MAX + 1];
@@ -135,15 +142,26 @@ static void ask_srv(struct source *s)
 
 /* ---- addresses */
 
+/* What is known is enough to go on. */
+static void go_on(void *ctx)
+{
+    struct source *s = ctx;
+    timer_stop(&s->other_family);
+    if (s->state != SRC_ADDRS)
+        return;
+    s->state = SRC_READY;
+    source_step(s);
+}
+
 static void on_addrs(struct source *s, const struct dns_answer *a, int family)
 {
     for (size_t i = 0; i < a->n && s->n_addrs[family] < ADDRS_MAX; i++)
         s->addrs[family][s->n_addrs[family]++] = a->records[i].addr;
     add_reason(s, a->status);
-    if (--s->pending > 0)
-        return;
-    s->state = SRC_READY;
-    source_step(s);
+    if (--s->pending == 0)
+        go_on(s);
+    else if (a->n)
+        timer_start(&s->other_family, OTHER_FAMILY_MS);
 }
 
 static void on_v6(void *ctx, const struct dns_answer *a)
@@ -223,6 +241,8 @@ static void source_step(void *ctx)
         ask_srv(s);
     else if (take_addr(s, &addr))
         give(s, addr);
+    else if (s->pending)
+        s->state = SRC_ADDRS;
     else if (s->next_target < s->n_targets)
         ask_addrs(s);
     else
@@ -244,6 +264,7 @@ static void source_close(void *src)
     struct source *s = src;
     op_owner_cancel_all(&s->owner);
     defer_cancel(&s->step);
+    timer_stop(&s->other_family);
     mem_free(s);
 }
 
@@ -253,6 +274,7 @@ static struct source *source_new(struct dns *d, struct str host)
     s->dns = d;
     op_owner_init(&s->owner);
     defer_init(&s->step, source_step, s);
+    timer_init(&s->other_family, dns_loop(d), go_on, s);
     if (host.n <= DNS_NAME_MAX && host.n > 0)
         memcpy(s->domain, host.p, host.n);
     s->reason = s->domain[0] ? ERR_OK : ERR_DNS_NXDOMAIN;

@@ -24,6 +24,7 @@ struct zone_record {
     char name[DNS_NAME_MAX + 1];
     uint32_t ttl;
     unsigned type;
+    unsigned only;                 /* SERVFAIL, TIMEOUT: for questions of this type; 0 = all */
     char target[DNS_NAME_MAX + 1]; /* CNAME */
     struct buf data;               /* rdata */
 };
@@ -127,7 +128,8 @@ static void parse_cname(struct zone_record *r, struct str rest)
     raw_name(&r->data, r->target);
 }
 
-static void parse_data(struct zone_record *r, struct str type, struct str rest)
+/* 0 when unknown. */
+static unsigned type_of(struct str name)
 {
     static const struct {
         const char *name;
@@ -142,8 +144,14 @@ static void parse_data(struct zone_record *r, struct str type, struct str rest)
                  {"TIMEOUT", PSEUDO_TIMEOUT},
                  {"INSECURE", PSEUDO_INSECURE}};
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
-        if (str_eqc(type, types[i].name))
-            r->type = types[i].type;
+        if (str_eqc(name, types[i].name))
+            return types[i].type;
+    return 0;
+}
+
+static void parse_data(struct zone_record *r, struct str type, struct str rest)
+{
+    r->type = type_of(type);
     must(r->type); /* else an unknown type in a zone */
     switch (r->type) {
     case DNS_A:
@@ -164,7 +172,8 @@ static void parse_data(struct zone_record *r, struct str type, struct str rest)
     case DNS_TLSA:
         parse_tlsa(r, rest);
         break;
-    default: /* pseudo records have no data */
+    default: /* a pseudo record: the type it is for */
+        r->only = type_of(word(&rest));
         break;
     }
 }
@@ -208,6 +217,12 @@ static struct zone_record *find(const char *name, unsigned type)
             return r;
     }
     return NULL;
+}
+
+static bool is_bad(const char *name, unsigned pseudo, unsigned type)
+{
+    const struct zone_record *r = find(name, pseudo);
+    return r && (!r->only || r->only == type);
 }
 
 /* The name, or one below it, has a record. */
@@ -261,7 +276,7 @@ static void set_rcode(struct buf *b, unsigned rcode)
 static void write_answer(struct buf *b, const char *name, unsigned type)
 {
     raw_begin(b, RAW_QR | RAW_RD_RA | (is_secure(name) ? RAW_AD : 0), name, type);
-    if (find(name, PSEUDO_SERVFAIL)) {
+    if (is_bad(name, PSEUDO_SERVFAIL, type)) {
         set_rcode(b, 2);
         return;
     }
@@ -331,7 +346,7 @@ void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type
     x->type = type;
     x->cb = cb;
     x->ctx = ctx;
-    x->is_lost = find(x->name, PSEUDO_TIMEOUT) != NULL;
+    x->is_lost = is_bad(x->name, PSEUDO_TIMEOUT, type);
     timer_init(&x->timer, b->loop, on_answer, x);
     list_push(&b->asked, &x->link);
     uint64_t latency_ms = LATENCY_MIN_MS + rand_below(LATENCY_MAX_MS - LATENCY_MIN_MS + 1);

@@ -443,6 +443,37 @@ static void test_source_fallback(void **state)
         assert_string_equal(find_server(cases[i].domain), cases[i].want);
 }
 
+static bool has_target(void *ctx)
+{
+    (void)ctx;
+    return got[0] != '\0';
+}
+
+/* A name server that is silent about one family delays the other by 50 ms only, and what it says
+ * late counts. */
+static void test_source_silent_family(void **state)
+{
+    (void)state;
+    sim_dns_zone("v4.test 60 A 10.0.0.1\n"
+                 "v4.test 60 TIMEOUT AAAA\n"
+                 "v6.test 60 AAAA 2001:db8::1\n"
+                 "v6.test 60 TIMEOUT A\n"
+                 "half.test 60 A 10.0.0.2\n"
+                 "half.test 60 SERVFAIL AAAA\n");
+    static const char *const names[] = {"v4.test", "v6.test"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        got[0] = '\0';
+        has_ended = false;
+        src = dns_host_source(dns, str_of(names[i]), 1);
+        src.ops->next(src.src, on_target, NULL);
+        assert_true(sim_run(60 * 1000, has_target, NULL));
+        assert_true(sim_run(MINUTE_US, is_ended, NULL));
+        src.ops->close(src.src);
+        assert_string_equal(got, i ? "[2001:db8::1]:1 EOF" : "10.0.0.1:1 EOF");
+    }
+    assert_string_equal(drain(dns_host_source(dns, STR("half.test"), 2)), "10.0.0.2:2 EOF");
+}
+
 static void test_source_close(void **state)
 {
     (void)state;
@@ -470,7 +501,7 @@ int main(void)
         UNIT(test_types),           UNIT(test_cache),        UNIT(test_join),
         UNIT(test_cname),           UNIT(test_untrusted_ad), UNIT(test_close_inside),
         UNIT(test_cache_bounds),    UNIT(test_srv_order),    UNIT(test_source_order),
-        UNIT(test_source_fallback), UNIT(test_source_close),
+        UNIT(test_source_fallback), UNIT(test_source_close), UNIT(test_source_silent_family),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
