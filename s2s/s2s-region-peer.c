@@ -32,6 +32,8 @@ static void connect_now(void *ctx)
 {
     struct region_peer *p = ctx;
     struct dial_target target = {.addr = p->endpoint, .direct_tls = true};
+    if (p->endpoint.family == ADDR_NONE) /* it reached us before the registry told of it */
+        return;
     snprintf(target.name, sizeof target.name, "%s", p->domain);
     timer_stop(&p->retry);
     p->state = PEER_DIAL;

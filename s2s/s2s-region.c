@@ -74,13 +74,12 @@ void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s
                      const struct region_route *route, void *token)
 {
     struct region_peer *p = peer_get(r, peer_id);
-    if (p) {
-        region_peer_send(p, s, route, token);
-        return;
+    if (!p) {
+        struct s2s_region_peer unknown = {0};
+        snprintf(unknown.id, sizeof unknown.id, "%s", peer_id);
+        p = region_peer_new(r, &unknown);
     }
-    struct region_entry *e = mem_alloc(sizeof *e);
-    *e = (struct region_entry){.s = s, .route = *route, .token = token};
-    region_return(r, peer_id, e, "this member is not known");
+    region_peer_send(p, s, route, token);
 }
 
 void s2s_region_complete(struct s2s_region *r, region_ticket t)

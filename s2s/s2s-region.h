@@ -51,7 +51,7 @@ struct s2s_region_ops {
     /* The peer has custody of a stanza that was sent with this token (never called with NULL). */
     void (*acked)(void *ctx, void *token);
     void (*drop_token)(void *ctx, void *token);
-    /* It will not arrive: peer declared dead (s2s_region_dead), unknown, queue full, or it waited
+    /* It will not arrive: peer declared dead (s2s_region_dead), queue full, or it waited
      * longer than wait_ms. The callee takes the reference and the token. Never called inside
      * s2s_region_send. */
     void (*returned)(void *ctx, const char *peer_id, struct stanza *s, const struct region_route *r,
@@ -80,7 +80,8 @@ void s2s_region_peer(struct s2s_region *r, const struct s2s_region_peer *p);
  * return everything that waits and forget the link (another member of that region takes over). Not
  * all: USER and FROM wait for the peer's next incarnation (or wait_ms), the rest is returned. */
 void s2s_region_dead(struct s2s_region *r, const char *peer_id, uint64_t incarnation, bool all);
-/* Takes the reference; token (may be NULL) comes back in acked or returned, or is dropped through
+/* A peer that is not known yet (its stream may reach us before the registry tells of it) is waited
+ * for like one that cannot be reached. Takes the reference; token (may be NULL) comes back in acked or returned, or is dropped through
  * drop_token when the instance is freed first. The payload is untouched; the route element is added
  * on the wire. */
 void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s,

@@ -7,6 +7,7 @@ import time
 import slixmpp
 
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # slixmpp leaves tasks behind when a client ends
 
 
 class Client(slixmpp.ClientXMPP):
