@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "integration-tests/sim/sim-client.h"
+#include "dns/sim-dns.h"
 #include "lib/base/log.h"
 #include "lib/loop/sim-loop.h"
 #include "lib/net/sim-net.h"
@@ -99,6 +100,7 @@ static UNUSED void rig_begin(struct rig *r, uint64_t seed, unsigned shards,
     *r = (struct rig){0};
     sim_begin(seed);
     sim_net_begin();
+    sim_dns_begin();
     op_owner_init(&r->ops);
     node_conf_init(&r->conf);
     r->conf.domains = rig_domains;
@@ -126,6 +128,7 @@ static UNUSED void rig_end(struct rig *r)
     node_free(&r->node);
     (void)sim_run(10000000, NULL, NULL); /* what is flushed in the background */
     shards_free(&r->shards);
+    sim_dns_end();
     sim_net_end();
     sim_end();
 }

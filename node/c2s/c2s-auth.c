@@ -125,8 +125,7 @@ static void unbound_late(void *ctx)
 void conn_unbound(struct conn *c)
 {
     conn_set_state(c, CONN_UNBOUND);
-    timer_init(&c->deadline, c->sh->loop, unbound_late, c);
-    timer_start(&c->deadline, c->sh->node->conf->limits.auth_timeout_ms);
+    conn_deadline(c, unbound_late, c->sh->node->conf->limits.auth_timeout_ms);
 }
 
 enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str user,

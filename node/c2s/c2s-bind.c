@@ -112,9 +112,7 @@ void conn_bind(struct conn *c, struct stanza *s)
     hmap_put(&c->sh->c2s->by_id, str_of(c->bind.id), c);
     conn_set_state(c, CONN_BINDING);
     conn_stop(c, STOP_BIND, true);
-    timer_stop(&c->deadline);
-    timer_init(&c->deadline, c->sh->loop, bind_late, c);
-    timer_start(&c->deadline, C2S_ATTACH_MS);
+    conn_deadline(c, bind_late, C2S_ATTACH_MS);
     struct anchor a;
     if (anchor_now(c->sh, c->jid.bare, &a))
         bind_anchor(c, &a);

@@ -82,6 +82,7 @@ void conn_join(struct conn *c, struct node_shard *sh); /* into the set of this s
 void conn_part(struct conn *c);                        /* out of it; a handle of it is void */
 void conn_free(struct conn *c);                        /* nothing is told to anybody */
 void conn_stop(struct conn *c, enum conn_stop why, bool on);
+void conn_deadline(struct conn *c, void (*late)(void *ctx), uint64_t ms);
 void conn_reply(struct conn *c, struct stanza *s); /* to the client itself, not kept; takes s */
 /* Our end of the stream: the anchor is told at once, then the stream closes. */
 void conn_close(struct conn *c, enum stream_cond cond, const char *text);

@@ -232,6 +232,14 @@ void conn_stop(struct conn *c, enum conn_stop why, bool on)
         stream_in_pause(c->stream, c->stops != 0);
 }
 
+void conn_deadline(struct conn *c, void (*late)(void *ctx), uint64_t ms)
+{
+    if (c->deadline.fn)
+        timer_stop(&c->deadline);
+    timer_init(&c->deadline, c->sh->loop, late, c);
+    timer_start(&c->deadline, ms);
+}
+
 void conn_reply(struct conn *c, struct stanza *s)
 {
     if (!stream_in_send_stanza(c->stream, s))

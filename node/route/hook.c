@@ -110,6 +110,7 @@ struct hook_class {
     size_t size;
     struct user *(*user)(const void *subject);
     void (*own)(void *subject, bool take); /* keep what the subject borrows while parked */
+    void (*lose)(void *subject);           /* nobody will finish it: drop what it refers to */
 };
 
 struct parked {
@@ -121,6 +122,7 @@ struct parked {
     void (*done)(void);
     void *ctx;
     struct user *user;
+    struct op op; /* on the user: it may be freed with its shard while this waits */
     max_align_t subject[];
 };
 
@@ -133,6 +135,12 @@ static void own_user_stanza(void *subject, bool take)
     } else {
         mem_free(us->route);
     }
+}
+static void lose_user_stanza(void *subject)
+{
+    struct user_stanza *us = subject;
+    stanza_unref(&us->route->stanza);
+    custody_unref(&us->route->custody);
 }
 static void own_session_event(void *subject, bool take)
 {
@@ -148,7 +156,7 @@ static struct user *user_of_session_event(const void *s)
     return ((const struct session_event *)s)->user;
 }
 
-#define CLASS(id, type, user_of, own_fn)                                                           \
+#define CLASS(id, type, user_of, own_fn, lose_fn)                                                  \
     static enum verdict call_##id(const struct hook_handler *h, struct hook_run *run,              \
                                   void *subject)                                                   \
     {                                                                                              \
@@ -159,15 +167,15 @@ static struct user *user_of_session_event(const void *s)
     {                                                                                              \
         ((void (*)(void *, struct hook_run *, type *, enum verdict))done)(ctx, run, subject, v);   \
     }                                                                                              \
-    static const struct hook_class class_##id = {call_##id, finish_##id, sizeof(type), user_of,    \
-                                                 own_fn};
+    static const struct hook_class class_##id = {call_##id, finish_##id, sizeof(type),             \
+                                                 user_of,   own_fn,      lose_fn};
 
-CLASS(user_send, struct user_stanza, user_of_user_stanza, own_user_stanza)
-CLASS(user_receive, struct user_stanza, user_of_user_stanza, own_user_stanza)
-CLASS(user_unreachable, struct user_stanza, user_of_user_stanza, own_user_stanza)
-CLASS(session_available, struct session_event, user_of_session_event, own_session_event)
-CLASS(session_closed, struct session_event, user_of_session_event, own_session_event)
-CLASS(disco, struct disco_subject, NULL, NULL)
+CLASS(user_send, struct user_stanza, user_of_user_stanza, own_user_stanza, lose_user_stanza)
+CLASS(user_receive, struct user_stanza, user_of_user_stanza, own_user_stanza, lose_user_stanza)
+CLASS(user_unreachable, struct user_stanza, user_of_user_stanza, own_user_stanza, lose_user_stanza)
+CLASS(session_available, struct session_event, user_of_session_event, own_session_event, NULL)
+CLASS(session_closed, struct session_event, user_of_session_event, own_session_event, NULL)
+CLASS(disco, struct disco_subject, NULL, NULL, NULL)
 
 static void parked_end(struct parked *p, enum verdict v);
 
@@ -191,8 +199,20 @@ static void parked_go(struct parked *p)
         timer_start(&p->deadline, PARK_MS);
 }
 
+static void parked_cancel(struct op *op)
+{
+    struct parked *p = container_of(op, struct parked, op);
+    timer_stop(&p->deadline);
+    handle_free(p->run.shard->handles, p->run.parked);
+    if (p->class->lose)
+        p->class->lose(p->subject);
+    p->class->own(p->subject, false);
+    mem_free(p);
+}
+
 static void parked_end(struct parked *p, enum verdict v)
 {
+    op_end(&p->op);
     timer_stop(&p->deadline);
     handle_free(p->run.shard->handles, p->run.parked);
     p->class->finish(p->done, p->ctx, &p->run, p->subject, v);
@@ -233,6 +253,7 @@ static void park(struct hook_run *run, const struct hook_class *k, enum hook_id 
     k->own(p->subject, true);
     p->user = k->user(subject);
     user_hold(p->user);
+    op_start(&p->op, &p->user->ops, parked_cancel);
     timer_init(&p->deadline, run->shard->loop, parked_late, p);
     timer_start(&p->deadline, PARK_MS);
 }

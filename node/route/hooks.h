@@ -25,7 +25,8 @@ struct disco_subject;
 struct user_stanza {
     struct user *user;
     struct session
-        *session; /* user_send: the sender; else NULL. Valid only while the run does not park */
+        *session;  /* user_send: the sender; else NULL. Valid only while the run does not park */
+    handle sender; /* user_send: the same for good; it may be gone */
     struct route *route; /* route->stanza may be replaced by a handler (take care of references) */
 };
 struct session_event {

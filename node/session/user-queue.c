@@ -72,17 +72,10 @@ static void pass_to(struct user *u, struct route *r, handle session)
     deliver(u, r);
 }
 
-struct from_ctx {
-    struct user *user;
-    handle session;
-};
-
 static void from_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
 {
-    struct from_ctx *f = ctx;
-    end_verdict(us->user, run, us->route, v, pass_from, f->session);
-    user_resume(f->user);
-    mem_free(f);
+    end_verdict(us->user, run, us->route, v, pass_from, us->sender);
+    user_resume(ctx);
 }
 
 static void to_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
@@ -94,12 +87,10 @@ static void to_done(void *ctx, struct hook_run *run, struct user_stanza *us, enu
 static void run_from(struct user *u, struct task *t)
 {
     struct session *ss = session_by_handle(u->shard, t->session);
-    struct user_stanza us = {.user = u, .session = ss, .route = &t->route};
-    struct from_ctx *f = mem_alloc(sizeof *f);
-    *f = (struct from_ctx){u, t->session};
+    struct user_stanza us = {.user = u, .session = ss, .sender = t->session, .route = &t->route};
     u->shard->stats.stanzas_from_clients++;
     user_pause(u);
-    hook_run_user_send(u->shard, &us, from_done, f);
+    hook_run_user_send(u->shard, &us, from_done, u);
 }
 
 static void run_to(struct user *u, struct task *t)
