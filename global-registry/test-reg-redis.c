@@ -1,183 +1,6 @@
 /* The registry on a real redis-server: two regions in one process while the server is killed,
  * restarted empty, wiped, made a replica, holds garbage. */
-#include "global-registry/tests-redis-int.h"
-#include "lib/base/clock.h"
-
-/* ---- members */
-
-struct member {
-    struct registry *r;
-    struct reg_member self;
-    unsigned ups, downs, fenced;
-    uint64_t up_incarnation, down_incarnation;
-    bool closed;
-    bool done; /* the last question */
-    enum err e;
-    char where[256];
-};
-
-static void on_up(void *ctx, const struct reg_member *m)
-{
-    struct member *t = ctx;
-    t->ups++;
-    t->up_incarnation = m->incarnation;
-}
-static void on_down(void *ctx, const struct reg_member *m)
-{
-    struct member *t = ctx;
-    t->downs++;
-    t->down_incarnation = m->incarnation;
-}
-static void on_fenced(void *ctx)
-{
-    ((struct member *)ctx)->fenced++;
-}
-static bool is_fenced(void *ctx)
-{
-    return ((struct member *)ctx)->fenced > 0;
-}
-static bool is_connected(void *ctx)
-{
-    return registry_connected(((struct member *)ctx)->r);
-}
-static bool is_lost(void *ctx)
-{
-    return !is_connected(ctx);
-}
-static bool has_peer(void *ctx)
-{
-    return registry_member(((struct member *)ctx)->r, 0) != NULL;
-}
-static bool has_no_peer(void *ctx)
-{
-    return !has_peer(ctx);
-}
-static void on_closed(void *ctx)
-{
-    ((struct member *)ctx)->closed = true;
-}
-static bool is_closed(void *ctx)
-{
-    return ((struct member *)ctx)->closed;
-}
-
-static void member_open(struct member *t, const char *region, const char *node,
-                        struct redis_conf conf)
-{
-    static const struct registry_events events = {on_up, on_down, on_fenced, NULL};
-    struct registry_conf c = {.beat_ms = 100, .lease_ms = 1500};
-    struct reg_driver *d;
-    memset(t, 0, sizeof *t);
-    conf.source = source;
-    c.self.incarnation = clock_wall_us();
-    snprintf(c.self.region, sizeof c.self.region, "%s", region);
-    snprintf(c.self.node, sizeof c.self.node, "%s", node);
-    snprintf(c.self.domain, sizeof c.self.domain, "%s.world.test", node);
-    snprintf(c.self.endpoint, sizeof c.self.endpoint, "127.0.0.1:5280");
-    t->self = c.self;
-    d = reg_redis_new(&conf, "test:");
-    t->r = registry_open(env.loop, &c, &d, &events, t);
-}
-
-static void member_close(struct member *t)
-{
-    registry_close(&t->r, on_closed, t);
-    wait_for(is_closed, t);
-}
-
-static void on_located(void *ctx, enum err e, const struct reg_location *l, size_t n)
-{
-    struct member *t = ctx;
-    t->done = true;
-    t->e = e;
-    t->where[0] = '\0';
-    for (size_t i = 0; i < n; i++) {
-        size_t at = strlen(t->where);
-        snprintf(t->where + at, sizeof t->where - at, "%s/%s=%s ", l[i].member->region,
-                 l[i].member->node, l[i].home);
-    }
-}
-static bool is_located(void *ctx)
-{
-    return ((struct member *)ctx)->done;
-}
-static const char *ask(struct member *t, const char *bare, bool fresh)
-{
-    t->done = false;
-    registry_locate(t->r, NULL, str_of(bare), fresh, on_located, t);
-    assert_false(t->done);
-    wait_for(is_located, t);
-    return t->e ? err_name(t->e) : t->where;
-}
-
-struct expectation {
-    struct member *t;
-    const char *bare, *where;
-    bool asking;
-};
-static bool becomes(void *ctx)
-{
-    struct expectation *x = ctx;
-    if (x->asking && !x->t->done)
-        return false;
-    if (x->asking && !strcmp(x->t->e ? err_name(x->t->e) : x->t->where, x->where))
-        return true;
-    x->asking = true;
-    x->t->done = false;
-    registry_locate(x->t->r, NULL, str_of(x->bare), false, on_located, x->t);
-    return false;
-}
-/* Ask until the answer is where. */
-static void wait_at(struct member *t, const char *bare, const char *where)
-{
-    struct expectation x = {.t = t, .bare = bare, .where = where};
-    wait_for(becomes, &x);
-}
-
-static void publish_many(struct member *t, unsigned from, unsigned to)
-{
-    char bare[32];
-    for (unsigned i = from; i < to; i++) {
-        snprintf(bare, sizeof bare, "user%u@world.test", i);
-        registry_publish(t->r, str_of(bare), STR("eu"));
-    }
-}
-
-/* Number of keys, asked again and again. */
-struct key_count {
-    int64_t want;
-    bool asking;
-};
-static bool has_keys(void *ctx)
-{
-    struct key_count *k = ctx;
-    const struct str argv[] = {STR("DBSIZE")};
-    if (k->asking && !env.answered)
-        return false;
-    if (k->asking && env.integer == k->want)
-        return true;
-    k->asking = redis_is_up(env.raw);
-    env.answered = false;
-    if (k->asking)
-        redis_command(env.raw, NULL, 1, argv, on_raw, NULL);
-    return false;
-}
-static void wait_keys(int64_t want)
-{
-    struct key_count k = {.want = want};
-    wait_for(has_keys, &k);
-}
-#define CONTROL_KEYS(members) (2 + (members)) /* gen, nodes, one lease each */
-
-static void two_regions(struct member *eu, struct member *us)
-{
-    env_open(NULL);
-    server_start("--port", NULL);
-    member_open(eu, "eu", "eu1", (struct redis_conf){.db = 0});
-    member_open(us, "us", "us1", (struct redis_conf){.db = 0});
-    wait_for(has_peer, eu);
-    wait_for(has_peer, us);
-}
+#include "global-registry/tests-redis-members-int.h"
 
 static void test_redis_two_regions(void **state UNUSED)
 {
@@ -283,6 +106,7 @@ static void test_redis_silent_member(void **state UNUSED)
 }
 
 struct forgotten {
+    int64_t want; /* names left */
     bool asking;
 };
 static bool is_forgotten(void *ctx)
@@ -291,7 +115,7 @@ static bool is_forgotten(void *ctx)
     const struct str argv[] = {STR("HLEN"), STR("test:nodes")};
     if (f->asking && !env.answered)
         return false;
-    if (f->asking && env.integer == 1)
+    if (f->asking && env.integer == f->want)
         return true;
     f->asking = true;
     env.answered = false;
@@ -303,7 +127,7 @@ static bool is_forgotten(void *ctx)
 static void test_redis_garbage(void **state UNUSED)
 {
     struct member us;
-    struct forgotten f = {.asking = false};
+    struct forgotten f = {.want = 1};
     env_open(NULL);
     server_start("--port", NULL);
     RAW(STR("HSET"), STR("test:nodes"), STR("gone/gone1"), STR("12345"), STR("eu/eu1"),
@@ -423,6 +247,44 @@ static void test_redis_auth(void **state UNUSED)
     assert_false(registry_connected(bad.r));
     member_close(&good);
     member_close(&bad);
+    env_close();
+}
+
+/* The permissions README.md names are enough. */
+static void test_redis_acl(void **state UNUSED)
+{
+    struct member eu, us;
+    struct redis_conf c = {.username = "reg", .password = "pw"};
+    char acl[] =
+        "+@connection +@pubsub +eval +evalsha +script|load +get +mget +hgetall +hget +hset +hdel "
+        "+hvals +set +del +exists +persist +pexpire";
+    struct str argv[40] = {STR("ACL"), STR("SETUSER"), STR("reg"),     STR("reset"),
+                           STR("on"),  STR(">pw"),     STR("~test:*"), STR("&test:*")};
+    size_t n = 8;
+    for (struct str rest = str_of(acl); rest.p && n < ARRAY_LEN(argv);)
+        argv[n++] = str_cut(&rest, ' ');
+    env_open(NULL);
+    server_start("--port", NULL);
+    raw_ask(n, argv);
+    assert_string_equal(env.text, "OK");
+    member_open(&eu, "eu", "eu1", c);
+    member_open(&us, "us", "us1", c);
+    wait_for(has_peer, &us);
+    registry_publish(eu.r, STR("a@w"), STR("eu"));
+    wait_at(&us, "a@w", "eu/eu1=eu ");
+    registry_withdraw(eu.r, STR("a@w"));
+    wait_at(&us, "a@w", "");
+    RAW(STR("HSET"), STR("test:u:b@w"), STR("gone/gone1"), STR("1 1 eu"));
+    RAW(STR("HSET"), STR("test:nodes"), STR("gone/gone1"), STR("1"));
+    assert_string_equal(ask(&us, "b@w", true), ""); /* sweeps the row; the beats forget the name */
+    struct forgotten f = {.want = 2};
+    wait_for(is_forgotten, &f);
+    member_close(&eu);
+    member_close(&us);
+    RAW(STR("EXISTS"), STR("test:u:b@w"), STR("test:lease:eu/eu1"));
+    assert_int_equal(env.integer, 0);
+    RAW(STR("ACL"), STR("LOG"));
+    assert_int_equal(env.n, 0);
     env_close();
 }
 
@@ -555,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_redis_listener_lost),
         cmocka_unit_test(test_redis_scripts_flushed),
         cmocka_unit_test(test_redis_auth),
+        cmocka_unit_test(test_redis_acl),
         cmocka_unit_test(test_redis_tls),
         cmocka_unit_test(test_redis_cancel_and_close),
         cmocka_unit_test(test_redis_steady_cost_does_not_grow_with_rows),

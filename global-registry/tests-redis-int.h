@@ -35,6 +35,7 @@ struct env {
     bool answered;
     enum redis_kind kind;
     int64_t integer;
+    size_t n; /* items of an array */
     char text[65536];
     char log[1024]; /* last warning */
 };
@@ -130,6 +131,7 @@ static inline void on_raw(void *ctx UNUSED, enum err e, const struct redis_reply
     env.answered = true;
     env.kind = r->kind;
     env.integer = r->integer;
+    env.n = r->n;
     snprintf(env.text, sizeof env.text, STR_FMT, STR_ARG(r->text));
 }
 
