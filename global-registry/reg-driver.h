@@ -3,7 +3,8 @@
 /* Where the registry's soft state is kept: Redis (reg-redis) or this process (reg-fake: tests,
  * simulation). The registry's own logic (cache, lease, rebuild, retries) is above and the same for
  * both. All calls answer by callback, later: with ERR_CLOSED or ERR_UNAVAILABLE when the keeper
- * could not be asked (it may nevertheless have done it, even later). */
+ * could not be asked (it may nevertheless have done it, even later). While up, requests are
+ * executed in the order in which they were made. */
 #include "global-registry/registry.h"
 
 #define REG_GENERATION_MAX 40

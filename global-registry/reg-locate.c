@@ -240,6 +240,7 @@ static bool has_news(const struct reg_query *q, const struct reg_row *rows, size
     return false;
 }
 
+/* A beat that is out already may have read the members' names before this row was written. */
 static void query_look(struct reg_query *q, const struct reg_row *rows, size_t n)
 {
     struct registry *r = q->r;

@@ -19,6 +19,10 @@ static void test_redis_two_regions(void **state UNUSED)
     wait_at(&eu, "ann@world.test", "");
     RAW(STR("PTTL"), STR("test:u:ann@world.test"));
     assert_in_range(env.integer, 1, 600000); /* withdrawn by all: goes by itself */
+    registry_publish(eu.r, STR("ann@world.test"), STR("us"));
+    wait_at(&us, "ann@world.test", "eu/eu1=us ");
+    RAW(STR("PTTL"), STR("test:u:ann@world.test"));
+    assert_int_equal(env.integer, -1); /* stays */
     member_close(&eu);
     wait_for(has_no_peer, &us);
     member_close(&us);
