@@ -20,7 +20,8 @@ struct listener {
     struct defer turn;
     struct list waiting; /* conn.waiting */
     bool paused;
-    struct listener **gone; /* set while accepting: NULLed by close */
+    bool accepting;      /* inside the user's accept, */
+    bool closed;         /* who closed it there: freed when it returned */
 };
 
 static struct list listeners;
@@ -74,14 +75,15 @@ static struct listener *listener_find(const struct addr *to, const struct sim_ho
 
 static void listener_turn(void *ctx)
 {
-    struct listener *s = ctx, *still = s;
+    struct listener *s = ctx;
     struct list *n;
 
-    s->gone = &still;
-    while (still && !s->paused && listener_is_alive(s) && (n = list_shift(&s->waiting)))
+    s->accepting = true;
+    while (!s->closed && !s->paused && listener_is_alive(s) && (n = list_shift(&s->waiting)))
         s->accept(s->ctx, conn_accept(list_entry(n, struct conn, waiting)));
-    if (still)
-        s->gone = NULL;
+    s->accepting = false;
+    if (s->closed)
+        mem_free(s);
 }
 
 static bool listener_conflicts(const struct addr *at, const struct sim_host *h)
@@ -151,12 +153,12 @@ void listener_close(struct listener **ps)
     if (!s)
         return;
     *ps = NULL;
-    if (s->gone)
-        *s->gone = NULL;
     listener_refuse_waiting(s);
     defer_cancel(&s->turn);
     list_del(&s->link);
-    mem_free(s);
+    s->closed = true;
+    if (!s->accepting)
+        mem_free(s);
 }
 
 void sim_listeners_kill(struct sim_host *h)
