@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -101,6 +102,7 @@ static inline void server_start(const char *port_option, const char *const *extr
     env.pid = fork();
     assert_true(env.pid >= 0);
     if (env.pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server behind */
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         fprintf(stderr, "redis-server cannot be started: is the package installed?\n");
         _exit(127);
