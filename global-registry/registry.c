@@ -66,11 +66,8 @@ static void on_moved(void *ctx, struct str bare)
 
 static const struct reg_driver_events driver_events = {on_up, on_down, on_moved};
 
-static void close_done(void *ctx)
+static void destroy(struct registry *r)
 {
-    struct registry *r = ctx;
-    void (*closed)(void *) = r->closed;
-    void *closed_ctx = r->closed_ctx;
     timer_stop(&r->close_timer);
     r->driver->ops->close(&r->driver);
     reg_locate_fini(r);
@@ -78,6 +75,14 @@ static void close_done(void *ctx)
     reg_lease_fini(r);
     reg_cache_fini(&r->cache);
     mem_free(r);
+}
+
+static void close_done(void *ctx)
+{
+    struct registry *r = ctx;
+    void (*closed)(void *) = r->closed;
+    void *closed_ctx = r->closed_ctx;
+    destroy(r);
     if (closed)
         closed(closed_ctx);
 }
@@ -144,6 +149,18 @@ void registry_close(struct registry **pr, void (*done)(void *ctx), void *ctx)
     timer_start(&r->close_timer, ask ? REG_CLOSE_MS : 0);
     if (ask)
         r->driver->ops->leave(r->driver, &r->conf.self, on_left, r);
+}
+
+void registry_free(struct registry **pr)
+{
+    struct registry *r = *pr;
+    *pr = NULL;
+    if (!r)
+        return;
+    reg_set_state(r, REG_CLOSING);
+    reg_locate_cancel(r);
+    reg_lease_pause(r);
+    destroy(r);
 }
 
 bool registry_connected(const struct registry *r)

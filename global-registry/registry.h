@@ -49,6 +49,9 @@ struct registry *registry_open(struct loop *l, const struct registry_conf *c,
                                void *ctx);
 /* Withdraws the lease and closes; done comes when Redis confirmed or after 1 s. */
 void registry_close(struct registry **pr, void (*done)(void *ctx), void *ctx);
+/* At once, saying nothing to anybody, as a crash would: the lease runs out. Also while closing (with a pointer kept from
+ * before registry_close); done is not called then. */
+void registry_free(struct registry **pr);
 /* 0->1 and 1->0 of a bare JID on this member. Remembered and re-asserted as needed until withdrawn.
  * Idempotent. */
 void registry_publish(struct registry *r, struct str bare, struct str home_region);

@@ -200,19 +200,21 @@ enum err node_new(const struct node_conf *c, struct shards *shards, struct reg_d
 
 /* ---- stopping: each shard closes its listeners, clients and federation, then shard 0 the world */
 struct stop {
-    struct node *node;
     unsigned left;
-    bool world_stopping;
     struct timer deadline;
     void (*done)(void *ctx);
     void *ctx;
 };
 
+/* By the last part that stopped, or by the deadline; who comes second finds nothing. */
 static void stop_over(void *ctx)
 {
-    struct stop *s = ctx;
+    struct node *n = ctx;
+    struct stop *s = n->stop;
+    if (!s)
+        return;
     timer_stop(&s->deadline);
-    s->node->stop = NULL;
+    n->stop = NULL;
     void (*done)(void *ctx) = s->done;
     void *done_ctx = s->ctx;
     mem_free(s);
@@ -223,7 +225,7 @@ static void stop_shard_done(struct node_shard *hub, void *ctx)
 {
     struct node *n = ctx;
     if (n->stop && --n->stop->left == 0)
-        world_stop(hub->node->world, stop_over, n->stop);
+        world_stop(hub->node->world, stop_over, n);
 }
 
 static void stop_tell(void *ctx)
@@ -250,12 +252,13 @@ static void stop_shard(struct node_shard *sh, void *ctx)
 
 void node_stop(struct node *n, void (*done)(void *ctx), void *ctx)
 {
-    if (n->stop)
+    if (n->is_stopping)
         return;
+    n->is_stopping = true;
     struct stop *s = mem_alloc(sizeof *s);
-    *s = (struct stop){.node = n, .left = n->n_shards, .done = done, .ctx = ctx};
+    *s = (struct stop){.left = n->n_shards, .done = done, .ctx = ctx};
     n->stop = s;
-    timer_init(&s->deadline, n->shard[0].loop, stop_over, s);
+    timer_init(&s->deadline, n->shard[0].loop, stop_over, n);
     timer_start(&s->deadline, STOP_MS);
     for (unsigned i = 0; i < n->n_shards; i++)
         node_post(&n->shard[i], stop_shard, NULL, NULL);

@@ -63,6 +63,7 @@ struct node {
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;
     struct s2s_conf *s2s_conf;
+    bool is_stopping;
     struct stop *stop; /* while stopping */
     bool store_is_shared;
     bool fenced;  /* stopped because another process has our name */

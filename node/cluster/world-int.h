@@ -10,6 +10,7 @@ struct world {
     struct node *node;
     struct node_shard *hub;    /* shard 0 */
     struct registry *registry; /* NULL without regions */
+    struct registry *closing;  /* the same, while it says good-bye */
     struct s2s_region *links;  /* NULL without regions */
     char self_id[130];
     struct world_view view;              /* shard 0's truth */

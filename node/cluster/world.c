@@ -194,12 +194,14 @@ struct world *world_new(struct node *n, struct reg_driver **driver)
 static void registry_closed(void *ctx)
 {
     struct world *w = ctx;
+    w->closing = NULL;
     w->stopped(w->stopped_ctx);
 }
 
 static void links_stopped(void *ctx)
 {
     struct world *w = ctx;
+    w->closing = w->registry;
     registry_close(&w->registry, registry_closed, w);
 }
 
@@ -222,8 +224,8 @@ void world_free(struct world **pw)
     op_owner_cancel_all(&w->ops);
     world_questions_fini(w);
     world_asks_fini(w);
-    if (w->registry)
-        registry_close(&w->registry, NULL, NULL);
+    registry_free(&w->closing);
+    registry_free(&w->registry);
     s2s_region_free(&w->links);
     for (unsigned i = 0; i < SHARDS_MAX; i++)
         mem_free(w->views[i].members);
