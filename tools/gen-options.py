@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Write docs/options.md from what meridiand says about its own options.
+
+    gen-options.py MERIDIAND > docs/options.md
+    gen-options.py --check docs/options.md MERIDIAND
+
+Exit code: 0 done, or the file is current; 1 it is not (the difference on stdout); 2 wrong use or unreadable output.
+"""
+import difflib
+import re
+import subprocess
+import sys
+
+HEAD = """# Options
+
+Every option of the configuration file, as `meridiand --config-docs` prints them. Made by `tools/gen-options.py`; do not edit.
+
+The file is TOML. Unknown names are errors. `[[...]]` may stand several times. A duration needs its unit (`"30s"`, `"5m"`), a
+size may have one (`"256KiB"`). A secret may be `"file:/path"` or `"env:NAME"` instead of the text itself.
+`meridiand --check -c FILE` checks a file, `meridiand --print-config -c FILE` shows what is in force.
+"""
+SAME = "changes with a restart"
+ZERO = {"(true or false)": "`false`", "(integer)": "`0`"}  # what stands where there is no default; else nothing
+
+
+def blocks(text):
+    """Runs of lines between empty lines."""
+    for run in re.split(r"\n\s*\n", text.strip()):
+        yield run.split("\n")
+
+
+def option(lines):
+    """(name, default, bounds, doc) of one block: comment lines, then `name = default` or `# name = (type)`."""
+    m = re.match(r"(#\s)?([a-z0-9_]+) = (.*)$", lines[-1])
+    if not m or not all(line.startswith("#") for line in lines[:-1]):
+        raise ValueError("not an option: %r" % lines)
+    commented, name, value = m.groups()
+    doc = " ".join(line[2:] for line in lines[:-1] if not line.startswith("#   "))
+    facts = [f for line in lines[:-1] if line.startswith("#   ") for f in line[4:].split("; ")]
+    bounds = [f for f in facts if f not in (SAME, "required")]
+    default = "required" if "required" in facts else ZERO.get(value, "none") if commented else "`%s`" % value
+    return name, default, "; ".join(bounds), doc
+
+
+def cell(text):
+    return text.replace("|", "\\|") or " "
+
+
+def render(text):
+    out = [HEAD]
+    restart_only = True
+    for lines in blocks(text):
+        if lines[0].startswith("["):
+            title = " ".join(line[2:] for line in lines[1:])
+            out.append("## %s\n\n%s.\n\n| option | default | bounds | what it is |\n|---|---|---|---|" % (lines[0], title))
+        else:
+            out.append("| `%s` | %s | %s | %s |" % tuple(cell(c) for c in option(lines)))
+            restart_only &= any(SAME in line for line in lines)
+    if restart_only:
+        out.insert(1, "All options take effect with the next start.\n")
+    else:
+        raise ValueError("an option changes without a restart: give the table a column for that")
+    # an empty line before each heading but behind no table row
+    return re.sub(r"\n## ", "\n\n## ", "\n".join(out)).replace("\n\n\n", "\n\n") + "\n"
+
+
+def main(argv):
+    check = argv[1:2] == ["--check"]
+    if len(argv) != (4 if check else 2):
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        text = render(subprocess.run([argv[-1], "--config-docs"], check=True, capture_output=True, text=True).stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError) as e:
+        print("gen-options.py: %s" % e, file=sys.stderr)
+        return 2
+    if not check:
+        sys.stdout.write(text)
+        return 0
+    with open(argv[2], encoding="utf-8") as f:
+        have = f.read()
+    diff = list(difflib.unified_diff(have.splitlines(), text.splitlines(), argv[2], "as meridiand says", lineterm=""))
+    for line in diff:
+        print(line)
+    if diff:
+        print("write it again: tools/gen-options.py %s > %s" % (argv[3], argv[2]))
+    return 1 if diff else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
