@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "integration-tests/sim/sim-client.h"
 #include "dns/sim-dns.h"
+#include "integration-tests/sim/sim-client.h"
 #include "lib/base/log.h"
 #include "lib/loop/sim-loop.h"
 #include "lib/net/sim-net.h"
@@ -93,15 +93,8 @@ static UNUSED void rig_open(struct rig *r)
     assert_int_equal(e, ERR_OK);
 }
 
-/* change: may alter the configuration; may be NULL. */
-static UNUSED void rig_begin(struct rig *r, uint64_t seed, unsigned shards,
-                             void (*change)(struct node_conf *c))
+static UNUSED void rig_conf_init(struct rig *r, unsigned shards)
 {
-    *r = (struct rig){0};
-    sim_begin(seed);
-    sim_net_begin();
-    sim_dns_begin();
-    op_owner_init(&r->ops);
     node_conf_init(&r->conf);
     r->conf.domains = rig_domains;
     r->conf.shards = shards;
@@ -115,6 +108,18 @@ static UNUSED void rig_begin(struct rig *r, uint64_t seed, unsigned shards,
     r->listen[1].direct_tls = true;
     r->conf.c2s = r->listen;
     r->conf.c2s_n = 2;
+}
+
+/* change: may alter the configuration; may be NULL. */
+static UNUSED void rig_begin(struct rig *r, uint64_t seed, unsigned shards,
+                             void (*change)(struct node_conf *c))
+{
+    *r = (struct rig){0};
+    sim_begin(seed);
+    sim_net_begin();
+    sim_dns_begin();
+    op_owner_init(&r->ops);
+    rig_conf_init(r, shards);
     if (change)
         change(&r->conf);
     rig_open(r);

@@ -1,0 +1,350 @@
+/* Clients in a region that is not the home of their account: login, bind, messages, conflicts, and
+ * what happens when one of the two nodes dies and comes back. */
+#include "global-registry/reg-driver.h"
+#include "integration-tests/sim/tests-node-int.h"
+#include "lib/store/store.h"
+#include "node/session/user.h"
+
+#define SUFFIX ".regions.test"
+#define SEC UINT64_C(1000000)
+enum { EU, US, REGIONS };
+static const char *const regions[REGIONS] = {"eu", "us"};
+static const char *const hosts[REGIONS] = {"eu1", "us1"};
+static const char *const domains[REGIONS] = {"eu1.eu" SUFFIX, "us1.us" SUFFIX};
+
+struct place {
+    struct rig rig; /* conf, shards, node */
+    char crt[TEST_PATH_MAX], key[TEST_PATH_MAX];
+    struct store *store;
+};
+struct pair {
+    struct reg_fake_world *registry;
+    struct place at[REGIONS];
+};
+
+static int begin(void **state)
+{
+    (void)rig_certs_begin(state);
+    for (size_t i = 0; i < REGIONS; i++) {
+        char san[TEST_PATH_MAX];
+        snprintf(san, sizeof san, "DNS:%s", domains[i]);
+        test_cert_make(
+            rig_certs, domains[i],
+            &(struct test_cert){
+                .cn = domains[i], .san = san, .eku = "serverAuth,clientAuth", .issuer = "ca"});
+    }
+    log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_ERROR);
+    return 0;
+}
+
+static void place_start(struct pair *w, int i)
+{
+    struct rig *r = &w->at[i].rig;
+    char why[256] = "";
+    struct reg_driver *d = reg_fake_new(w->registry);
+    r->shards = shards_new(hosts[i], r->conf.shards);
+    enum err e = node_new(&r->conf, r->shards, &d, w->at[i].store, &r->node, why, sizeof why);
+    if (e != ERR_OK)
+        fprintf(stderr, "node_new: %s\n", why);
+    assert_int_equal(e, ERR_OK);
+}
+
+/* As power failing: nothing is said to anybody. The store stays. */
+static void place_kill(struct pair *w, int i)
+{
+    struct rig *r = &w->at[i].rig;
+    sim_net_kill(hosts[i]);
+    op_owner_cancel_all(&r->ops);
+    node_free(&r->node);
+    shards_free(&r->shards);
+}
+
+static void place_revive(struct pair *w, int i)
+{
+    sim_net_revive(hosts[i]);
+    place_start(w, i);
+}
+
+static void place_init(struct pair *w, int i, unsigned shards)
+{
+    struct place *p = &w->at[i];
+    struct rig *r = &p->rig;
+    char why[256], ip[32];
+    op_owner_init(&r->ops);
+    rig_conf_init(r, shards);
+    test_path(p->crt, rig_certs, domains[i], "crt");
+    test_path(p->key, rig_certs, domains[i], "key");
+    snprintf(ip, sizeof ip, "192.0.2.%d", i + 1);
+    for (size_t k = 0; k < 2; k++)
+        assert_int_equal(addr_parse(str_of(ip), (uint16_t)(5222 + k), &r->listen[k].at), ERR_OK);
+    assert_int_equal(addr_parse(str_of(ip), 5280, &r->conf.region_listen), ERR_OK);
+    r->conf.region_name = regions[i];
+    r->conf.node_name = hosts[i];
+    r->conf.region_domain = domains[i];
+    r->conf.region_domain_suffix = SUFFIX;
+    r->conf.region_cert_file = p->crt;
+    r->conf.region_key_file = p->key;
+    r->conf.region_ca_file = rig_ca;
+    assert_int_equal(store_open("mem:", &p->store, why, sizeof why), ERR_OK);
+    place_start(w, i);
+}
+
+static void pair_begin(struct pair *w, uint64_t seed, unsigned shards)
+{
+    memset(w, 0, sizeof *w);
+    sim_begin(seed);
+    sim_net_begin();
+    sim_dns_begin();
+    w->registry = reg_fake_world_new();
+    for (int i = 0; i < REGIONS; i++)
+        place_init(w, i, i == EU ? shards : 5 - shards);
+    (void)sim_run(8 * SEC, NULL, NULL); /* they know each other */
+    assert_int_equal(rig_create(&w->at[EU].rig, "alice@" RIG_DOMAIN, "wonder"), ERR_OK);
+    assert_int_equal(rig_create(&w->at[US].rig, "bob@" RIG_DOMAIN, "builder"), ERR_OK);
+}
+
+static void pair_end(struct pair *w)
+{
+    for (int i = 0; i < REGIONS; i++) {
+        struct rig *r = &w->at[i].rig;
+        op_owner_cancel_all(&r->ops);
+        node_free(&r->node);
+    }
+    (void)sim_run(10 * SEC, NULL, NULL);
+    for (int i = 0; i < REGIONS; i++) {
+        shards_free(&w->at[i].rig.shards);
+        store_close(&w->at[i].store);
+    }
+    reg_fake_world_free(&w->registry);
+    sim_dns_end();
+    sim_net_end();
+    sim_end();
+}
+
+static struct user *user_at(struct pair *w, int i, const char *bare)
+{
+    return user_find(node_shard_of(w->at[i].rig.node, str_of(bare)), str_of(bare));
+}
+
+static void chat(struct sim_client *from, const char *to_bare, struct sim_client *to,
+                 const char *id)
+{
+    sim_client_send(from, "<message to='%s' type='chat' id='%s'><body>%s</body></message>", to_bare,
+                    id, id);
+    assert_true(sim_client_expect(to, "<message from='%s' id='%s'><body>%s</body></message>",
+                                  sim_client_jid(from), id, id));
+}
+
+static void test_regions_login_and_messages(void **state)
+{
+    (void)state;
+    for (unsigned shards = 1; shards <= 4; shards += 3) {
+        struct pair w;
+        pair_begin(&w, 1, shards);
+        assert_int_equal(rig_create(&w.at[US].rig, "alice@" RIG_DOMAIN, "x"), ERR_EXISTS);
+        assert_int_equal(rig_verify(&w.at[US].rig, "alice@" RIG_DOMAIN, "wonder"), ERR_OK);
+        assert_int_equal(rig_verify(&w.at[US].rig, "nobody@" RIG_DOMAIN, "wonder"), ERR_AUTH);
+        for (int m = 0; m < 3; m++) {
+            struct sim_client_conf c = rig_conf(&w.at[US].rig, "alice", "phone");
+            c.mech = (enum sasl_mech)m;
+            struct sim_client *s = sim_client_login(&c);
+            assert_non_null(s);
+            sim_client_close(s);
+            assert_true(sim_client_wait(s, SIM_CLIENT_ENDED));
+            sim_client_free(&s);
+        }
+        struct sim_client *a = rig_online(&w.at[US].rig, "alice", "phone");
+        struct sim_client *b = rig_online(&w.at[EU].rig, "bob", "desk");
+        assert_non_null(user_at(&w, EU, "alice@" RIG_DOMAIN));
+        assert_int_equal(user_at(&w, EU, "alice@" RIG_DOMAIN)->n_sessions, 1);
+        assert_null(user_at(&w, US, "alice@" RIG_DOMAIN));
+        for (int i = 0; i < 50; i++)
+            sim_client_send(a, "<message to='bob@%s' id='%d'><body>x</body></message>", RIG_DOMAIN,
+                            i);
+        for (int i = 0; i < 50; i++)
+            assert_true(sim_client_expect_next(b, "<message id='%d'/>", i));
+        chat(b, "alice@" RIG_DOMAIN, a, "back");
+        chat(b, sim_client_jid(a), a, "full");
+        sim_client_close(a);
+        assert_true(sim_client_wait(a, SIM_CLIENT_ENDED));
+        (void)sim_run(SEC, NULL, NULL);
+        assert_null(user_at(&w, EU, "alice@" RIG_DOMAIN));
+        sim_client_free(&a);
+        sim_client_free(&b);
+        pair_end(&w);
+    }
+}
+
+static void test_regions_conflict(void **state)
+{
+    (void)state;
+    for (int first = 0; first < REGIONS; first++) {
+        struct pair w;
+        pair_begin(&w, 2, 4);
+        struct sim_client *old = rig_online(&w.at[first].rig, "alice", "phone");
+        struct sim_client *young = rig_online(&w.at[!first].rig, "alice", "phone");
+        struct sim_client *b = rig_online(&w.at[US].rig, "bob", "desk");
+        assert_true(sim_client_wait(old, SIM_CLIENT_ENDED));
+        assert_int_equal(sim_client_end(old)->received, STREAM_CONFLICT);
+        chat(b, "alice@" RIG_DOMAIN "/phone", young, "one");
+        assert_int_equal(user_at(&w, EU, "alice@" RIG_DOMAIN)->n_sessions, 1);
+        sim_client_free(&old);
+        sim_client_free(&young);
+        sim_client_free(&b);
+        pair_end(&w);
+    }
+}
+
+static void few_sessions(struct rig *r)
+{
+    r->conf.sessions_max = 1;
+}
+
+static void test_regions_bind_limit(void **state)
+{
+    struct pair w;
+    (void)state;
+    pair_begin(&w, 3, 1);
+    few_sessions(&w.at[EU].rig);
+    struct sim_client *a = rig_online(&w.at[US].rig, "alice", "a");
+    struct sim_client_conf c = rig_conf(&w.at[US].rig, "alice", "b");
+    struct sim_client *s = sim_client_new(&c);
+    assert_true(sim_client_expect(
+        s,
+        "<iq type='error' id='sim-bind'><error type='wait'><resource-constraint xmlns='%s'/>"
+        "</error></iq>",
+        NS_STANZA_ERRORS));
+    assert_int_equal(user_at(&w, EU, "alice@" RIG_DOMAIN)->n_sessions, 1);
+    sim_client_free(&a);
+    sim_client_free(&s);
+    pair_end(&w);
+}
+
+/* The anchor dies and returns with an empty memory: the connection attaches again and is where its
+ * contacts and messages find it. */
+static void test_regions_anchor_restarts(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct pair w;
+        pair_begin(&w, seed, 1 + 3 * (seed & 1));
+        struct sim_client *a = rig_online(&w.at[US].rig, "alice", "phone");
+        struct sim_client *b = rig_online(&w.at[US].rig, "bob", "desk");
+        place_kill(&w, EU);
+        (void)sim_run(sim_rand(40) * SEC, NULL, NULL);
+        sim_client_send(a, "<message to='bob@%s' id='meanwhile'><body>x</body></message>",
+                        RIG_DOMAIN);
+        (void)sim_run(sim_rand(3) * SEC, NULL, NULL);
+        place_revive(&w, EU);
+        assert_true(sim_client_expect(b, "<message id='meanwhile'/>"));
+        (void)sim_run(30 * SEC, NULL, NULL);
+        assert_int_equal(sim_client_state(a), SIM_CLIENT_BOUND);
+        struct user *u = user_at(&w, EU, "alice@" RIG_DOMAIN);
+        assert_non_null(u);
+        assert_int_equal(u->n_sessions, 1);
+        assert_non_null(list_entry(list_first(&u->sessions), struct session, link)->presence);
+        chat(b, "alice@" RIG_DOMAIN, a, "again");
+        chat(a, "bob@" RIG_DOMAIN, b, "and-back");
+        sim_client_free(&a);
+        sim_client_free(&b);
+        pair_end(&w);
+    }
+}
+
+/* Out of reach is told apart from wrong. */
+static void test_regions_home_is_gone(void **state)
+{
+    struct pair w;
+    (void)state;
+    pair_begin(&w, 5, 1);
+    place_kill(&w, EU);
+    (void)sim_run(60 * SEC, NULL, NULL);
+    struct sim_client_conf c = rig_conf(&w.at[US].rig, "alice", "phone");
+    struct sim_client *s = sim_client_new(&c);
+    assert_true(sim_client_wait(s, SIM_CLIENT_ENDED));
+    assert_int_equal(sim_client_refused(s), SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+    sim_client_free(&s);
+    c.mech = SASL_PLAIN;
+    s = sim_client_new(&c);
+    assert_true(sim_client_wait(s, SIM_CLIENT_ENDED));
+    assert_int_equal(sim_client_refused(s), SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+    sim_client_free(&s);
+    assert_int_equal(rig_create(&w.at[US].rig, "carol@" RIG_DOMAIN, "x"), ERR_UNAVAILABLE);
+    s = rig_online(&w.at[US].rig, "bob", "desk"); /* its own accounts it serves */
+    sim_client_free(&s);
+    place_revive(&w, EU);
+    (void)sim_run(20 * SEC, NULL, NULL);
+    s = rig_online(&w.at[US].rig, "alice", "phone");
+    sim_client_free(&s);
+    pair_end(&w);
+}
+
+/* The node that holds the connection dies: the anchor forgets the session, messages are stored and
+ * wait for the next one. */
+static void test_regions_front_dies(void **state)
+{
+    struct pair w;
+    (void)state;
+    pair_begin(&w, 6, 4);
+    struct sim_client *a = rig_online(&w.at[US].rig, "alice", "phone");
+    struct sim_client *a2 = rig_online(&w.at[EU].rig, "alice", "home");
+    chat(a2, sim_client_jid(a), a, "hello");
+    sim_client_close(a2);
+    assert_true(sim_client_wait(a2, SIM_CLIENT_ENDED));
+    (void)sim_run(SEC, NULL, NULL); /* what was delivered is acknowledged */
+    place_kill(&w, US);
+    struct sim_client_conf c = rig_conf(&w.at[EU].rig, "alice", "sender");
+    struct sim_client *s = sim_client_login(&c);
+    assert_non_null(s);
+    for (int i = 0; i < 20; i++) {
+        sim_client_send(s, "<message to='alice@%s' id='%d'><body>x</body></message>", RIG_DOMAIN,
+                        i);
+        (void)sim_run(2 * SEC, NULL, NULL);
+    }
+    (void)sim_run(30 * SEC, NULL, NULL);
+    assert_int_equal(user_at(&w, EU, "alice@" RIG_DOMAIN)->n_sessions, 1);
+    sim_client_send(s, "<presence/>");
+    for (int i = 0; i < 20; i++)
+        assert_true(sim_client_expect(s, "<message id='%d'/>", i));
+    assert_true(sim_client_absent(s, SEC, "<message/>")); /* nothing twice, no error */
+    sim_client_free(&a);
+    sim_client_free(&a2);
+    sim_client_free(&s);
+    place_revive(&w, US);
+    pair_end(&w);
+}
+
+/* Both nodes go down at any moment of logins across regions; the sanitizers tell. */
+static void test_regions_crash_anywhere(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        struct pair w;
+        pair_begin(&w, seed, 1 + 3 * (seed & 1));
+        struct sim_client_conf ca = rig_conf(&w.at[US].rig, "alice", "x");
+        struct sim_client_conf cb = rig_conf(&w.at[EU].rig, "bob", "y");
+        struct sim_client *a = sim_client_new(&ca), *b = sim_client_new(&cb);
+        (void)sim_run(sim_rand(200000), NULL, NULL);
+        sim_client_send(a, "<presence/><message to='bob@%s'><body>x</body></message>", RIG_DOMAIN);
+        sim_client_send(b, "<presence/><message to='alice@%s'><body>x</body></message>",
+                        RIG_DOMAIN);
+        (void)sim_run(sim_rand(30000), NULL, NULL);
+        sim_client_free(&a);
+        sim_client_free(&b);
+        pair_end(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_regions_login_and_messages),
+        cmocka_unit_test(test_regions_conflict),
+        cmocka_unit_test(test_regions_bind_limit),
+        cmocka_unit_test(test_regions_anchor_restarts),
+        cmocka_unit_test(test_regions_home_is_gone),
+        cmocka_unit_test(test_regions_front_dies),
+        cmocka_unit_test(test_regions_crash_anywhere),
+    };
+    return cmocka_run_group_tests(tests, begin, rig_certs_end);
+}
