@@ -21,7 +21,7 @@ enum {
     S2S_PAIRS_MAX = 256,      /* proved on one incoming stream */
     S2S_FAILURES_MAX = 10000, /* remembered domains */
     S2S_TEXT_MAX = 256,
-    S2S_LEAVE_MS = 20, /* how often output that has not left is looked at */
+    S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
 };
 
 struct s2s {
@@ -113,7 +113,7 @@ struct s2s_out {
     struct s2s_evidence evidence; /* about the peer */
     bool is_dialback_offered, is_secure;
     const char *auth; /* "", "external", "dialback" */
-    uint64_t since_us, active_us, leave_progress_us;
+    uint64_t since_us, active_us, leave_progress_us, leave_ms;
     uint64_t stanzas;
     enum stanza_cond cond; /* of a failure under way */
     char last_error[S2S_TEXT_MAX];

@@ -289,14 +289,19 @@ static void on_leave(void *ctx)
 {
     struct s2s_out *o = ctx;
     uint64_t now = loop_now_us(o->s2s->loop);
-    if (s2s_outbox_left(&o->box, stream_out_queued(o->stream)))
+    if (s2s_outbox_left(&o->box, stream_out_queued(o->stream))) {
         o->leave_progress_us = now;
+        o->leave_ms = 1;
+    }
     if (list_empty(&o->box.sent))
         return;
-    if (now - o->leave_progress_us >= o->s2s->conf.connect_timeout_ms * 1000)
+    if (now - o->leave_progress_us >= o->s2s->conf.connect_timeout_ms * 1000) {
         s2s_out_event(o, S2S_EV_STALL);
-    else
-        timer_start(&o->leave, S2S_LEAVE_MS);
+        return;
+    }
+    timer_start(&o->leave, o->leave_ms);
+    if (o->leave_ms < S2S_LEAVE_MAX_MS)
+        o->leave_ms *= 2;
 }
 
 static void flush(struct s2s_out *o)
@@ -309,8 +314,8 @@ static void flush(struct s2s_out *o)
     if (!n)
         return;
     o->active_us = now;
-    if (!timer_running(&o->leave))
-        timer_start(&o->leave, 0);
+    o->leave_ms = 1;
+    timer_start(&o->leave, 0);
 }
 
 static void be_ready(struct s2s_out *o, const char *auth)

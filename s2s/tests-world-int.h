@@ -1,0 +1,440 @@
+#ifndef S2S_TESTS_WORLD_INT_H
+#define S2S_TESTS_WORLD_INT_H
+/* Simulated hosts for the tests of federation: host i serves d<i>.test at 10.0.0.<i+1>, with zones,
+ * certificates and a record of what was delivered and bounced. And a raw server which plays the
+ * negotiation up to a given step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "dns/sim-dns.h"
+#include "lib/loop/sim-loop.h"
+#include "lib/net/listen.h"
+#include "lib/net/sim-net.h"
+#include "lib/net/tests-certs.h"
+#include "s2s/s2s-int.h"
+
+enum { HOSTS = 3, GOT_MAX = 1000 };
+#define SEC UINT64_C(1000000)
+
+static char certs_dir[TEST_PATH_MAX];
+/* Good: signed by the CA of all. Bad: signed by a CA nobody knows. */
+static struct tls_ctx *good_in[HOSTS], *good_out[HOSTS], *bad_in[HOSTS], *bad_out[HOSTS];
+
+static inline void certs_ctx(const char *stem, struct tls_ctx **in, struct tls_ctx **out)
+{
+    char ca[TEST_PATH_MAX], crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256] = "";
+    struct tls_ctx_conf c = {.ca_file = test_path(ca, certs_dir, "ca", "crt"),
+                             .cert_file = test_path(crt, certs_dir, stem, "crt"),
+                             .key_file = test_path(key, certs_dir, stem, "key"),
+                             .no_system_ca = true,
+                             .request_peer_cert = true,
+                             .alpn = "xmpp-server"};
+    if (tls_ctx_new(true, &c, in, why, sizeof why) != ERR_OK ||
+        tls_ctx_new(false, &c, out, why, sizeof why) != ERR_OK)
+        fail_msg("%s", why);
+}
+
+static inline void log_swallow(void *ctx UNUSED, enum log_level l UNUSED, const char *line UNUSED)
+{
+}
+
+static int certs_begin(void **state UNUSED)
+{
+    test_certs_begin(certs_dir);
+    test_cert_make(certs_dir, "ca2", &(struct test_cert){.cn = "Other CA", .is_ca = true});
+    for (int i = 0; i < HOSTS; i++) {
+        char domain[20], bad[20], san[30];
+        snprintf(domain, sizeof domain, "d%d.test", i);
+        snprintf(bad, sizeof bad, "bad%d", i);
+        snprintf(san, sizeof san, "DNS:%s", domain);
+        test_cert_domain(certs_dir, domain);
+        test_cert_make(certs_dir, bad, &(struct test_cert){.cn = "x", .san = san, .issuer = "ca2"});
+        certs_ctx(domain, &good_in[i], &good_out[i]);
+        certs_ctx(bad, &bad_in[i], &bad_out[i]);
+    }
+    log_set_capture(getenv("TEST_LOG") ? NULL : log_swallow, NULL);
+    if (getenv("TEST_LOG"))
+        log_set_level(LOG_DEBUG);
+    return 0;
+}
+
+static int certs_end(void **state UNUSED)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        tls_ctx_unref(&good_in[i]);
+        tls_ctx_unref(&good_out[i]);
+        tls_ctx_unref(&bad_in[i]);
+        tls_ctx_unref(&bad_out[i]);
+    }
+    test_certs_end(certs_dir);
+    return 0;
+}
+
+/* ---- hosts ---- */
+
+struct got {
+    unsigned id;
+    uint64_t at_us;
+    enum stanza_cond cond; /* of a bounce */
+    char text[S2S_TEXT_MAX];
+};
+struct host {
+    int i;
+    char domain[20];
+    struct loop *loop;
+    struct dns *dns;
+    struct s2s *s2s;
+    struct s2s_conf conf;
+    struct listener *listener;
+    struct got in[GOT_MAX], back[GOT_MAX];
+    size_t n_in, n_back;
+    bool in_send; /* nothing may come back inside */
+    unsigned next_id;
+};
+struct world {
+    struct host h[HOSTS];
+};
+
+static inline struct addr host_addr(int i)
+{
+    struct addr a = {.family = ADDR_V4, .port = 5269, .ip = {10, 0, 0, (uint8_t)(i + 1)}};
+    return a;
+}
+
+static inline bool host_is_local(void *ctx, struct str domain)
+{
+    struct host *h = ctx;
+    return str_eqc(domain, h->domain) ||
+           (str_starts(domain, STR("sub.")) && str_ends(domain, str_of(h->domain)));
+}
+
+static inline unsigned stanza_number(const struct stanza *s)
+{
+    uint64_t n = 0;
+    (void)str_to_u64(s->id, 1000000, &n);
+    return (unsigned)n;
+}
+
+static inline void host_deliver(void *ctx, struct stanza *s)
+{
+    struct host *h = ctx;
+    assert_true(h->n_in < GOT_MAX);
+    assert_true(host_is_local(h, s->to.domain));
+    assert_true(s->el->ns == NS_CLIENT);
+    h->in[h->n_in++] = (struct got){.id = stanza_number(s), .at_us = sim_now_us()};
+    stanza_unref(&s);
+}
+
+static inline void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text)
+{
+    struct host *h = ctx;
+    assert_false(h->in_send);
+    assert_true(h->n_back < GOT_MAX);
+    assert_true(text && *text);
+    struct got *g = &h->back[h->n_back++];
+    *g = (struct got){.id = stanza_number(s), .at_us = sim_now_us(), .cond = c};
+    snprintf(g->text, sizeof g->text, "%s", text);
+    stanza_unref(&s);
+}
+
+static const struct s2s_host_ops world_host_ops = {host_is_local, host_deliver, host_bounce};
+
+static inline void host_accept(void *ctx, struct transport *t)
+{
+    s2s_accept(((struct host *)ctx)->s2s, t, false);
+}
+
+static inline void host_listen(struct host *h)
+{
+    struct addr at = host_addr(h->i);
+    assert_int_equal(listener_open(h->loop, &at, host_accept, h, &h->listener), ERR_OK);
+}
+
+/* After changes of h->conf. */
+static inline void host_open(struct host *h)
+{
+    h->s2s = s2s_new(h->loop, &h->conf, h->dns, &world_host_ops, h);
+}
+
+static inline void host_begin(struct host *h, int i)
+{
+    char name[20], zone[200], why[100];
+    struct dns_conf dc = {0};
+    h->i = i;
+    h->next_id = 1;
+    snprintf(h->domain, sizeof h->domain, "d%d.test", i);
+    snprintf(name, sizeof name, "h%d/0", i);
+    h->loop = loop_new(name, 0);
+    assert_int_equal(dns_open(h->loop, &dc, &h->dns, why, sizeof why), ERR_OK);
+    snprintf(zone, sizeof zone,
+             "_xmpp-server._tcp.d%d.test 60 SRV 0 0 5269 x%d.test\nx%d.test 60 A 10.0.0.%d\n", i, i,
+             i, i + 1);
+    sim_dns_zone(zone);
+    h->conf = (struct s2s_conf){.tls_server = good_in[i],
+                                .tls_client = good_out[i],
+                                .tls_required = true,
+                                .dialback = true,
+                                .external = true,
+                                .dialback_secret = i ? "other" : "secret",
+                                .connect_timeout_ms = 10000,
+                                .idle_timeout_ms = 60000,
+                                .fail_memory_ms = 5000};
+}
+
+/* Hosts exist, listen, and have zones; nothing is opened yet. */
+static inline struct world *world_begin(uint64_t seed)
+{
+    struct world *w = mem_alloc(sizeof *w);
+    sim_begin(seed);
+    sim_net_begin();
+    sim_dns_begin();
+    for (int i = 0; i < HOSTS; i++)
+        host_begin(&w->h[i], i);
+    return w;
+}
+
+static inline void world_open(struct world *w)
+{
+    for (int i = 0; i < HOSTS; i++) {
+        host_open(&w->h[i]);
+        if (!w->h[i].listener)
+            host_listen(&w->h[i]);
+    }
+}
+
+static inline void world_end(struct world **pw)
+{
+    struct world *w = *pw;
+    for (int i = 0; i < HOSTS; i++) {
+        if (w->h[i].listener)
+            listener_close(&w->h[i].listener);
+        s2s_free(&w->h[i].s2s);
+        dns_close(&w->h[i].dns);
+    }
+    sim_run(10 * SEC, NULL, NULL);
+    for (int i = 0; i < HOSTS; i++)
+        loop_free(&w->h[i].loop);
+    sim_dns_end();
+    sim_net_end();
+    sim_end();
+    mem_free(w);
+    *pw = NULL;
+}
+
+static inline struct stanza *make_text(const char *text)
+{
+    struct stanza *s;
+    assert_int_equal(stanza_parse(str_of(text), &s), ERR_OK);
+    return s;
+}
+
+static inline void host_put(struct host *h, const char *text)
+{
+    h->in_send = true;
+    s2s_send(h->s2s, make_text(text));
+    h->in_send = false;
+}
+
+/* A message of about this size; its number. */
+static inline unsigned host_send(struct host *h, const char *to, size_t size)
+{
+    struct buf b;
+    unsigned id = h->next_id++;
+    buf_init(&b, 1 << 20);
+    buf_printf(&b, "<message id='%u' from='u@%s/r' to='v@%s'><body>%0*d</body></message>", id,
+               h->domain, to, (int)size, 0);
+    buf_char(&b, '\0');
+    host_put(h, b.p);
+    buf_fini(&b);
+    return id;
+}
+
+struct wait {
+    const size_t *n;
+    size_t want;
+};
+static inline bool wait_pred(void *ctx)
+{
+    const struct wait *w = ctx;
+    return *w->n >= w->want;
+}
+/* Run until the counter reaches want; fails after for_us. */
+static inline void run_until(const size_t *n, size_t want, uint64_t for_us)
+{
+    struct wait w = {n, want};
+    if (!sim_run(for_us, wait_pred, &w))
+        fail_msg("%zu of %zu", *n, want);
+}
+static inline void run_for(uint64_t us)
+{
+    sim_run(us, NULL, NULL);
+}
+
+/* Value of a field of the row of direction and remote; the result lives until the next call. */
+static inline const char *host_list(struct host *h, const char *direction, const char *remote,
+                                    const char *field)
+{
+    static char value[300];
+    struct json *list = json_new_array();
+    value[0] = '\0';
+    s2s_list(h->s2s, list);
+    for (size_t i = 0; i < json_len(list); i++) {
+        const struct json *j = json_at(list, i);
+        if (strcmp(json_get_str(j, "direction"), direction) == 0 &&
+            strcmp(json_get_str(j, "remote"), remote) == 0)
+            snprintf(value, sizeof value, "%s", json_get_str(j, field));
+    }
+    json_free(&list);
+    return value;
+}
+static inline size_t host_rows(struct host *h)
+{
+    struct json *list = json_new_array();
+    s2s_list(h->s2s, list);
+    size_t n = json_len(list);
+    json_free(&list);
+    return n;
+}
+
+/* ---- a raw server: how far does it play along ---- */
+
+enum raw_step {
+    RAW_HEADER, /* the step it does not take any more */
+    RAW_FEATURES,
+    RAW_PROCEED,
+    RAW_HANDSHAKE,
+    RAW_TLS_HEADER,
+    RAW_TLS_FEATURES,
+    RAW_SASL,
+    RAW_SASL_HEADER, /* EXTERNAL accepted */
+    RAW_SASL_FEATURES,
+    RAW_DIALBACK, /* EXTERNAL refused */
+    RAW_ALL,      /* EXTERNAL refused, dialback accepted */
+    RAW_STEPS
+};
+struct raw {
+    int i;
+    struct loop *loop;
+    struct listener *listener;
+    enum raw_step stop;
+    const char *answer; /* to db:result, instead of valid */
+    struct transport *t;
+    struct buf in;
+    bool is_tls, is_sasl_done;
+    unsigned connections;
+    size_t stanzas;
+};
+
+static inline void raw_say(struct raw *r, const char *text)
+{
+    transport_send(r->t, str_of(text));
+}
+static inline bool raw_had(struct raw *r, const char *what)
+{
+    struct str all = buf_view(&r->in);
+    const char *at = all.n ? memmem(all.p, all.n, what, strlen(what)) : NULL;
+    if (at)
+        buf_consume(&r->in, (size_t)(at - all.p) + strlen(what));
+    return at != NULL;
+}
+static inline void raw_header(struct raw *r)
+{
+    enum raw_step header = r->is_sasl_done ? RAW_SASL_HEADER
+                           : r->is_tls     ? RAW_TLS_HEADER
+                                           : RAW_HEADER;
+    char text[400];
+    if (r->stop == header)
+        return;
+    snprintf(text, sizeof text,
+             "<?xml version='1.0'?><stream:stream xmlns='jabber:server' "
+             "xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' "
+             "from='d%d.test' id='raw%u' version='1.0'>",
+             r->i, r->connections);
+    raw_say(r, text);
+    if (r->stop == header + 1)
+        return;
+    if (r->is_sasl_done)
+        raw_say(r, "<stream:features/>");
+    else if (r->is_tls)
+        raw_say(r, "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+                   "<mechanism>EXTERNAL</mechanism></mechanisms>"
+                   "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
+                   "</stream:features>");
+    else
+        raw_say(r, "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>"
+                   "<required/></starttls></stream:features>");
+}
+static inline void raw_take(struct raw *r, struct transport *t);
+static inline void raw_data(void *ctx, struct str bytes)
+{
+    struct raw *r = ctx;
+    buf_str(&r->in, bytes);
+    if (raw_had(r, "<stream:stream"))
+        raw_header(r);
+    if (raw_had(r, "xmpp-tls'/>") && r->stop != RAW_PROCEED) {
+        raw_say(r, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        r->is_tls = true;
+        buf_clear(&r->in);
+        if (r->stop != RAW_HANDSHAKE) {
+            struct transport *t = r->t;
+            raw_take(r, tls_server(&t, good_in[r->i]));
+        }
+        return;
+    }
+    if (raw_had(r, "<auth") && r->stop != RAW_SASL) {
+        r->is_sasl_done = r->stop < RAW_DIALBACK;
+        raw_say(r, r->is_sasl_done ? "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+                                   : "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+                                     "<not-authorized/></failure>");
+    }
+    if (raw_had(r, "</db:result>") && r->stop != RAW_DIALBACK)
+        raw_say(r, r->answer);
+    while (raw_had(r, "</message>"))
+        r->stanzas++;
+    if (raw_had(r, "</stream:stream>"))
+        raw_say(r, "</stream:stream>");
+}
+static inline void raw_end(void *ctx, enum err why UNUSED)
+{
+    struct raw *r = ctx;
+    transport_close(&r->t);
+}
+static inline void raw_take(struct raw *r, struct transport *t)
+{
+    static const struct transport_events events = {.data = raw_data, .end = raw_end};
+    r->t = t;
+    transport_set_events(t, &events, r);
+}
+static inline void raw_accept(void *ctx, struct transport *t)
+{
+    struct raw *r = ctx;
+    if (r->t)
+        transport_abort(&r->t);
+    r->is_tls = r->is_sasl_done = false;
+    buf_clear(&r->in);
+    r->connections++;
+    raw_take(r, t);
+}
+/* In place of host i, which must not listen. */
+static inline void raw_begin(struct raw *r, struct world *w, int i, enum raw_step stop)
+{
+    struct addr at = host_addr(i);
+    *r = (struct raw){.i = i, .loop = w->h[i].loop, .stop = stop};
+    r->answer = "<db:result from='d1.test' to='d0.test' type='valid'/>";
+    buf_init(&r->in, 1 << 20);
+    if (w->h[i].listener)
+        listener_close(&w->h[i].listener);
+    assert_int_equal(listener_open(r->loop, &at, raw_accept, r, &r->listener), ERR_OK);
+}
+static inline void raw_finish(struct raw *r)
+{
+    if (r->t)
+        transport_abort(&r->t);
+    listener_close(&r->listener);
+    buf_fini(&r->in);
+}
+#endif
