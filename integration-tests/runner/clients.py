@@ -10,6 +10,19 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # slixmpp leaves tasks behind when a client ends
 
 
+def run(coroutine):
+    """Run in a loop of its own and end the tasks that clients leave behind."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
 class Client(slixmpp.ClientXMPP):
     """Logs in over TLS to a given address; remembers every message, presence and error it gets."""
 

@@ -120,7 +120,7 @@ async def perform(world):
     return people
 
 
-def keep_running(world):
+async def keep_running(world):
     say("\neverything keeps running until Ctrl-C; files are in %s" % world.lab.dir)
     say("  accounts (password):")
     for name, domain in ACCOUNTS.items():
@@ -131,10 +131,13 @@ def keep_running(world):
     for node in world.regions.values():
         for args in (("status",), ("sessions",), ("s2s",), ("where", "alice@world.test")):
             say("    " + node.ctl_line(*args))
-    signal.pause()
+    await asyncio.Event().wait()
 
 
-async def leave(people):
+async def play(world, keep):
+    people = await perform(world)
+    if keep:
+        await keep_running(world)
     await asyncio.gather(*(p.logout() for p in people.values()))
 
 
@@ -145,16 +148,10 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     lab = Lab("demo")
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     code = 1
     try:
         say("starting Redis, DNS, Prosody, ejabberd and the regions eu and us on %s.0/24" % lab.net)
-        world = World(lab, options.build)
-        people = loop.run_until_complete(perform(world))
-        if options.keep:
-            keep_running(world)
-        loop.run_until_complete(leave(people))
+        clients.run(play(World(lab, options.build), options.keep))
         code = 0
     except (Failed, TimeoutError) as e:
         say("demo: failed: %s" % e)
