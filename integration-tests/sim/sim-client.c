@@ -73,7 +73,8 @@ static bool matches(const struct xml *pattern, const struct xml *el)
     return true;
 }
 
-static struct xml_doc *pattern_read(const char *fmt, va_list args)
+static __attribute__((format(printf, 1, 0))) struct xml_doc *pattern_read(const char *fmt,
+                                                                          va_list args)
 {
     char text[4096];
     must(vsnprintf(text, sizeof text, fmt, args) < (int)sizeof text);
@@ -135,7 +136,8 @@ static bool search(void *ctx)
     return false;
 }
 
-static bool expect_pattern(struct sim_client *c, const char *fmt, va_list args, bool only_first)
+static __attribute__((format(printf, 2, 0))) bool
+expect_pattern(struct sim_client *c, const char *fmt, va_list args, bool only_first)
 {
     struct xml_doc *p = pattern_read(fmt, args);
     struct search s = {.client = c, .pattern = p->root, .only_first = only_first};
