@@ -146,10 +146,6 @@ void registry_close(struct registry **pr, void (*done)(void *ctx), void *ctx)
     reg_lease_pause(r);
     r->closed = done;
     r->closed_ctx = ctx;
-    if (!done) {
-        close_done(r);
-        return;
-    }
     timer_start(&r->close_timer, ask ? REG_CLOSE_MS : 0);
     if (ask)
         r->driver->ops->leave(r->driver, &r->conf.self, on_left, r);

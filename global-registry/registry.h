@@ -47,11 +47,11 @@ struct reg_driver; /* reg-driver.h: reg_redis_new(...), reg_fake_new(...) */
 struct registry *registry_open(struct loop *l, const struct registry_conf *c,
                                struct reg_driver **driver, const struct registry_events *ev,
                                void *ctx);
-/* Withdraws the lease and closes; done comes when Redis confirmed or after 1 s. Without done: at
- * once and without a word, as a crash would (not inside an event of the registry). */
+/* Withdraws the lease and closes; done comes when Redis confirmed or after 1 s. */
 void registry_close(struct registry **pr, void (*done)(void *ctx), void *ctx);
-/* At once, saying nothing to anybody, as a crash would: the lease runs out. Also while closing (with a pointer kept from
- * before registry_close); done is not called then. */
+/* At once, saying nothing to anybody, as a crash would: the lease runs out. Also while closing
+ * (with a pointer kept from before registry_close); done is not called then. Not inside an event of
+ * the registry. */
 void registry_free(struct registry **pr);
 /* 0->1 and 1->0 of a bare JID on this member. Remembered and re-asserted as needed until withdrawn.
  * Idempotent. */
