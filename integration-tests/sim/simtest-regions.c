@@ -7,10 +7,10 @@
 
 #define SUFFIX ".regions.test"
 #define SEC UINT64_C(1000000)
-enum { EU, US, REGIONS };
-static const char *const regions[REGIONS] = {"eu", "us"};
-static const char *const hosts[REGIONS] = {"eu1", "us1"};
-static const char *const domains[REGIONS] = {"eu1.eu" SUFFIX, "us1.us" SUFFIX};
+enum { EU, US, REGIONS, EU2 = REGIONS, PLACES }; /* EU2: a second node, where a test starts it */
+static const char *const regions[PLACES] = {"eu", "us", "eu"};
+static const char *const hosts[PLACES] = {"eu1", "us1", "eu2"};
+static const char *const domains[PLACES] = {"eu1.eu" SUFFIX, "us1.us" SUFFIX, "eu2.eu" SUFFIX};
 
 struct place {
     struct rig rig; /* conf, shards, node */
@@ -19,13 +19,13 @@ struct place {
 };
 struct pair {
     struct reg_fake_world *registry;
-    struct place at[REGIONS];
+    struct place at[PLACES];
 };
 
 static int begin(void **state)
 {
     (void)rig_certs_begin(state);
-    for (size_t i = 0; i < REGIONS; i++) {
+    for (size_t i = 0; i < PLACES; i++) {
         char san[TEST_PATH_MAX];
         snprintf(san, sizeof san, "DNS:%s", domains[i]);
         test_cert_make(
@@ -85,7 +85,10 @@ static void place_init(struct pair *w, int i, unsigned shards)
     r->conf.region_cert_file = p->crt;
     r->conf.region_key_file = p->key;
     r->conf.region_ca_file = rig_ca;
-    assert_int_equal(store_open("mem:", &p->store, why, sizeof why), ERR_OK);
+    if (i == EU2)
+        p->store = w->at[EU].store; /* one database per region */
+    else
+        assert_int_equal(store_open("mem:", &p->store, why, sizeof why), ERR_OK);
     place_start(w, i);
 }
 
@@ -105,16 +108,17 @@ static void pair_begin(struct pair *w, uint64_t seed, unsigned shards)
 
 static void pair_end(struct pair *w)
 {
-    for (int i = 0; i < REGIONS; i++) {
+    for (int i = 0; i < PLACES; i++) {
         struct rig *r = &w->at[i].rig;
-        op_owner_cancel_all(&r->ops);
+        if (w->at[i].store)
+            op_owner_cancel_all(&r->ops);
         node_free(&r->node);
     }
     (void)sim_run(10 * SEC, NULL, NULL);
-    for (int i = 0; i < REGIONS; i++) {
+    for (int i = 0; i < PLACES; i++)
         shards_free(&w->at[i].rig.shards);
+    for (int i = 0; i < REGIONS; i++)
         store_close(&w->at[i].store);
-    }
     reg_fake_world_free(&w->registry);
     sim_dns_end();
     sim_net_end();
@@ -314,6 +318,57 @@ static void test_regions_front_dies(void **state)
     pair_end(&w);
 }
 
+static size_t sessions_at(struct pair *w, int i, const char *bare)
+{
+    struct user *u = w->at[i].rig.node ? user_at(w, i, bare) : NULL;
+    return u ? u->n_sessions : 0;
+}
+
+/* Two nodes in the home region: the anchor is one of them. It dies: the other takes over. It
+ * returns: the user goes back. The connection stays through all of it, wherever it is. */
+static void test_regions_anchor_moves(void **state)
+{
+    (void)state;
+    for (int front = 0; front < PLACES; front++) {
+        struct pair w;
+        pair_begin(&w, 10 + (uint64_t)front, 4);
+        place_init(&w, EU2, 3);
+        (void)sim_run(10 * SEC, NULL, NULL);
+        struct sim_client *b = rig_online(&w.at[US].rig, "bob", "desk");
+        struct sim_client *a = rig_online(&w.at[front].rig, "alice", "phone");
+        (void)sim_run(2 * SEC, NULL, NULL);
+        const char *bare = "alice@" RIG_DOMAIN;
+        assert_int_equal(sessions_at(&w, EU, bare) + sessions_at(&w, EU2, bare), 1);
+        int anchor = sessions_at(&w, EU, bare) ? EU : EU2;
+        chat(b, bare, a, "before");
+        (void)sim_run(2 * SEC, NULL, NULL); /* what was delivered is acknowledged */
+        if (front == US) {
+            place_kill(&w, anchor);
+            (void)sim_run(40 * SEC, NULL, NULL);
+            assert_int_equal(sessions_at(&w, EU + EU2 - anchor, bare), 1);
+            chat(b, bare, a, "other");
+            place_revive(&w, anchor);
+        } else { /* the node that is not its front comes and goes */
+            int other = EU + EU2 - front;
+            place_kill(&w, other);
+            (void)sim_run(40 * SEC, NULL, NULL);
+            assert_int_equal(sessions_at(&w, front, bare), 1);
+            chat(b, bare, a, "other");
+            place_revive(&w, other);
+        }
+        (void)sim_run(30 * SEC, NULL, NULL);
+        assert_int_equal(sim_client_state(a), SIM_CLIENT_BOUND);
+        assert_int_equal(sessions_at(&w, anchor, bare), 1);
+        assert_int_equal(sessions_at(&w, EU + EU2 - anchor, bare), 0);
+        chat(b, bare, a, "back");
+        chat(a, "bob@" RIG_DOMAIN, b, "answer");
+        assert_true(sim_client_absent(a, SEC, "<message/>"));
+        sim_client_free(&a);
+        sim_client_free(&b);
+        pair_end(&w);
+    }
+}
+
 /* Both nodes go down at any moment of logins across regions; the sanitizers tell. */
 static void test_regions_crash_anywhere(void **state)
 {
@@ -344,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_regions_anchor_restarts),
         cmocka_unit_test(test_regions_home_is_gone),
         cmocka_unit_test(test_regions_front_dies),
+        cmocka_unit_test(test_regions_anchor_moves),
         cmocka_unit_test(test_regions_crash_anywhere),
     };
     return cmocka_run_group_tests(tests, begin, rig_certs_end);
