@@ -18,6 +18,20 @@ def sbin(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
 
+def with_files(files, argv):
+    """The command in a mount namespace of its own, in which some files of this machine are others: [(ours, theirs)]."""
+    unshare = ["unshare", "-m"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode != 0:
+        # The root of a chroot need not be a mount point, then its propagation cannot be changed; nor need it be if nothing
+        # propagates anyway.
+        with open("/proc/self/mountinfo") as f:
+            if "shared:" in f.read():
+                raise Failed("no mount namespace: run as root, and in a chroot bind its directory onto itself first")
+        unshare += ["--propagation", "unchanged"]
+    binds = "".join("mount --bind %s %s && " % (shlex.quote(a), shlex.quote(b)) for a, b in files)
+    return unshare + ["sh", "-c", binds + "exec " + " ".join(map(shlex.quote, argv))]
+
+
 class Redis:
     port = REDIS
 
@@ -113,9 +127,8 @@ VirtualHost "{domain}"
         if self.proc:
             self.proc.launch()
         else:
-            script = "mount --bind %s /etc/resolv.conf && exec prosody --config %s" % tuple(
-                map(shlex.quote, (self.resolv, self.config)))
-            self.proc = self.lab.start("prosody", ["unshare", "-m", "sh", "-c", script],
+            argv = with_files([(self.resolv, "/etc/resolv.conf")], ["prosody", "--config", self.config])
+            self.proc = self.lab.start("prosody", argv,
                                        env={"LUA_PATH": "%s/prosody/lua/?.lua;;" % self.lab.dir})
         self.proc.wait_port(self.ip, C2S)
         self.proc.wait_port(self.ip, S2S)
@@ -165,9 +178,8 @@ modules:
         erl = ["erl", "-noinput", "+K", "true", "-start_epmd", "false", "-mnesia", "dir", '"%s/ejabberd/spool"' % lab.dir,
                "-s", "ejabberd", "-eval",
                "{ok, _} = application:ensure_all_started(ejabberd), %s, io:format(\"accounts ready~n\")." % register]
-        script = "mount --bind %s /etc/hosts && exec %s" % (shlex.quote(hosts_file), " ".join(map(shlex.quote, erl)))
         self.lab, self.ip, self.domain = lab, ip, domain
-        self.proc = lab.start("ejabberd", ["unshare", "-m", "sh", "-c", script],
+        self.proc = lab.start("ejabberd", with_files([(hosts_file, "/etc/hosts")], erl),
                               env={"EJABBERD_CONFIG_PATH": config, "EJABBERD_LOG_PATH": lab.path("ejabberd/ejabberd.log"),
                                    "ERL_INETRC": inetrc, "ERL_LIBS": libs, "HOME": lab.path("ejabberd")})
 
