@@ -31,7 +31,7 @@ static struct s2s_failure *record(struct s2s *s, const char *remote)
 void s2s_failure_remember(struct s2s *s, const char *remote, const char *local_or_null,
                           enum stanza_cond c, const char *text)
 {
-    struct s2s_failure *f = s->conf.fail_memory_ms ? record(s, remote) : NULL;
+    struct s2s_failure *f = record(s, remote);
     if (!f)
         return;
     snprintf(f->local, sizeof f->local, "%s", local_or_null ? local_or_null : "");

@@ -124,6 +124,8 @@ static struct s2s_conf defaults(const struct s2s_conf *c)
         d.connect_timeout_ms = 30000;
     if (!d.idle_timeout_ms)
         d.idle_timeout_ms = 600000;
+    if (!d.fail_memory_ms)
+        d.fail_memory_ms = 5000;
     if (!d.limits)
         d.limits = &stream_limits_default;
     return d;

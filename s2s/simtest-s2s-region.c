@@ -16,7 +16,7 @@
 #include "lib/net/tests-certs.h"
 #include "s2s/s2s-region-int.h"
 
-enum { SENT_MAX = 400, OPEN_MAX = 64, SEEDS = 200 };
+enum { SENT_MAX = 400, OPEN_MAX = 64, SEEDS = 200, RESTART_SEEDS = 100 };
 #define SEC UINT64_C(1000000)
 
 static char dir[TEST_PATH_MAX];
@@ -383,7 +383,7 @@ static void test_region_cuts(void **state UNUSED)
 
 static void test_region_restarts(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+    for (uint64_t seed = 1; seed <= RESTART_SEEDS; seed++)
         run_seed(seed + 1000, true);
 }
 
