@@ -284,15 +284,23 @@ static void on_idle(void *ctx)
         s2s_out_event(o, S2S_EV_IDLE);
 }
 
-/* Look what has left user space; when nothing leaves for long, the connection is dead. */
+/* Look what has left user space. A stream without transport is over: its queue says nothing any
+ * more. */
+static void look(struct s2s_out *o)
+{
+    if (!o->stream || !stream_out_transport(o->stream) ||
+        !s2s_outbox_left(&o->box, stream_out_queued(o->stream)))
+        return;
+    o->leave_progress_us = loop_now_us(o->s2s->loop);
+    o->leave_ms = 1;
+}
+
+/* When nothing leaves for long, the connection is dead. */
 static void on_leave(void *ctx)
 {
     struct s2s_out *o = ctx;
     uint64_t now = loop_now_us(o->s2s->loop);
-    if (s2s_outbox_left(&o->box, stream_out_queued(o->stream))) {
-        o->leave_progress_us = now;
-        o->leave_ms = 1;
-    }
+    look(o);
     if (list_empty(&o->box.sent))
         return;
     if (now - o->leave_progress_us >= o->s2s->conf.connect_timeout_ms * 1000) {
@@ -460,6 +468,7 @@ static out_cell *const cells[S2S_OUT_STATES][S2S_EV_COUNT] = {
 
 void s2s_out_event(struct s2s_out *o, enum s2s_out_event ev)
 {
+    look(o);
     cells[o->state][ev](o);
 }
 
