@@ -1,6 +1,9 @@
 /* DOC: first-level elements from the client. Before a resource is bound nothing but the bind is
- * accepted; after it stanzas are stamped with the full JID and given to the anchor. Standards: RFC
- * 6120 sections 4.9.3.12, 4.9.3.24, 8.1.2.1, 10.3. */
+ * accepted; after it stanzas are stamped with the full JID and given to the anchor.
+ * Credits bound what one client makes us hold: every so many stanzas one carries a custody, whose
+ * release says that all before it were stored, bounced or queued for somebody.
+ * Too much outstanding stops the reading (law 6). Standards: RFC 6120
+ * sections 4.9.3.12, 4.9.3.24, 8.1.2.1, 10.3. */
 #include "lib/base/log.h"
 #include "node/c2s/c2s-int.h"
 
@@ -21,6 +24,59 @@ static void remember_presence(struct conn *c, struct stanza *s)
     stanza_unref(&c->bind.presence);
     if (s->type == PRES_AVAILABLE)
         c->bind.presence = stanza_ref(s);
+}
+
+/* ---- credits */
+struct credit {
+    struct custody custody;
+    struct node_shard *sh;
+    handle conn;
+    size_t stanzas, bytes;
+};
+
+static bool input_is_full(const struct conn *c)
+{
+    return c->in.stanzas >= C2S_INPUT_STANZAS || c->in.bytes >= C2S_INPUT_BYTES;
+}
+
+static void credit_back(struct node_shard *sh, void *ctx)
+{
+    struct credit *k = ctx;
+    struct conn *c = handle_get(sh->handles, k->conn);
+    if (c) {
+        c->in.stanzas -= k->stanzas;
+        c->in.bytes -= k->bytes;
+        if (!input_is_full(c))
+            conn_stop(c, STOP_INPUT, false);
+    }
+    mem_free(k);
+}
+
+static void credit_release(struct custody *cu)
+{
+    struct credit *k = container_of(cu, struct credit, custody);
+    node_post(k->sh, credit_back, mem_free, k);
+}
+
+/* The custody this stanza travels with; NULL for most. */
+static struct custody *credit_for(struct conn *c, const struct stanza *s)
+{
+    c->in.since_n++;
+    c->in.since_bytes += s->bytes;
+    if (c->in.since_n < C2S_CREDIT_STANZAS && c->in.since_bytes < C2S_CREDIT_BYTES)
+        return NULL;
+    struct credit *k = mem_alloc(sizeof *k);
+    *k = (struct credit){
+        .sh = c->sh, .conn = c->h, .stanzas = c->in.since_n, .bytes = c->in.since_bytes};
+    refs_init(&k->custody.refs);
+    k->custody.release = credit_release;
+    k->custody.is_credit = true;
+    c->in.stanzas += c->in.since_n;
+    c->in.bytes += c->in.since_bytes;
+    c->in.since_n = c->in.since_bytes = 0;
+    if (input_is_full(c))
+        conn_stop(c, STOP_INPUT, true);
+    return &k->custody;
 }
 
 static void bound_stanza(struct conn *c, struct stanza *s)
@@ -44,7 +100,8 @@ static void bound_stanza(struct conn *c, struct stanza *s)
     char trace[33];
     route_trace_new(trace);
     remember_presence(c, stamped);
-    conn_to_anchor(c, stamped, NULL, trace);
+    struct custody *credit = credit_for(c, stamped);
+    conn_to_anchor(c, stamped, credit, trace);
 }
 
 static void unbound_stanza(struct conn *c, struct stanza *s)

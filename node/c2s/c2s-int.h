@@ -14,7 +14,11 @@ enum {
     C2S_UNAUTHENTICATED_MAX = 10000,  /* connections of a shard before authentication */
     C2S_OUTPUT_MAX = 4 * 1024 * 1024, /* bytes queued to one client; past it it is closed */
     C2S_ATTACH_MS = 10000,            /* how long a bind waits for the anchor */
-    C2S_POLL_MS = 20,                 /* look whether a full queue got shorter */
+    C2S_INPUT_STANZAS = 1024,         /* taken from a client and not yet in custody elsewhere: */
+    C2S_INPUT_BYTES = 1024 * 1024,    /* past either it is not read */
+    C2S_CREDIT_STANZAS = 16,          /* so many stanzas, or so many bytes, share one credit */
+    C2S_CREDIT_BYTES = 64 * 1024,
+    C2S_POLL_MS = 20, /* look whether a full queue got shorter */
     C2S_STOP_MS = 3000,
 };
 enum conn_state {
@@ -26,8 +30,12 @@ enum conn_state {
     CONN_CLOSING, /* we ended it; the stream closes; its anchor knows */
     CONN_STATES
 };
-enum conn_stop { STOP_MOVE = 1, STOP_BIND = 2, STOP_OUTPUT = 4 };
+enum conn_stop { STOP_MOVE = 1, STOP_BIND = 2, STOP_OUTPUT = 4, STOP_INPUT = 8 };
 
+struct conn_in {                 /* c2s-in.c */
+    size_t stanzas, bytes;       /* taken, not yet in custody elsewhere (as far as credits tell) */
+    size_t since_n, since_bytes; /* since the last credit was given out */
+};
 struct conn_out {     /* c2s-out.c */
     struct list kept; /* struct kept, oldest first */
     uint64_t added;   /* bytes put into the stream's queue so far */
@@ -60,6 +68,7 @@ struct conn {
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
     uint64_t since_us; /* wall */
     uint64_t stanzas_in;
+    struct conn_in in;
     struct conn_out out;
     struct conn_bind bind;
 };

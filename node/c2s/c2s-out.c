@@ -51,6 +51,7 @@ static bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, boo
         return false;
     struct kept *k = mem_alloc(sizeof *k);
     *k = (struct kept){.stanza = s, .custody = cu, .covered = covered, .hops = hops};
+    custody_queued(&k->custody);
     list_push(&c->out.kept, &k->link);
     k->end = put(c, s);
     c->out.stanzas++;

@@ -26,6 +26,7 @@ void world_send_now(struct world *w, const char *peer_id, struct stanza *s, stru
                     const struct region_route *r)
 {
     w->hub->stats.stanzas_to_regions++;
+    custody_queued(&c);
     s2s_region_send(w->links, peer_id, s, r, c);
 }
 

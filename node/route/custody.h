@@ -3,11 +3,14 @@
 /* Custody of a stanza received from a link that waits for our acknowledgement: held (ref) by
  * whoever still has the stanza only in memory, released when it is written to its client, stored on
  * disk, handed to another acknowledged link, or bounced. The last release lets the link
- * acknowledge. NULL is "nobody waits" everywhere. */
+ * acknowledge. NULL is "nobody waits" everywhere. A credit is a weaker one: it only bounds what one
+ * client makes us hold in places without a bound of their own (a user's queue), so it ends already
+ * where a bounded queue takes the stanza: a slow recipient must not stop the sender. */
 #include "lib/base/refs.h"
 struct custody {
     struct refs refs;
     void (*release)(struct custody *c); /* on whatever shard the last unref happens; frees c */
+    bool is_credit;
 };
 static inline struct custody *custody_ref(struct custody *c)
 {
@@ -21,5 +24,11 @@ static inline void custody_unref(struct custody **pc)
     *pc = NULL;
     if (c && refs_put(&c->refs))
         c->release(c);
+}
+/* A queue with a bound has taken the stanza. */
+static inline void custody_queued(struct custody **pc)
+{
+    if (*pc && (*pc)->is_credit)
+        custody_unref(pc);
 }
 #endif

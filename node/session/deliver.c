@@ -109,6 +109,8 @@ static void deliver_message(struct user *u, struct route *r, struct str resource
 {
     struct session *match;
     enum where w = where_of(u, resource, &match);
+    if (r->hops > ROUTE_HOPS_MAX) /* sessions came and went under it: it is kept, or refused */
+        w = BARE_OFFLINE;
     switch (message_rules[r->stanza->type][w]) {
     case A_ONE:
         session_write(match, r->stanza, r->custody, false, r->hops);

@@ -290,15 +290,18 @@ void user_to(struct node_shard *sh, struct route *r)
 
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops)
 {
-    if (s->kind != STANZA_MESSAGE ||
-        hops > ROUTE_HOPS_MAX) { /* what the session had, others have or it is void */
-        if (s->kind == STANZA_IQ)
-            route_bounce(sh, s, c, STANZA_SERVICE_UNAVAILABLE, NULL);
-        else
-            route_drop(sh, s, c);
-        return;
+    if (s->kind == STANZA_MESSAGE && hops <= ROUTE_HOPS_MAX) {
+        route_start(sh, s, c, ROUTE_SERVER, hops, NULL);
+    } else if (s->kind == STANZA_MESSAGE) { /* no more sessions are tried: deliver keeps it */
+        struct route r = {
+            .shard = sh, .stanza = s, .custody = c, .source = ROUTE_SERVER, .hops = hops};
+        route_trace_new(r.trace);
+        user_to(sh, &r);
+    } else if (s->kind == STANZA_IQ) {
+        route_bounce(sh, s, c, STANZA_SERVICE_UNAVAILABLE, NULL);
+    } else {
+        route_drop(sh, s, c); /* presence: what the session had, others have or it is void */
     }
-    route_start(sh, s, c, ROUTE_SERVER, hops, NULL);
 }
 
 void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered,
