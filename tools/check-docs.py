@@ -4,9 +4,9 @@
     check-docs.py [ROOT]
 
 In every *.md: the targets of links to files, and words in backquotes that begin with a folder of the project
-(`lib/base/buf.c`, `s2s/s2s-region*`, `node/mod`, `lib/xmpp/jid` for jid.c and jid.h). Wildcards must match something. What is
-built (`build/`) and examples with a lonely x (`node/mod/x.c`) are left out. Every folder with sources has a README.md or lies
-in one that has.
+(`lib/base/buf.c`, `s2s/s2s-region*`, `node/mod`, `lib/xmpp/jid` for jid.c and jid.h). Wildcards must match something.
+What is built (`build/`) and examples with a lonely x (`node/mod/x.c`) are left out. Every folder with sources has a
+README.md or lies in one that has.
 
 Exit code: 0 all well, 1 something is named that is not there (file:line: text on stdout), 2 wrong use.
 """

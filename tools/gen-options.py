@@ -13,10 +13,11 @@ import sys
 
 HEAD = """# Options
 
-Every option of the configuration file, as `meridiand --config-docs` prints them. Made by `tools/gen-options.py`; do not edit.
+Every option of the configuration file, as `meridiand --config-docs` prints them. Made by `tools/gen-options.py`; do not
+edit.
 
-The file is TOML. Unknown names are errors. `[[...]]` may stand several times. A duration needs its unit (`"30s"`, `"5m"`), a
-size may have one (`"256KiB"`). A secret may be `"file:/path"` or `"env:NAME"` instead of the text itself.
+The file is TOML. Unknown names are errors. `[[...]]` may stand several times. A duration needs its unit (`"30s"`,
+`"5m"`), a size may have one (`"256KiB"`). A secret may be `"file:/path"` or `"env:NAME"` instead of the text itself.
 `meridiand --check -c FILE` checks a file, `meridiand --print-config -c FILE` shows what is in force.
 """
 SAME = "changes with a restart"
@@ -52,7 +53,8 @@ def render(text):
     for lines in blocks(text):
         if lines[0].startswith("["):
             title = " ".join(line[2:] for line in lines[1:])
-            out.append("## %s\n\n%s.\n\n| option | default | bounds | what it is |\n|---|---|---|---|" % (lines[0], title))
+            out.append("## %s\n\n%s.\n" % (lines[0], title))
+            out.append("| option | default | bounds | what it is |\n|---|---|---|---|")
         else:
             out.append("| `%s` | %s | %s | %s |" % tuple(cell(c) for c in option(lines)))
             restart_only &= any(SAME in line for line in lines)
