@@ -23,5 +23,9 @@ struct module_set {
 };
 enum err hook_table_new(const struct module *const *m, size_t n, struct hook_table **out, char *why,
                         size_t why_size) MUST_USE;
+bool module_in(const struct module *const *m, size_t n, const char *name);
+/* module_set_new with other modules (tests). m is borrowed. */
+enum err module_set_of(struct node *n, const struct module *const *m, size_t count, char *why,
+                       size_t why_size) MUST_USE;
 void hook_table_free(struct hook_table **pt);
 #endif

@@ -56,7 +56,7 @@ static enum err chain_sort(struct hook_chain *c, enum hook_id id, char *why, siz
         }
     }
     bool cycle = n != c->n;
-    for (size_t i = 0; cycle && i < c->n; i++)
+    for (size_t i = c->n; cycle && i-- > 0;) /* the first of them is named */
         if (!placed[i])
             snprintf(why, why_size, "hook %s: module %s waits for itself in a circle",
                      hook_name(id), c->slots[i].module->name);
@@ -66,11 +66,30 @@ static enum err chain_sort(struct hook_chain *c, enum hook_id id, char *why, siz
     return cycle ? ERR_INVALID : ERR_OK;
 }
 
+/* A name that nobody has would be an order that is not kept. */
+static enum err check_after(const struct module *const *m, size_t n, char *why, size_t why_size)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < m[i]->n_hooks; k++) {
+            for (const char *const *a = m[i]->hooks[k].after; a && *a; a++) {
+                if (module_in(m, n, *a))
+                    continue;
+                snprintf(why, why_size, "hook %s: module %s runs after %s, which is no module",
+                         hook_name(m[i]->hooks[k].id), m[i]->name, *a);
+                return ERR_NOTFOUND;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 enum err hook_table_new(const struct module *const *m, size_t n, struct hook_table **out, char *why,
                         size_t why_size)
 {
+    enum err e = check_after(m, n, why, why_size);
+    if (e != ERR_OK)
+        return e;
     struct hook_table *t = mem_alloc(sizeof *t);
-    enum err e = ERR_OK;
     for (int id = 0; id < HOOK_COUNT && e == ERR_OK; id++) {
         struct hook_chain *c = &t->chain[id];
         for (size_t i = 0; i < n; i++) {
@@ -190,9 +209,12 @@ static bool chain_run(struct hook_run *run, const struct hook_class *k, enum hoo
     return *v != V_WAIT;
 }
 
+/* Each wait has a handle of its own: who answers late, or twice, must not resume the next one. */
 static void parked_go(struct parked *p)
 {
     enum verdict v;
+    handle_free(p->run.shard->handles, p->run.parked);
+    p->run.parked = handle_new(p->run.shard->handles, p);
     if (chain_run(&p->run, p->class, p->id, &p->next, p->subject, &v))
         parked_end(p, v);
     else
@@ -280,6 +302,8 @@ static void hook_start(struct node_shard *sh, enum hook_id id, const struct hook
         k->finish(done, ctx, &run, subject, v);
     } else if (expect(p != NULL)) {
         park(&run, k, id, next, subject, done, ctx, p);
+    } else { /* this hook cannot wait */
+        k->finish(done, ctx, &run, subject, V_PASS);
     }
 }
 

@@ -11,20 +11,20 @@ static const struct module *const list[] = {
 #undef MOD_ENTRY
 };
 
-static bool has(const char *name)
+bool module_in(const struct module *const *m, size_t count, const char *name)
 {
-    for (size_t i = 0; i < ARRAY_LEN(list); i++)
-        if (strcmp(list[i]->name, name) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(m[i]->name, name) == 0)
             return true;
     return false;
 }
 
-static enum err check_needs(char *why, size_t why_size)
+static enum err check_needs(const struct module *const *m, size_t count, char *why, size_t why_size)
 {
-    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
-        for (const char *const *n = list[i]->needs; n && *n; n++) {
-            if (!has(*n)) {
-                snprintf(why, why_size, "module %s needs %s", list[i]->name, *n);
+    for (size_t i = 0; i < count; i++) {
+        for (const char *const *n = m[i]->needs; n && *n; n++) {
+            if (!module_in(m, count, *n)) {
+                snprintf(why, why_size, "module %s needs %s", m[i]->name, *n);
                 return ERR_NOTFOUND;
             }
         }
@@ -32,23 +32,29 @@ static enum err check_needs(char *why, size_t why_size)
     return ERR_OK;
 }
 
-enum err module_set_new(struct node *n, char *why, size_t why_size)
+enum err module_set_of(struct node *n, const struct module *const *m, size_t count, char *why,
+                       size_t why_size)
 {
-    enum err e = check_needs(why, why_size);
+    enum err e = check_needs(m, count, why, why_size);
     if (e == ERR_OK)
-        e = hook_table_new(list, ARRAY_LEN(list), &n->hooks, why, why_size);
+        e = hook_table_new(m, count, &n->hooks, why, why_size);
     if (e != ERR_OK)
         return e;
     struct module_set *s = mem_alloc(sizeof *s);
-    s->modules = list;
-    s->n = ARRAY_LEN(list);
-    s->user_offsets = mem_calloc(s->n, sizeof *s->user_offsets);
-    for (size_t i = 0; i < s->n; i++) {
+    s->modules = m;
+    s->n = count;
+    s->user_offsets = mem_calloc(count + 1, sizeof *s->user_offsets);
+    for (size_t i = 0; i < count; i++) {
         s->user_offsets[i] = s->user_bytes;
-        s->user_bytes += (list[i]->user_size + 15) & ~(size_t)15;
+        s->user_bytes += (m[i]->user_size + 15) & ~(size_t)15;
     }
     n->modules = s;
     return ERR_OK;
+}
+
+enum err module_set_new(struct node *n, char *why, size_t why_size)
+{
+    return module_set_of(n, list, ARRAY_LEN(list), why, why_size);
 }
 
 void module_set_free(struct node *n)
@@ -60,35 +66,40 @@ void module_set_free(struct node *n)
     n->modules = NULL;
 }
 
+static void modules_fini(struct node_shard *sh, size_t count)
+{
+    struct module_set *s = sh->node->modules;
+    for (size_t i = count; i-- > 0;)
+        if (s->modules[i]->fini)
+            s->modules[i]->fini(sh, sh->module_state[i]);
+    for (size_t i = 0; i < s->n; i++)
+        mem_free(sh->module_state[i]);
+    mem_free(sh->module_state);
+    sh->module_state = NULL;
+}
+
 enum err module_shard_init(struct node_shard *sh)
 {
     struct module_set *s = sh->node->modules;
-    sh->module_state = mem_calloc(s->n, sizeof *sh->module_state);
-    enum err e = ERR_OK;
-    for (size_t i = 0; i < s->n && e == ERR_OK; i++) {
-        if (s->modules[i]->shard_size)
-            sh->module_state[i] = mem_alloc(s->modules[i]->shard_size);
-        if (s->modules[i]->init)
-            e = s->modules[i]->init(sh, sh->module_state[i]);
-        if (e != ERR_OK)
-            log_error(NULL, "module.init.failed", "module", s->modules[i]->name, "why",
-                      err_text(e));
+    sh->module_state = mem_calloc(s->n + 1, sizeof *sh->module_state);
+    for (size_t i = 0; i < s->n; i++) {
+        const struct module *m = s->modules[i];
+        if (m->shard_size)
+            sh->module_state[i] = mem_alloc(m->shard_size);
+        enum err e = m->init ? m->init(sh, sh->module_state[i]) : ERR_OK;
+        if (e == ERR_OK)
+            continue;
+        log_error(NULL, "module.init.failed", "module", m->name, "why", err_text(e));
+        modules_fini(sh, i); /* those that were opened; this one cleans up after itself */
+        return e;
     }
-    return e;
+    return ERR_OK;
 }
 
 void module_shard_fini(struct node_shard *sh)
 {
-    if (!sh->module_state)
-        return;
-    struct module_set *s = sh->node->modules;
-    for (size_t i = s->n; i-- > 0;) {
-        if (s->modules[i]->fini)
-            s->modules[i]->fini(sh, sh->module_state[i]);
-        mem_free(sh->module_state[i]);
-    }
-    mem_free(sh->module_state);
-    sh->module_state = NULL;
+    if (sh->module_state)
+        modules_fini(sh, sh->node->modules->n);
 }
 
 static size_t index_of(const struct module_set *s, const struct module *m)

@@ -15,8 +15,8 @@ struct module {
     size_t n_iqs;
     const char *const *server_features; /* disco features of the domain; NULL-terminated or NULL */
     const char *const *account_features;
-    size_t shard_size, user_size; /* zeroed slots inside our objects */
-    enum err (*init)(struct node_shard *sh, void *state);
+    size_t shard_size, user_size;                         /* zeroed slots inside our objects */
+    enum err (*init)(struct node_shard *sh, void *state); /* on error fini is not called */
     void (*fini)(struct node_shard *sh, void *state);
     void (*user_fini)(struct user *u, void *slot);
 };
