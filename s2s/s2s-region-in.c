@@ -25,6 +25,11 @@ bool region_in_write(struct region_in *in, struct str text)
     return stream_in_send_text(in->stream, text);
 }
 
+bool region_in_is_on(const struct region_in *in)
+{
+    return in->state == IN_ON;
+}
+
 static void detach(struct region_in *in)
 {
     struct region_origin *o = in->origin;
@@ -193,6 +198,7 @@ static void on_sm(struct region_in *in, const struct xml *el)
         refuse_resume(in);
     } else if (sm_accept_resume(o->sm, h)) {
         be_on(in);
+        region_origin_say_got(o);
     }
 }
 

@@ -3,10 +3,14 @@
 /* Region links, inside. Words: peer = a member we send to, with its outgoing stream and queue;
  * origin = a member that sends to us, with what must survive its streams; in = one incoming stream;
  * entry = a stanza on its way out; ticket = custody of a stanza that came in; hello = first element
- * after authentication, both ways: who is there, in which incarnation. */
+ * after authentication, both ways: who is there, in which incarnation; got = the acknowledgement of
+ * one stanza, where h cannot tell because something older is still on its way to custody. Without
+ * it two nodes could wait for each other: custody of a stanza may depend on one that comes behind
+ * it on the same stream (a user of ours connected there writes to one of theirs connected here). */
 #include "lib/base/handle.h"
 #include "lib/base/hmap.h"
 #include "lib/base/log.h"
+#include "lib/base/vec.h"
 #include "lib/loop/op.h"
 #include "lib/loop/timer.h"
 #include "lib/net/dial.h"
@@ -23,7 +27,7 @@ enum {
     REGION_SILENT_MS = 9000, /* no answer for this long: the link is dead */
     REGION_QUIET_MS = 30000, /* receiver: nothing at all came */
     REGION_STOP_MS = 3000,
-    REGION_WINDOW = 4 << 20, /* bytes sent and unacknowledged */
+    REGION_WINDOW = 4 << 20, /* bytes sent and unacknowledged, each lane */
     REGION_GROWTH = 8,       /* a stanza may grow by escaping and by our elements */
 };
 
@@ -35,10 +39,12 @@ struct s2s_region {
     const struct s2s_region_ops *ops;
     void *ctx;
     struct hmap peers, origins; /* by id */
-    struct list ins, graves; /* graves: forgotten peers of this turn */
-    uint64_t seq; /* of the last stanza sent to anybody: it never falls, whoever is forgotten and met again */
+    struct list ins, graves;    /* graves: forgotten peers of this turn */
+    uint64_t seq; /* of the last stanza sent to anybody: it never falls, whoever is forgotten and
+                     met again */
     struct handle_table *handles;
-    struct list tickets;
+    struct list tickets; /* oldest first */
+    struct timer custody_limit;
     struct list back; /* entries to give back */
     struct defer give_back;
     bool is_stopping;
@@ -74,20 +80,37 @@ struct region_entry {
     void *token;
     size_t bytes;
     uint64_t since_us;
+    bool is_done;    /* the peer has custody of it, though not of all before it */
     char *peer_id;   /* once it goes back */
     const char *why; /* static */
 };
+/* Lanes: custody of what is in one depends on later lanes only (FROM on USER and SESSION, USER on
+ * SESSION), and each has a window of its own, so full windows cannot wait for each other. */
+enum { LANE_FROM, LANE_USER, LANE_SESSION, LANES };
 struct region_queue {
-    struct list waiting, sent; /* sent: in the sm session, in its order */
-    size_t n_waiting, n_sent, bytes;
+    struct list lane[LANES]; /* never sent */
+    struct list again;       /* sent on an earlier numbering: go first, by seq */
+    struct list sent;        /* in the sm session, in its order, by seq */
+    struct hmap by_seq;      /* sent */
+    size_t n_waiting, n_sent;
+    size_t bytes;             /* of what is not done */
+    size_t sent_bytes[LANES]; /* of what was sent and is not done */
+    unsigned turn;            /* the lane that is looked at first */
 };
 void region_queue_init(struct region_queue *q);
 bool region_queue_empty(const struct region_queue *q);
 void region_queue_push(struct region_queue *q, struct region_entry *e);
-struct region_entry *region_queue_next(struct region_queue *q);  /* waiting -> sent */
+/* waiting -> sent, with its seq (the next after *seq when it is new). NULL: nothing, or windows
+ * full. */
+struct region_entry *region_queue_next(struct region_queue *q, uint64_t *seq);
 struct region_entry *region_queue_acked(struct region_queue *q); /* oldest sent, removed */
-void region_queue_rewind(struct region_queue *q);                /* sent waits again, first */
-struct region_entry *region_queue_oldest(struct region_queue *q);
+struct region_entry *region_queue_got(struct region_queue *q, uint64_t seq); /* sent -> done */
+void region_queue_rewind(struct s2s_region *r,
+                         struct region_queue *q);                 /* sent waits again, first */
+struct region_entry *region_queue_oldest(struct region_queue *q); /* of all; NULL when empty */
+/* Call fn for all that wait (it may delete the entry). */
+void region_queue_each_waiting(struct region_queue *q,
+                               void (*fn)(void *ctx, struct region_entry *e), void *ctx);
 void region_queue_del(struct region_queue *q, struct region_entry *e, bool was_sent);
 /* Give back to the owner, from the loop. */
 void region_return(struct s2s_region *r, const char *peer_id, struct region_entry *e,
@@ -135,13 +158,14 @@ void region_peer_dead(struct region_peer *p, bool all);
 void region_peer_stop(struct region_peer *p);          /* close as soon as nothing is left */
 bool region_peer_is_busy(const struct region_peer *p); /* has a stream */
 void region_peer_down(struct region_peer *p, const char *why); /* at once; tries again */
-void region_peer_closing(struct region_peer *p); /* the stream was told to close */
+void region_peer_closing(struct region_peer *p);               /* the stream was told to close */
 const char *region_peer_state_name(enum region_peer_state st);
 /* s2s-region-link.c: the stream of a peer */
 void region_link_open(struct region_peer *p, struct transport **t);
 void region_link_sm(struct region_peer *p); /* make a session */
 void region_peer_up(struct region_peer *p, bool resumed);
 void region_peer_acked(struct region_peer *p);
+void region_peer_got(struct region_peer *p, uint64_t seq);
 void region_peer_pump(struct region_peer *p);
 
 /* ---- s2s-region-in.c */
@@ -153,9 +177,13 @@ struct region_origin { /* survives streams */
     struct sm_session *sm;
     struct region_in *in; /* current stream or NULL */
     struct hmap open;     /* seq -> struct region_ticket_rec */
+    struct list tickets;  /* the same, by seq */
+    VEC(uint64_t) got;    /* done, but h cannot say so: something older is open */
 };
 struct region_ticket_rec {
     struct list link; /* s2s_region.tickets */
+    struct list of_origin;
+    uint64_t since_us;
     handle h;
     struct region_origin *origin; /* NULL: that incarnation is over */
     uint64_t seq;
@@ -172,6 +200,9 @@ void region_origin_renew(struct region_origin *o, uint64_t incarnation);
 /* A stanza with this seq and token arrived. 0: it is a copy, taken care of. */
 region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t token);
 void region_ticket_done(struct s2s_region *r, region_ticket t);
+void region_origin_say_got(struct region_origin *o); /* all of them: the stream is new */
+void region_custody_late(void *region);              /* timer */
 /* s2s-region-in.c: the session of an origin writes here */
 bool region_in_write(struct region_in *in, struct str text);
+bool region_in_is_on(const struct region_in *in); /* negotiated: stanzas flow */
 #endif

@@ -32,7 +32,7 @@ static void sm_broken(void *ctx, const char *why)
 {
     struct region_peer *p = ctx;
     sm_session_free(&p->sm);
-    region_queue_rewind(&p->q);
+    region_queue_rewind(p->r, &p->q);
     fail(p, STREAM_UNDEFINED_CONDITION, why);
 }
 
@@ -117,6 +117,16 @@ static void on_sm(struct region_peer *p, const struct xml *el)
         fail(p, STREAM_UNSUPPORTED_FEATURE, "it refuses stream management");
 }
 
+static bool is_got(struct region_peer *p, const struct xml *el)
+{
+    uint64_t seq;
+    if (!xml_is(el, NS_MERIDIAN_ROUTE, "got"))
+        return false;
+    if (str_to_u64(xml_get(el, "seq"), UINT64_MAX, &seq))
+        region_peer_got(p, seq);
+    return true;
+}
+
 static void on_element(void *ctx, struct xml_doc *doc)
 {
     struct region_peer *p = ctx;
@@ -125,7 +135,8 @@ static void on_element(void *ctx, struct xml_doc *doc)
         on_hello(p, doc->root);
     else if (p->state == PEER_SM && p->sm)
         on_sm(p, doc->root);
-    else if (p->state == PEER_UP && (!p->sm || !sm_element(p->sm, doc->root)))
+    else if (p->state == PEER_UP && !is_got(p, doc->root) &&
+             (!p->sm || !sm_element(p->sm, doc->root)))
         log_info(&p->log, "region.link.element.ignored", "name", doc->root->name);
     xml_doc_free(&doc);
 }

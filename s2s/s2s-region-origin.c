@@ -29,6 +29,7 @@ struct region_origin *region_origin_get(struct s2s_region *r, const char *id, co
     snprintf(o->id, sizeof o->id, "%s", id);
     snprintf(o->domain, sizeof o->domain, "%s", domain);
     hmap_init(&o->open);
+    list_init(&o->tickets);
     o->sm = sm_session_new(r->loop, &sm_up, o, NS_SERVER);
     hmap_put(&r->origins, str_of(o->id), o);
     return o;
@@ -40,6 +41,8 @@ static void void_tickets(struct region_origin *o)
     size_t it = 0;
     for (struct region_ticket_rec *t; (t = hmap_next(&o->open, &it, NULL));)
         t->origin = NULL;
+    list_init(&o->tickets);
+    o->got.n = 0;
     hmap_fini(&o->open);
     hmap_init(&o->open);
 }
@@ -57,6 +60,7 @@ void region_origin_free(struct region_origin *o)
 {
     void_tickets(o);
     hmap_fini(&o->open);
+    vec_fini(&o->got);
     sm_session_free(&o->sm);
     (void)hmap_del(&o->r->origins, str_of(o->id));
     mem_free(o);
@@ -67,6 +71,46 @@ static struct str seq_key(const uint64_t *seq)
     return str_make((const char *)seq, sizeof *seq);
 }
 
+/* ---- got ---- */
+
+static uint64_t lowest_open(const struct region_origin *o)
+{
+    const struct list *n = o->tickets.next;
+    return n == &o->tickets ? UINT64_MAX
+                            : list_entry(n, const struct region_ticket_rec, of_origin)->seq;
+}
+
+static void say_got(struct region_origin *o, uint64_t seq)
+{
+    char text[80];
+    int n =
+        snprintf(text, sizeof text, "<got xmlns='%s' seq='%" PRIu64 "'/>", NS_MERIDIAN_ROUTE, seq);
+    if (o->in && region_in_is_on(o->in))
+        (void)region_in_write(o->in, str_make(text, (size_t)n));
+}
+
+void region_origin_say_got(struct region_origin *o)
+{
+    for (size_t i = 0; i < o->got.n; i++)
+        say_got(o, o->got.p[i]);
+}
+
+/* One is done: h tells if nothing older is open, and of all below the lowest open one. */
+static void note_done(struct region_origin *o, uint64_t seq)
+{
+    uint64_t lowest = lowest_open(o);
+    if (seq > lowest) {
+        vec_push(&o->got, seq);
+        say_got(o, seq);
+        return;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < o->got.n; i++)
+        if (o->got.p[i] > lowest)
+            o->got.p[kept++] = o->got.p[i];
+    o->got.n = kept;
+}
+
 region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t token)
 {
     struct region_ticket_rec *t;
@@ -74,8 +118,11 @@ region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t
         t = hmap_get(&o->open, seq_key(&seq));
         if (t)
             t->token = token;
-        else
+        else {
             sm_complete(o->sm, token);
+            if (seq > lowest_open(o))
+                say_got(o, seq);
+        }
         return 0;
     }
     o->highest = seq;
@@ -83,8 +130,12 @@ region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t
     t->origin = o;
     t->seq = seq;
     t->token = token;
+    t->since_us = loop_now_us(o->r->loop);
+    list_push(&o->tickets, &t->of_origin);
     t->h = handle_new(o->r->handles, t);
     list_push(&o->r->tickets, &t->link);
+    if (!timer_running(&o->r->custody_limit))
+        timer_start(&o->r->custody_limit, o->r->conf.custody_ms);
     hmap_put(&o->open, seq_key(&t->seq), t);
     return t->h;
 }
@@ -99,9 +150,32 @@ void region_ticket_done(struct s2s_region *r, region_ticket number)
     list_del(&t->link);
     if (o) {
         (void)hmap_del(&o->open, seq_key(&t->seq));
+        list_del(&t->of_origin);
+        note_done(o, t->seq);
         sm_complete(o->sm, t->token);
         if (o->in)
             region_in_refill(o->in);
     }
     mem_free(t);
+}
+
+/* Nobody makes a whole link wait: a slow client, or a region that is dead, further on. What it
+ * risks is this node's death in the meantime. */
+void region_custody_late(void *region)
+{
+    struct s2s_region *r = region;
+    uint64_t now = loop_now_us(r->loop);
+    struct list *n;
+    size_t late = 0;
+    while ((n = list_first(&r->tickets))) {
+        const struct region_ticket_rec *t = list_entry(n, struct region_ticket_rec, link);
+        if (now - t->since_us < r->conf.custody_ms * 1000) {
+            timer_start(&r->custody_limit, r->conf.custody_ms - (now - t->since_us) / 1000 + 1);
+            break;
+        }
+        region_ticket_done(r, t->h);
+        late++;
+    }
+    if (late)
+        log_info(NULL, "region.custody.late", "stanzas", LOG_NUM(late));
 }

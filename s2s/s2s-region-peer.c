@@ -76,12 +76,11 @@ static void reset_session(struct region_peer *p)
 {
     if (p->sm)
         sm_session_free(&p->sm);
-    region_queue_rewind(&p->q);
+    region_queue_rewind(p->r, &p->q);
 }
 
-static void return_first(struct region_peer *p, const char *why)
+static void return_waiting(struct region_peer *p, struct region_entry *e, const char *why)
 {
-    struct region_entry *e = list_entry(list_first(&p->q.waiting), struct region_entry, link);
     region_queue_del(&p->q, e, false);
     region_return(p->r, p->id, e, why);
 }
@@ -97,7 +96,7 @@ static void on_expiry(void *ctx)
         reset_session(p);
     }
     for (e = region_queue_oldest(&p->q); e && due_us(p, e) <= now; e = region_queue_oldest(&p->q))
-        return_first(p, "it waited too long for the member");
+        return_waiting(p, e, "it waited too long for the member");
     watch_expiry(p);
 }
 
@@ -173,8 +172,8 @@ void region_peer_up(struct region_peer *p, bool resumed)
 void region_peer_pump(struct region_peer *p)
 {
     bool more = p->state == PEER_UP;
-    while (more && sm_pending_bytes(p->sm) < REGION_WINDOW) {
-        struct region_entry *e = region_queue_next(&p->q);
+    while (more) {
+        struct region_entry *e = region_queue_next(&p->q, &p->r->seq);
         if (!e)
             return;
         struct stanza *wire = region_route_put(e->s, &e->route);
@@ -204,7 +203,7 @@ void region_peer_send(struct region_peer *p, struct stanza *s, const struct regi
     }
     snprintf(e->route.origin, sizeof e->route.origin, "%s", p->r->conf.self_id);
     e->route.incarnation = p->r->conf.self_incarnation;
-    e->route.seq = ++p->r->seq;
+    e->route.seq = 0; /* given when it is sent */
     region_queue_push(&p->q, e);
     if (p->state == PEER_UP)
         loop_defer(p->r->loop, &p->pump);
@@ -221,6 +220,20 @@ void region_peer_acked(struct region_peer *p)
     void *token = e->token;
     e->token = NULL;
     region_entry_free(p->r, e);
+    if (p->state == PEER_UP)
+        loop_defer(p->r->loop, &p->pump);
+    if (token)
+        p->r->ops->acked(p->r->ctx, token);
+}
+
+void region_peer_got(struct region_peer *p, uint64_t seq)
+{
+    struct region_entry *e = region_queue_got(&p->q, seq);
+    if (!e)
+        return;
+    void *token = e->token;
+    e->token = NULL;
+    stanza_unref(&e->s);
     if (p->state == PEER_UP)
         loop_defer(p->r->loop, &p->pump);
     if (token)
@@ -259,18 +272,25 @@ static bool outlives(const struct region_entry *e)
     return e->route.purpose == REGION_USER || e->route.purpose == REGION_FROM;
 }
 
+struct last_will {
+    struct region_peer *p;
+    bool all;
+};
+
+static void bury_entry(void *ctx, struct region_entry *e)
+{
+    struct last_will *w = ctx;
+    if (w->all || !outlives(e))
+        return_waiting(w->p, e, "the member is dead");
+}
+
 void region_peer_dead(struct region_peer *p, bool all)
 {
     p->is_dead = true;
     region_peer_down(p, "the registry says that it is dead");
     reset_session(p);
-    list_each (&p->q.waiting, n) {
-        struct region_entry *e = list_entry(n, struct region_entry, link);
-        if (!all && outlives(e))
-            continue;
-        region_queue_del(&p->q, e, false);
-        region_return(p->r, p->id, e, "the member is dead");
-    }
+    struct last_will w = {p, all};
+    region_queue_each_waiting(&p->q, bury_entry, &w);
     watch_expiry(p);
     if (!all)
         return;
@@ -333,6 +353,13 @@ struct region_peer *region_peer_new(struct s2s_region *r, const struct s2s_regio
     return p;
 }
 
+static void drop_entry(void *ctx, struct region_entry *e)
+{
+    struct region_peer *p = ctx;
+    region_queue_del(&p->q, e, false);
+    region_entry_free(p->r, e);
+}
+
 void region_peer_free(struct region_peer *p)
 {
     struct s2s_region *r = p->r;
@@ -341,12 +368,9 @@ void region_peer_free(struct region_peer *p)
     defer_cancel(&p->bury);
     if (p->sm)
         sm_session_free(&p->sm);
-    region_queue_rewind(&p->q);
-    while (p->q.n_waiting) {
-        struct region_entry *e = list_entry(list_first(&p->q.waiting), struct region_entry, link);
-        region_queue_del(&p->q, e, false);
-        region_entry_free(r, e);
-    }
+    region_queue_rewind(p->r, &p->q);
+    region_queue_each_waiting(&p->q, drop_entry, p);
+    hmap_fini(&p->q.by_seq);
     if (!p->is_gone)
         (void)hmap_del(&r->peers, str_of(p->id));
     list_del(&p->grave);

@@ -5,7 +5,8 @@
  * xmlns='urn:meridian:route:0'/> element. One instance per node, on one loop. Each node keeps one
  * outgoing stream to each member it has to talk to; the stream is for its own stanzas only. Exactly
  * once while the receiver's process lives: stanzas carry (origin, incarnation, seq) and repeated
- * ones are dropped; at least once across a restart of the receiver. Order per link is kept. */
+ * ones are dropped; at least once across a restart of the receiver. Order is kept among purposes that belong together: FROM, UP, DOWN; USER;
+ * SESSION, UP_OK, GONE. */
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
 #include "lib/xmpp/stanza.h"
@@ -30,8 +31,8 @@ struct region_route { /* the route element */
     char origin[130];          /* "region/node" that sent it on this link */
     uint64_t incarnation, seq; /* of the origin; filled by the link */
     char resource[64];         /* meaning by purpose (connection id); "" if unused */
-    char home[64];         /* home region of the account the purpose is about; "" if unknown */
-    bool covered;          /* SESSION: another copy was delivered for sure: do not send this one back */
+    char home[64];             /* home region of the account the purpose is about; "" if unknown */
+    bool covered; /* SESSION: another copy was delivered for sure: do not send this one back */
 };
 struct s2s_region_peer {
     char id[130];     /* "region/node" */
@@ -39,7 +40,9 @@ struct s2s_region_peer {
     struct addr endpoint;
     uint64_t incarnation;
 };
-typedef uint64_t region_ticket; /* custody of one received stanza; 0 = none */
+/* Custody of one received stanza; 0 = none. A ticket not completed within 10 s is completed by the
+ * link itself. */
+typedef uint64_t region_ticket;
 struct s2s_region_ops {
     /* A stanza arrived. The link acknowledges it to its sender once s2s_region_complete(ticket) was
      * called. */
@@ -62,9 +65,10 @@ struct s2s_region_conf {                     /* borrowed */
     const char *self_id, *self_domain;
     uint64_t self_incarnation;
     const char *domain_suffix; /* peers' names must end with it: ".regions.world.test" */
-    size_t queue_bytes; /* per peer, waiting and unacknowledged together; default 64 MiB; past it:
-                           returned at once */
-    uint64_t wait_ms;   /* default 300,000 */
+    size_t queue_bytes;  /* per peer, waiting and unacknowledged together; default 64 MiB; past it:
+                            returned at once */
+    uint64_t wait_ms;    /* default 300,000 */
+    uint64_t custody_ms; /* default 10,000 */
     const struct stream_limits *limits;
 };
 struct s2s_region;
@@ -81,9 +85,9 @@ void s2s_region_peer(struct s2s_region *r, const struct s2s_region_peer *p);
  * all: USER and FROM wait for the peer's next incarnation (or wait_ms), the rest is returned. */
 void s2s_region_dead(struct s2s_region *r, const char *peer_id, uint64_t incarnation, bool all);
 /* A peer that is not known yet (its stream may reach us before the registry tells of it) is waited
- * for like one that cannot be reached. Takes the reference; token (may be NULL) comes back in acked or returned, or is dropped through
- * drop_token when the instance is freed first. The payload is untouched; the route element is added
- * on the wire. */
+ * for like one that cannot be reached. Takes the reference; token (may be NULL) comes back in acked
+ * or returned, or is dropped through drop_token when the instance is freed first. The payload is
+ * untouched; the route element is added on the wire. */
 void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s,
                      const struct region_route *route, void *token);
 void s2s_region_complete(struct s2s_region *r, region_ticket t);

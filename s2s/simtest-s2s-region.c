@@ -87,7 +87,8 @@ struct member {
     struct member *other;
     struct sent sent[SENT_MAX];
     unsigned n_sent, n_ended;
-    unsigned last_seen, delivered, ups, fresh_ups; /* as receiver, of this incarnation */
+    unsigned last_seen[REGION_ANSWER + 1]; /* by purpose, as receiver, of this incarnation */
+    unsigned delivered, ups, fresh_ups;
     bool holds;                                    /* takes no custody */
     struct {
         region_ticket t;
@@ -129,9 +130,9 @@ static void on_deliver(void *ctx, const char *peer, uint64_t incarnation, struct
     assert_int_equal(r->hops, n % 7);
     assert_string_equal(r->resource, "conn-1");
     assert_null(stanza_child(s, NS_MERIDIAN_ROUTE, "route"));
-    assert_true(n + 1 > m->last_seen); /* once, in order */
+    assert_true(n + 1 > m->last_seen[r->purpose]); /* once, in order */
     assert_true(t != 0);
-    m->last_seen = n + 1;
+    m->last_seen[r->purpose] = n + 1;
     m->delivered++;
     stanza_unref(&s);
     if (m->n_open == OPEN_MAX)
@@ -242,7 +243,8 @@ static void tell_peer(struct member *m)
 static void member_start(struct member *m)
 {
     struct addr at = address(m->i);
-    m->last_seen = m->n_open = 0;
+    memset(m->last_seen, 0, sizeof m->last_seen);
+    m->n_open = 0;
     m->r = s2s_region_new(m->loop, &m->conf, &member_ops, m);
     assert_int_equal(listener_open(m->loop, &at, on_accept, m, &m->listener), ERR_OK);
 }
@@ -270,7 +272,8 @@ static void world_begin(struct world *w, uint64_t seed)
                                            .self_id = ids[i],
                                            .self_domain = domains[i],
                                            .self_incarnation = 10,
-                                           .domain_suffix = ".regions.test"};
+                                           .domain_suffix = ".regions.test",
+                                           .custody_ms = 3600000};
         member_start(m);
     }
 }
@@ -415,12 +418,58 @@ static void test_region_custody(void **state UNUSED)
     while (w->m[1].n_open > 1) /* all but the first */
         take_custody(&w->m[1], w->m[1].n_open - 1);
     sim_run(5 * SEC, NULL, NULL);
-    assert_int_equal(w->m[0].n_ended, 0);
+    assert_int_equal(w->m[0].n_ended, 29); /* each by itself: h cannot pass the first */
     region_ticket t = w->m[1].open[0].t;
     take_custody(&w->m[1], 0);
     s2s_region_complete(w->m[1].r, t); /* stale */
     s2s_region_complete(w->m[1].r, 12345);
     assert_true(sim_run(5 * SEC, a_ended, &w->m[0]));
+    world_end(w);
+    mem_free(w);
+}
+
+/* Acknowledged by itself, then the link is cut: the peer lives, so nothing comes again. */
+static void test_region_got_survives_cuts(void **state UNUSED)
+{
+    struct world *w = mem_alloc(sizeof *w);
+    world_begin(w, 20);
+    tell_peer(&w->m[0]);
+    for (int i = 0; i < 10; i++)
+        send_one(&w->m[0], REGION_USER);
+    assert_true(sim_run(5 * SEC, b_has, w));
+    sim_net_cut("a", "b", true); /* the words about them are lost */
+    for (int i = 0; i < 5; i++)
+        take_custody(&w->m[1], 3);
+    sim_run(SEC, NULL, NULL);
+    sim_net_cut("a", "b", false);
+    sim_net_heal("a", "b");
+    sim_run(20 * SEC, NULL, NULL);
+    assert_int_equal(w->m[0].n_ended, 5);
+    assert_int_equal(w->m[1].delivered, 10);
+    while (w->m[1].n_open)
+        take_custody(&w->m[1], 0);
+    assert_true(sim_run(10 * SEC, a_ended, &w->m[0]));
+    assert_int_equal(w->m[1].delivered, 10);
+    world_end(w);
+    mem_free(w);
+}
+
+static void test_region_custody_late(void **state UNUSED)
+{
+    struct world *w = mem_alloc(sizeof *w);
+    world_begin(w, 21);
+    member_stop(&w->m[1]);
+    w->m[1].conf.custody_ms = 2000;
+    member_start(&w->m[1]);
+    tell_peer(&w->m[0]);
+    for (int i = 0; i < 3; i++)
+        send_one(&w->m[0], REGION_USER);
+    assert_true(sim_run(SEC, b_has, w));
+    assert_int_equal(w->m[0].n_ended, 0);
+    for (int i = 0; i < 3; i++)
+        w->m[0].sent[i].had_custody = true; /* as far as the sender is told */
+    assert_true(sim_run(3 * SEC, a_ended, &w->m[0]));
+    take_custody(&w->m[1], 0); /* too late, no harm */
     world_end(w);
     mem_free(w);
 }
@@ -443,7 +492,7 @@ static void test_region_copies_wait_for_custody(void **state UNUSED)
     assert_true(sim_run(10 * SEC, b_has, w));
     sim_run(5 * SEC, NULL, NULL);
     assert_int_equal(w->m[1].delivered, 11);
-    assert_int_equal(w->m[0].n_ended, 0);
+    assert_int_equal(w->m[0].n_ended, 1);
     while (w->m[1].n_open)
         take_custody(&w->m[1], 0);
     assert_true(sim_run(10 * SEC, a_ended, &w->m[0]));
@@ -749,6 +798,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_region_route_strict),
         cmocka_unit_test(test_region_custody),
+        cmocka_unit_test(test_region_got_survives_cuts),
+        cmocka_unit_test(test_region_custody_late),
         cmocka_unit_test(test_region_copies_wait_for_custody),
         cmocka_unit_test(test_region_returned),
         cmocka_unit_test(test_region_not_known_yet),

@@ -295,7 +295,7 @@ static enum err map_read(const struct mem *m, struct store_req *r)
 static bool log_start(const struct mem_owner *w, const struct store_log_range *g,
                       struct omap_it *it)
 {
-    char seq[8];
+    char seq[8] = {0};
     struct str key = str_make(seq, sizeof seq);
     if (g->newest_first && !g->before)
         return omap_last(&w->log, it);
