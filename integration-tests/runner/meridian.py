@@ -21,7 +21,7 @@ class Node:
     def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
                  suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
                  log_level="info", secret="a secret shared by all nodes", overrides=()):
-        self.lab, self.build, self.domain, self.ip, self.region = lab, build, domain, ip, region
+        self.lab, self.build, self.domain, self.ip, self.region = lab, os.path.abspath(build), domain, ip, region
         self.name = "meridian-%s" % (region or domain)
         crt, key = cert
         uri = "mem:" if store == "mem" else "sqlite:%s" % lab.path("%s.db" % self.name)
