@@ -71,6 +71,8 @@ void conn_attach(struct conn *c)
     c->bind.is_attached = e == ERR_OK;
     if (c->state == CONN_BINDING)
         conn_bind_end(c, e);
+    else if (e == ERR_CONFLICT)
+        conn_close(c, STREAM_CONFLICT, "replaced by a new connection");
     else if (e != ERR_OK)
         conn_close(c, STREAM_RESOURCE_CONSTRAINT, "too many resources");
 }

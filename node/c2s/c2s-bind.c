@@ -1,6 +1,7 @@
 /* DOC: resource binding. The resource is the client's wish or a random one; the connection id is
  * new with every attempt, so that a late answer to an earlier one finds nobody. The client is not
  * read until the anchor answered, at most C2S_ATTACH_MS. Standards: RFC 6120 section 7. */
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "node/c2s/c2s-int.h"
 
@@ -42,6 +43,8 @@ void conn_bind_end(struct conn *c, enum err e)
         c->bind.is_attached = false;
         if (e == ERR_LIMIT)
             bind_fail(c, STANZA_RESOURCE_CONSTRAINT, "too many resources");
+        else if (e == ERR_CONFLICT)
+            bind_fail(c, STANZA_CONFLICT, "a younger connection has this resource");
         else
             bind_fail(c, STANZA_INTERNAL_SERVER_ERROR,
                       "the home region of the account is out of reach");
@@ -98,6 +101,15 @@ static enum err bind_choose(struct conn *c, const struct stanza *s)
     return e;
 }
 
+/* Unique in the world, and later ones sort behind earlier ones: of two connections that claim one
+ * full JID the anchor takes the younger, whatever order it hears of them in. */
+static void bind_name(struct conn *c)
+{
+    char random[RAND_ID_LEN + 1];
+    snprintf(c->bind.id, sizeof c->bind.id, "%014" PRIx64 ".%.16s", clock_wall_us(),
+             rand_id(random));
+}
+
 void conn_bind(struct conn *c, struct stanza *s)
 {
     if (bind_choose(c, s) != ERR_OK) {
@@ -108,7 +120,7 @@ void conn_bind(struct conn *c, struct stanza *s)
         return;
     }
     c->bind.request = s;
-    rand_id(c->bind.id);
+    bind_name(c);
     hmap_put(&c->sh->c2s->by_id, str_of(c->bind.id), c);
     conn_set_state(c, CONN_BINDING);
     conn_stop(c, STOP_BIND, true);

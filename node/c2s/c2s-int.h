@@ -44,13 +44,13 @@ struct conn_out {     /* c2s-out.c */
     uint64_t stanzas;
     bool is_over; /* past C2S_OUTPUT_MAX */
 };
-struct conn_bind {            /* c2s-bind.c, c2s-anchor.c */
-    char id[RAND_ID_LEN + 1]; /* connection id, of this bind; "" without */
-    struct stanza *request;   /* <iq/> to answer */
-    struct anchor anchor;     /* attached there, or asked to */
-    bool is_attached;         /* the anchor knows, or may know, us */
-    bool is_counted;          /* in c2s_set.users */
-    struct stanza *presence;  /* last available broadcast, as stamped */
+struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
+    char id[32];             /* connection id, of this bind: sorts by time; "" without */
+    struct stanza *request;  /* <iq/> to answer */
+    struct anchor anchor;    /* attached there, or asked to */
+    bool is_attached;        /* the anchor knows, or may know, us */
+    bool is_counted;         /* in c2s_set.users */
+    struct stanza *presence; /* last available broadcast, as stamped */
 };
 struct conn {
     struct list link; /* c2s_set.conns */

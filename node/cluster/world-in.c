@@ -8,7 +8,8 @@
 
 struct ticket { /* custody of one stanza of a link */
     struct custody custody;
-    struct node_shard *hub; /* outlives the world: custody may be released while the node is freed */
+    struct node_shard
+        *hub; /* outlives the world: custody may be released while the node is freed */
     struct world *world;
     region_ticket number;
 };
@@ -105,7 +106,7 @@ static void in_up(struct node_shard *sh, void *ctx)
     stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from,
                  STR_NONE);
     struct region_route r = i->route;
-    r.purpose = REGION_UP_OK;
+    r.purpose = e == ERR_CONFLICT ? REGION_DOWN : REGION_UP_OK;
     world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
     in_free(i);
 }

@@ -189,7 +189,9 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     user_hold(u);
     struct session *old = user_session(u, full->resource);
     enum err e = ERR_OK;
-    if (old) {
+    if (old && strcmp(conn_id, old->conn_id) < 0) {
+        e = ERR_CONFLICT;
+    } else if (old) {
         session_replaced(old);
         session_leave(old);
     } else if (u->n_sessions >= sh->node->conf->sessions_max) {

@@ -56,7 +56,9 @@ void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is b
 
 /* A connection binds a resource: newest wins, an older session with this full JID is closed with
  * conflict. ERR_LIMIT: too many resources. where/c2s/peer as in struct session. Idempotent for the
- * same conn_id (re-attach). */
+ * same conn_id (re-attach). Connection ids sort by the time of the bind: ERR_CONFLICT when a
+ * younger connection holds this full JID (a region that was away refreshes a session that has
+ * moved). */
 enum err user_attach(struct node_shard *sh, const struct jid *full, const char *conn_id,
                      enum session_where where, handle c2s, const char *peer,
                      uint64_t peer_incarnation) MUST_USE;
