@@ -192,6 +192,8 @@ static void on_sm(struct region_in *in, const struct xml *el)
     if (xml_is(el, NS_SM, "enable")) {
         sm_accept(o->sm, rand_id(id), 0);
         be_on(in);
+        if (in->r->ops->anew)
+            in->r->ops->anew(in->r->ctx, o->id);
     } else if (sm_read_resume(el, &previd, &h) != ERR_OK) {
         region_in_close(in, STREAM_BAD_FORMAT, "enable or resume is due");
     } else if (!str_eqc(previd, sm_id(o->sm))) {

@@ -5,8 +5,8 @@
  * xmlns='urn:meridian:route:0'/> element. One instance per node, on one loop. Each node keeps one
  * outgoing stream to each member it has to talk to; the stream is for its own stanzas only. Exactly
  * once while the receiver's process lives: stanzas carry (origin, incarnation, seq) and repeated
- * ones are dropped; at least once across a restart of the receiver. Order is kept among purposes that belong together: FROM, UP, DOWN; USER;
- * SESSION, UP_OK, GONE. */
+ * ones are dropped; at least once across a restart of the receiver. Order is kept among purposes
+ * that belong together: FROM, UP, DOWN; USER; SESSION, UP_OK, GONE. */
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
 #include "lib/xmpp/stanza.h"
@@ -59,6 +59,9 @@ struct s2s_region_ops {
      * s2s_region_send. */
     void (*returned)(void *ctx, const char *peer_id, struct stanza *s, const struct region_route *r,
                      void *token, const char *why);
+    /* The peer begins anew with us (at its start, and after it took us for dead): what we told it
+     * before may be forgotten. May be NULL. */
+    void (*anew)(void *ctx, const char *peer_id);
 };
 struct s2s_region_conf {                     /* borrowed */
     struct tls_ctx *tls_server, *tls_client; /* region CA only */

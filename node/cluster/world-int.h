@@ -28,6 +28,7 @@ extern const struct registry_events world_reg_events; /* world.c */
 void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct stanza *s,
                    const struct region_route *r, region_ticket t);
 void world_link_up(void *ctx, const char *peer_id, bool fresh);
+void world_anew(void *ctx, const char *peer_id); /* world.c */
 /* world-ask.c: an ANSWER arrived; a member that was asked is gone. */
 void world_answered(struct world *w, const char *peer_id, const struct stanza *answer);
 void world_ask_lost(struct world *w, const char *ask_id);

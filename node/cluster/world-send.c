@@ -144,4 +144,5 @@ const struct s2s_region_ops world_link_ops = {
     .acked = world_acked,
     .drop_token = world_acked,
     .returned = world_returned,
+    .anew = world_anew,
 };

@@ -70,6 +70,12 @@ static void view_spread(struct world *w, const char *reattach, const char *dead,
     }
 }
 
+/* It may have taken us for dead and dropped our connections' sessions. */
+void world_anew(void *ctx, const char *peer_id)
+{
+    view_spread(ctx, peer_id, "", 0);
+}
+
 static struct world_member *member_put(struct world *w, const struct reg_member *m)
 {
     char id[130];
