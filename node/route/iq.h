@@ -17,7 +17,8 @@ struct iq_request {
     struct stanza *stanza; /* the request; owned */
     struct custody *custody;
     struct user *user;   /* IQ_TO_ACCOUNT: whose account; kept alive by the request */
-    handle session;      /* sender's session when it is one of user's own; 0 for others */
+    handle session;      /* sender's session when it is (or was, if stale) one of user's own; 0 for
+                            others */
     struct op_owner ops; /* for what the handler asks; cancelled at the end */
 };
 struct iq_handler {

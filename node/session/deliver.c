@@ -61,31 +61,16 @@ static void to_all(struct user *u, struct route *r)
 }
 
 /* ---- nobody takes it: the hooks may keep it */
+static void refuse(struct user *u, struct route *r, handle session)
+{
+    (void)session;
+    route_bounce(u->shard, r->stanza, r->custody, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
 static void kept_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
 {
-    struct user *u = ctx;
-    struct route *r = us->route;
-    struct stanza *s = r->stanza;
-    struct custody *c = r->custody;
-    r->stanza = NULL;
-    r->custody = NULL;
-    switch (v) {
-    case V_STOP:
-        custody_unref(&c);
-        stanza_unref(&s);
-        break;
-    case V_DROP:
-        route_drop(u->shard, s, c);
-        break;
-    case V_BOUNCE:
-        route_bounce(u->shard, s, c, run->bounce, NULL);
-        break;
-    case V_PASS:
-    case V_WAIT:
-        route_bounce(u->shard, s, c, STANZA_SERVICE_UNAVAILABLE, NULL);
-        break;
-    }
-    user_resume(u);
+    task_verdict(us->user, run, us->route, v, refuse, 0);
+    user_resume(ctx);
 }
 
 static void keep(struct user *u, struct route *r)

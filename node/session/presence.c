@@ -7,14 +7,18 @@
 #include "node/session/session-int.h"
 
 /* ---- directed presence */
+static void directed_free(struct directed *d)
+{
+    list_del(&d->link);
+    jid_fini(&d->jid);
+    mem_free(d);
+}
+
 void directed_clear(struct session *ss)
 {
     struct list *n;
-    while ((n = list_shift(&ss->directed))) {
-        struct directed *d = list_entry(n, struct directed, link);
-        jid_fini(&d->jid);
-        mem_free(d);
-    }
+    while ((n = list_first(&ss->directed)))
+        directed_free(list_entry(n, struct directed, link));
 }
 
 static struct directed *directed_find(struct session *ss, const struct jid *to, size_t *count)
@@ -29,19 +33,21 @@ static struct directed *directed_find(struct session *ss, const struct jid *to, 
     return NULL;
 }
 
-static void directed_note(struct session *ss, const struct jid *to, bool available)
+/* False: there is no room to remember it, so it could not be withdrawn. */
+static bool directed_note(struct session *ss, const struct jid *to, bool available)
 {
     size_t count;
     struct directed *d = directed_find(ss, to, &count);
-    if (d && !available) {
-        list_del(&d->link);
-        jid_fini(&d->jid);
-        mem_free(d);
-    } else if (!d && available && count < DIRECTED_MAX) {
-        d = mem_alloc(sizeof *d);
-        jid_dup_heap(to, &d->jid);
-        list_push(&ss->directed, &d->link);
-    }
+    if (d && !available)
+        directed_free(d);
+    if (d || !available)
+        return true;
+    if (count >= DIRECTED_MAX)
+        return false;
+    d = mem_alloc(sizeof *d);
+    jid_dup_heap(to, &d->jid);
+    list_push(&ss->directed, &d->link);
+    return true;
 }
 
 /* ---- helpers */
@@ -59,12 +65,13 @@ static void to_contacts(struct user *u, struct stanza *s, const struct jid *from
             send_to(u->shard, s, from, &it->jid);
 }
 
-static void to_own_sessions(struct user *u, const struct session *except, struct stanza *s)
+/* The one that says it, too (RFC 6121 section 4.2.2, 4.4.2 and 4.5.2). */
+static void to_own_sessions(struct user *u, const struct session *from, struct stanza *s)
 {
     list_each (&u->sessions, n) {
         struct session *o = list_entry(n, struct session, link);
-        if (o != except && o->presence)
-            session_write(o, stanza_readdress(s, NULL, &o->full), NULL, true, 0);
+        if (o->presence)
+            session_write(o, stanza_readdress(s, &from->full, &o->full), NULL, true, 0);
     }
 }
 
@@ -129,26 +136,38 @@ static void closed_done(void *ctx, struct hook_run *run, struct session_event *e
     (void)v;
 }
 
-/* Withdraw what the session showed: contacts, own sessions, directed. */
+/* Withdraw what the session showed: contacts, own sessions, directed. A session that was never
+ * available may have shown itself to some (RFC 6121 section 4.6.3, case 3). Without a roster (it
+ * cannot be read) the contacts are left out, nobody else. */
 static void withdraw(struct user *u, struct session *ss, struct stanza *unavailable)
 {
-    to_contacts(u, unavailable, &ss->full, SUBS_FROM);
-    to_own_sessions(u, ss, unavailable);
+    bool was_available = ss->presence != NULL;
+    if (was_available && u->roster)
+        to_contacts(u, unavailable, &ss->full, SUBS_FROM);
+    if (was_available)
+        to_own_sessions(u, ss, unavailable);
     list_each (&ss->directed, n) {
         struct directed *d = list_entry(n, struct directed, link);
-        const struct roster_item *it = roster_find(u, d->jid.bare);
+        const struct roster_item *it = was_available ? roster_find(u, d->jid.bare) : NULL;
         if (!it || !(it->state & SUBS_FROM))
             send_to(u->shard, unavailable, &ss->full, &d->jid);
     }
     directed_clear(ss);
     stanza_unref(&ss->presence);
+    if (!was_available)
+        return;
     struct session_event ev = {.user = u, .session = ss};
     hook_run_session_closed(u->shard, &ev, closed_done, NULL);
 }
 
+bool presence_is_shown(struct session *ss)
+{
+    return ss->presence || !list_empty(&ss->directed);
+}
+
 void presence_gone(struct user *u, struct session *departed)
 {
-    if (!departed->presence)
+    if (!presence_is_shown(departed))
         return;
     struct stanza *s = simple(PRES_UNAVAILABLE, &departed->full, NULL);
     withdraw(u, departed, s);
@@ -163,11 +182,7 @@ static void broadcast_available(struct user *u, struct session *ss, struct stanz
     ss->presence = stanza_ref(s);
     ss->priority = priority_of(s);
     to_contacts(u, s, &ss->full, SUBS_FROM);
-    list_each (&u->sessions, n) { /* itself too (RFC 6121 section 4.2.2) */
-        struct session *o = list_entry(n, struct session, link);
-        if (o->presence)
-            session_write(o, stanza_readdress(s, &ss->full, &o->full), NULL, true, 0);
-    }
+    to_own_sessions(u, ss, s);
     if (first)
         first_presence(u, ss);
     if (!was_reachable && ss->priority >= 0)
@@ -179,7 +194,7 @@ void presence_broadcast(struct user *u, struct session *ss, struct route *r)
     struct stanza *s = r->stanza;
     if (s->type == PRES_AVAILABLE)
         broadcast_available(u, ss, s);
-    else if (s->type == PRES_UNAVAILABLE && ss->presence)
+    else if (s->type == PRES_UNAVAILABLE && presence_is_shown(ss))
         withdraw(u, ss, s);
     custody_unref(&r->custody);
     stanza_unref(&r->stanza);
@@ -189,16 +204,13 @@ void presence_out(struct user *u, struct session *ss, struct route *r)
 {
     struct stanza *s = r->stanza;
     switch (s->type) {
-    case PRES_SUBSCRIBE:
-    case PRES_SUBSCRIBED:
-    case PRES_UNSUBSCRIBE:
-    case PRES_UNSUBSCRIBED:
-        subs_out(u, r);
-        return;
     case PRES_AVAILABLE:
     case PRES_UNAVAILABLE:
-        directed_note(ss, &s->to, s->type == PRES_AVAILABLE);
-        break;
+        if (directed_note(ss, &s->to, s->type == PRES_AVAILABLE))
+            break;
+        route_bounce(u->shard, s, r->custody, STANZA_RESOURCE_CONSTRAINT,
+                     "directed presence to too many");
+        return;
     case PRES_ERROR:
         break;
     default: /* a probe is the server's to send */
@@ -208,27 +220,44 @@ void presence_out(struct user *u, struct session *ss, struct route *r)
     route_start(u->shard, s, r->custody, ROUTE_CLIENT, r->hops, r->trace);
 }
 
-void presence_show(struct user *u, const struct jid *to, bool unavailable)
+bool presence_show(struct user *u, const struct jid *to, bool unavailable)
 {
+    bool any = false;
     list_each (&u->sessions, n) {
         struct session *o = list_entry(n, struct session, link);
         if (!o->presence)
             continue;
+        any = true;
         if (unavailable)
             route_send(u->shard, simple(PRES_UNAVAILABLE, &o->full, to));
         else
             send_to(u->shard, o->presence, &o->full, to);
     }
+    return any;
+}
+
+/* Who got directed presence of the session it asks about is told that it is there, no more (RFC
+ * 6121 section 4.6.6). */
+static bool answer_directed(struct user *u, const struct stanza *s)
+{
+    size_t count;
+    struct session *ss = jid_is_full(&s->to) ? user_session(u, s->to.resource) : NULL;
+    if (!ss || !directed_find(ss, &s->from, &count))
+        return false;
+    route_send(u->shard, simple(PRES_AVAILABLE, &ss->full, &s->from));
+    return true;
 }
 
 /* RFC 6121 section 4.3.2: only who is subscribed learns anything. */
 static void answer_probe(struct user *u, const struct stanza *s)
 {
     const struct roster_item *it = roster_find(u, s->from.bare);
-    bool own = jid_bare_eq(&s->from, &u->bare);
-    if (own || (it && (it->state & SUBS_FROM)))
-        presence_show(u, &s->from, false);
-    else
+    bool may_see = jid_bare_eq(&s->from, &u->bare) || (it && (it->state & SUBS_FROM));
+    if (may_see && presence_show(u, &s->from, false))
+        return;
+    if (may_see)
+        route_send(u->shard, simple(PRES_UNAVAILABLE, &u->bare, &s->from));
+    else if (!answer_directed(u, s))
         route_send(u->shard, simple(PRES_UNSUBSCRIBED, &u->bare, &s->from));
 }
 

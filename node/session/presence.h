@@ -17,14 +17,16 @@ void presence_broadcast(struct user *u, struct session *ss, struct route *r);
 void presence_out(struct user *u, struct session *ss, struct route *r);
 /* From somebody to our user. */
 void presence_in(struct user *u, struct route *r);
-/* A session that is out of the list: withdraw what it showed. */
+/* A session that is out of the list: withdraw what it showed (also without a roster). */
 void presence_gone(struct user *u, struct session *departed);
+/* Somebody thinks it is available. */
+bool presence_is_shown(struct session *ss);
 
 /* presence-subs.c: subscribe, subscribed, unsubscribe, unsubscribed by lib/xmpp/subs-table. */
 void subs_out(struct user *u, struct route *r);
 void subs_in(struct user *u, struct route *r);
 /* Pending requests, shown to a session at its first presence. */
 void subs_show_pending(struct user *u, struct session *ss);
-/* Our sessions' presence to a contact, as they are, or unavailable. */
-void presence_show(struct user *u, const struct jid *to, bool unavailable);
+/* Our sessions' presence to a contact, as they are, or unavailable. False: none is available. */
+bool presence_show(struct user *u, const struct jid *to, bool unavailable);
 #endif

@@ -1,6 +1,7 @@
 #ifndef NODE_SESSION_SESSION_INT_H
 #define NODE_SESSION_SESSION_INT_H
 /* Shared inside node/session: the user's queue and what its tasks call. */
+#include "node/route/hooks.h"
 #include "node/session/user.h"
 
 /* One thing to be done for a user, in order. */
@@ -18,6 +19,10 @@ struct task {
 };
 void user_task(struct user *u, struct task *t); /* takes it */
 void task_free(struct task *t);
+/* What a hook run left of the route: gone on with, or ended as the verdict says. pass takes the
+ * references. */
+void task_verdict(struct user *u, const struct hook_run *run, struct route *r, enum verdict v,
+                  void (*pass)(struct user *u, struct route *r, handle session), handle session);
 /* Something changed that may let the queue go on or the user be freed. */
 void user_kick(struct user *u);
 void session_free(struct session **pss);
@@ -25,7 +30,7 @@ void session_free(struct session **pss);
 /* deliver.c: a stanza to the user, by the rules of RFC 6121 section 8. Takes the route's
  * references. */
 void deliver(struct user *u, struct route *r);
-/* outbound.c: a stanza of a session after the user_send hooks. Takes the route's references. ss may
- * be NULL (it left). */
-void outbound(struct user *u, struct session *ss, struct route *r);
+/* outbound.c: a stanza of a session after the user_send hooks. Takes the route's references. The
+ * session may have left: its handle is stale then, and still tells that it was the user's own. */
+void outbound(struct user *u, handle session, struct route *r);
 #endif

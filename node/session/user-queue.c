@@ -24,10 +24,11 @@ void user_task(struct user *u, struct task *t)
 static bool needs_roster(const struct task *t)
 {
     if (t->kind == TASK_GONE)
-        return t->departed->presence != NULL;
+        return presence_is_shown(t->departed);
     const struct stanza *s = t->route.stanza;
-    if (s->kind == STANZA_PRESENCE)
-        return true;
+    if (s->kind == STANZA_PRESENCE) /* what contacts show goes to the sessions that are there */
+        return t->kind == TASK_FROM ||
+               (s->type != PRES_AVAILABLE && s->type != PRES_UNAVAILABLE && s->type != PRES_ERROR);
     if (s->kind != STANZA_IQ || !stanza_iq_request(s))
         return false;
     return stanza_child(s, NS_ROSTER, "query") || stanza_child(s, NS_DISCO_INFO, "query") ||
@@ -35,9 +36,8 @@ static bool needs_roster(const struct task *t)
 }
 
 /* ---- what a hook run left behind */
-static void end_verdict(struct user *u, struct hook_run *run, struct route *r, enum verdict v,
-                        void (*pass)(struct user *u, struct route *r, handle session),
-                        handle session)
+void task_verdict(struct user *u, const struct hook_run *run, struct route *r, enum verdict v,
+                  void (*pass)(struct user *u, struct route *r, handle session), handle session)
 {
     struct stanza *s = r->stanza;
     struct custody *c = r->custody;
@@ -63,7 +63,7 @@ static void end_verdict(struct user *u, struct hook_run *run, struct route *r, e
 
 static void pass_from(struct user *u, struct route *r, handle session)
 {
-    outbound(u, session_by_handle(u->shard, session), r);
+    outbound(u, session, r);
 }
 
 static void pass_to(struct user *u, struct route *r, handle session)
@@ -74,13 +74,13 @@ static void pass_to(struct user *u, struct route *r, handle session)
 
 static void from_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
 {
-    end_verdict(us->user, run, us->route, v, pass_from, us->sender);
+    task_verdict(us->user, run, us->route, v, pass_from, us->sender);
     user_resume(ctx);
 }
 
 static void to_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
 {
-    end_verdict(us->user, run, us->route, v, pass_to, 0);
+    task_verdict(us->user, run, us->route, v, pass_to, 0);
     user_resume(ctx);
 }
 
@@ -119,14 +119,17 @@ static void run_task(struct user *u, struct task *t)
     task_free(t);
 }
 
-/* The task that asked for the roster is the first of the queue; without it, it is refused. */
+/* The task that asked for the roster is the first of the queue; without it, it is refused (who left
+ * is withdrawn as far as that goes). */
 static void roster_ready(void *ctx, enum err e)
 {
     struct user *u = ctx;
     if (e != ERR_OK) {
         log_error(NULL, "roster.load.failed", "user", u->bare.full.p, "why", err_text(e));
         struct task *t = list_entry(list_shift(&u->queue), struct task, link);
-        if (t->route.stanza)
+        if (t->kind == TASK_GONE)
+            presence_gone(u, t->departed);
+        else
             route_bounce(u->shard, t->route.stanza, t->route.custody, STANZA_INTERNAL_SERVER_ERROR,
                          "the roster cannot be read");
         t->route.stanza = NULL;

@@ -223,14 +223,14 @@ void user_detach(struct node_shard *sh, const struct jid *full, const char *conn
 
 static void peer_dead_for(struct user *u, const char *peer, uint64_t incarnation)
 {
-    user_hold(u);
+    user_pause(u); /* who leaves is worked off when the list is left */
     list_each (&u->sessions, n) {
         struct session *ss = list_entry(n, struct session, link);
         if (ss->where == SESSION_REMOTE && strcmp(ss->peer, peer) == 0 &&
             ss->peer_incarnation <= incarnation)
             session_leave(ss);
     }
-    user_release(&u);
+    user_resume(u);
 }
 
 void user_peer_dead(struct node_shard *sh, const char *peer, uint64_t incarnation)
@@ -267,7 +267,9 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
 {
     struct user *u = user_find(sh, full->bare);
     struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
-    if (!ss && peer &&
+    /* a connection unknown here attaches by what it sends, unless a newer one took its place */
+    bool is_replaced = u && user_session(u, full->resource);
+    if (!ss && peer && !is_replaced &&
         user_attach(sh, full, conn_id, SESSION_REMOTE, 0, peer, peer_incarnation) == ERR_OK) {
         u = user_find(sh, full->bare);
         ss = session_by_conn(u, conn_id);
