@@ -49,11 +49,18 @@ static void say(struct user *u, enum stanza_type t, const struct jid *to)
     route_send(u->shard, stanza_finish(&b));
 }
 
+/* A request is for who can answer now (the others see it when they come), the rest for who shows
+ * the roster (RFC 6121 section 3.1.3, 3.1.6, 3.2.3, 3.3.3). */
+static bool is_shown(const struct session *ss, enum stanza_type t)
+{
+    return ss->presence || (ss->interested && t != PRES_SUBSCRIBE);
+}
+
 static void show_to_sessions(struct user *u, struct stanza *s, struct custody *c)
 {
     list_each (&u->sessions, n) {
         struct session *ss = list_entry(n, struct session, link);
-        if (ss->presence || ss->interested)
+        if (is_shown(ss, s->type))
             session_write(ss, stanza_readdress(s, NULL, &u->bare), custody_ref(c), true, 0);
     }
 }
@@ -101,13 +108,13 @@ static void item_update(struct roster_item *it, const struct change *c)
     it->state = c->result.state;
     if (c->direction == SUBS_OUTBOUND && c->route.stanza->type == PRES_SUBSCRIBE)
         it->visible = true;
-    if (it->state & (SUBS_TO | SUBS_FROM | SUBS_PENDING_OUT))
+    if (it->state & (SUBS_TO | SUBS_FROM | SUBS_PENDING_OUT | SUBS_APPROVED))
         it->visible = true;
     bool is_request = c->direction == SUBS_INBOUND && c->route.stanza->type == PRES_SUBSCRIBE;
     if (!(it->state & SUBS_PENDING_IN)) {
         stanza_unref(&it->pending);
     } else if (is_request && !it->pending) {
-        it->pending = stanza_ref(c->route.stanza);
+        roster_item_set_pending(it, c->route.stanza);
     }
 }
 
@@ -124,7 +131,7 @@ static void subs_change(struct user *u, struct route *r, enum subs_direction d,
     op_start(&c->op, &u->ops, change_cancel);
     bool changes = c->result.state != before;
     if (changes && !it)
-        it = roster_get(u, contact);
+        it = d == SUBS_OUTBOUND ? roster_get(u, contact) : roster_get_request(u, contact);
     if (changes && !it) {
         op_end(&c->op);
         route_bounce(u->shard, stanza_ref(r->stanza), custody_ref(r->custody),
@@ -140,7 +147,10 @@ static void subs_change(struct user *u, struct route *r, enum subs_direction d,
 
 void subs_out(struct user *u, struct route *r)
 {
-    subs_change(u, r, SUBS_OUTBOUND, &r->stanza->to);
+    if (jid_bare_eq(&r->stanza->to, &u->bare)) /* everybody sees himself */
+        route_bounce(u->shard, r->stanza, r->custody, STANZA_NOT_ALLOWED, NULL);
+    else
+        subs_change(u, r, SUBS_OUTBOUND, &r->stanza->to);
 }
 
 void subs_in(struct user *u, struct route *r)

@@ -16,7 +16,7 @@ void roster_item_format(const struct roster_item *it, struct buf *out)
         xml_add_text(a, xml_add(a, el, NS_ROSTER, "group"), str_of(it->groups[i]));
     if (it->pending) {
         struct buf text;
-        buf_init(&text, STORE_VALUE_MAX / 4);
+        buf_init(&text, STORE_VALUE_MAX);
         stanza_write(&text, it->pending, NS_CLIENT);
         xml_add_text(a, xml_add(a, el, NS_ROSTER, "pending"), buf_view(&text));
         buf_fini(&text);
@@ -33,6 +33,15 @@ static void read_groups(struct roster_item *it, struct arena *a, const struct xm
         if (c->el && xml_is(c->el, NS_ROSTER, "group"))
             groups[n++] = str_dup(xml_text(a, c->el));
     roster_item_set_groups(it, groups, n);
+}
+
+static enum err read_pending(struct roster_item *it, struct str text)
+{
+    enum err e = stanza_parse(text, &it->pending);
+    if (e != ERR_OK || it->pending->type == PRES_SUBSCRIBE)
+        return e;
+    stanza_unref(&it->pending);
+    return ERR_INVALID;
 }
 
 enum err roster_item_parse(struct roster_item *it, struct str text)
@@ -56,7 +65,7 @@ enum err roster_item_parse(struct roster_item *it, struct str text)
         read_groups(it, doc->arena, doc->root);
         const struct xml *pending = xml_child(doc->root, NS_ROSTER, "pending");
         if (pending)
-            e = stanza_parse(xml_text(doc->arena, pending), &it->pending);
+            e = read_pending(it, xml_text(doc->arena, pending));
     }
     xml_doc_free(&doc);
     return e;

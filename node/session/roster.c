@@ -6,7 +6,7 @@
 #include "lib/xmpp/xml-parse.h"
 #include "node/session/roster-int.h"
 
-enum { PAGE = 500 };
+enum { PAGE = 100 }; /* of items as large as they may be, it stays below what the store answers */
 
 bool roster_is_loaded(const struct user *u)
 {
@@ -58,12 +58,48 @@ static struct roster_item *item_new(struct roster *r, const struct jid *bare)
     return it;
 }
 
+static size_t count_items(const struct roster *r, bool visible)
+{
+    const struct roster_item *it;
+    size_t count = 0;
+    for (size_t i = 0; (it = hmap_next(&r->items, &i, NULL));)
+        count += it->visible == visible;
+    return count;
+}
+
+static struct roster_item *get(struct user *u, const struct jid *bare, bool visible, size_t max)
+{
+    struct roster *r = u->roster;
+    struct roster_item *it = roster_find(u, bare->bare);
+    if (!it && (hmap_count(&r->items) < max || count_items(r, visible) < max))
+        it = item_new(r, bare);
+    return it;
+}
+
 struct roster_item *roster_get(struct user *u, const struct jid *bare)
 {
-    struct roster_item *it = roster_find(u, bare->bare);
-    if (it || hmap_count(&u->roster->items) >= u->shard->node->conf->roster_max)
-        return it;
-    return item_new(u->roster, bare);
+    return get(u, bare, true, u->shard->node->conf->roster_max);
+}
+
+struct roster_item *roster_get_request(struct user *u, const struct jid *bare)
+{
+    return get(u, bare, false, ROSTER_REQUESTS_MAX);
+}
+
+void roster_item_set_pending(struct roster_item *it, struct stanza *request)
+{
+    struct buf text; /* its size in the store: namespaces are written out there */
+    buf_init(&text, ROSTER_REQUEST_BYTES);
+    stanza_write(&text, request, NS_CLIENT);
+    stanza_unref(&it->pending);
+    if (buf_ok(&text)) {
+        it->pending = stanza_ref(request);
+    } else {
+        struct stanza_build b;
+        stanza_build(&b, request->kind, request->type, &request->from, &request->to, STR_NONE);
+        it->pending = stanza_finish(&b);
+    }
+    buf_fini(&text);
 }
 
 /* ---- loading */
@@ -179,7 +215,8 @@ void roster_save(struct user *u, struct roster_item *it, roster_done *done, void
         roster_item_free(it);
     } else {
         struct buf text;
-        buf_init(&text, STORE_VALUE_MAX);
+        buf_init(&text,
+                 8 * STORE_VALUE_MAX); /* whole, whatever is escaped: the store refuses more */
         roster_item_format(it, &text);
         store_txn_map_put(t, "roster", it->jid.full, buf_view(&text));
         buf_fini(&text);

@@ -22,7 +22,10 @@ struct roster {
     bool loaded;
 };
 #define ROSTER_GROUPS_MAX 32
-#define ROSTER_TEXT_MAX 1024 /* bytes of a name or a group */
+#define ROSTER_TEXT_MAX 1024    /* bytes of a name or a group */
+#define ROSTER_REQUESTS_MAX 100 /* items that only remember a stranger's request */
+#define ROSTER_REQUEST_BYTES                                                                       \
+    4096 /* of a pending request kept whole; a larger one loses its payload */
 
 typedef void roster_done(void *ctx, enum err e);
 bool roster_is_loaded(const struct user *u);
@@ -32,6 +35,10 @@ void roster_free(struct roster **pr);
 struct roster_item *roster_find(const struct user *u, struct str bare);
 /* Found or made (state 0, not visible); NULL when the account has roster_max items. */
 struct roster_item *roster_get(struct user *u, const struct jid *bare);
+/* The same for a stranger's request: such items have room of their own, so that strangers cannot
+ * fill the roster. NULL when there are ROSTER_REQUESTS_MAX. */
+struct roster_item *roster_get_request(struct user *u, const struct jid *bare);
+void roster_item_set_pending(struct roster_item *it, struct stanza *request); /* references it */
 void roster_item_free(struct roster_item *it);
 void roster_item_set_groups(struct roster_item *it, char **groups_take, size_t n);
 /* Write the item (or its absence: an item with state 0, not visible and without pending is removed)
