@@ -1,0 +1,596 @@
+/* Users at their anchor: which resources get what (RFC 6121 section 8.5), presence that is shown
+ * and withdrawn (section 4), rosters that are large, full or cannot be written (section 2),
+ * subscriptions (section 3), and that nothing stays of users nobody needs. */
+#include "integration-tests/sim/tests-node-int.h"
+#include "node/cluster/anchor.h"
+#include "node/route/route.h"
+#include "node/session/roster.h"
+#include "node/session/user.h"
+
+#define SEC UINT64_C(1000000)
+#define ALICE "alice@" RIG_DOMAIN
+#define BOB "bob@" RIG_DOMAIN
+
+static struct node_shard *home_of(const struct rig *r, const char *bare)
+{
+    return node_shard_of(r->node, str_of(bare));
+}
+
+static struct user *user_of(const struct rig *r, const char *bare)
+{
+    return user_find(home_of(r, bare), str_of(bare));
+}
+
+static uint64_t stored(const struct rig *r)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < r->node->n_shards; i++)
+        sum += r->node->shard[i].stats.offline_stored;
+    return sum;
+}
+
+static size_t users(const struct rig *r)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < r->node->n_shards; i++)
+        sum += hmap_count(&r->node->shard[i].users);
+    return sum;
+}
+
+/* As if it came from another server. */
+static void arrive(const struct rig *r, const char *text)
+{
+    struct stanza *s;
+    assert_int_equal(stanza_parse(str_of(text), &s), ERR_OK);
+    route_start(&r->node->shard[0], s, NULL, ROUTE_S2S, 0, NULL);
+}
+
+static void settle(struct sim_client *c)
+{
+    static unsigned n;
+    sim_client_send(c, "<iq type='get' id='settle-%u'><ping xmlns='urn:xmpp:ping'/></iq>", ++n);
+    assert_true(sim_client_expect(c, "<iq type='result' id='settle-%u'/>", n));
+}
+
+static void become_friends(struct sim_client *a, struct sim_client *b)
+{
+    sim_client_send(a, "<presence to='" BOB "' type='subscribe'/>");
+    assert_true(sim_client_expect(b, "<presence from='" ALICE "' type='subscribe'/>"));
+    sim_client_send(b, "<presence to='" ALICE "' type='subscribed'/>");
+    assert_true(sim_client_expect(a, "<presence from='" BOB "' type='subscribed'/>"));
+}
+
+/* ---- delivery */
+enum { BOBS = 2, NOT_AVAILABLE = 1000 };
+struct situation {
+    const char *resources[BOBS]; /* of bob's sessions */
+    int priorities[BOBS];        /* NOT_AVAILABLE: connected, no presence */
+    const char *to;
+    /* By type normal, chat, groupchat, headline, error: which sessions get it ("1", "2", "12"), or
+     * e = error to the sender, o = stored, s = silence. */
+    const char *want[5];
+};
+static const struct situation situations[] = {
+    {{NULL}, {0}, BOB, {"o", "o", "e", "s", "s"}},
+    {{NULL}, {0}, BOB "/desk", {"o", "o", "e", "s", "s"}},
+    {{"desk"}, {NOT_AVAILABLE}, BOB, {"o", "o", "e", "s", "s"}},
+    {{"desk"}, {NOT_AVAILABLE}, BOB "/desk", {"1", "1", "1", "1", "1"}},
+    {{"desk"}, {-1}, BOB, {"o", "o", "e", "s", "s"}},
+    {{"desk"}, {-1}, BOB "/desk", {"1", "1", "1", "1", "1"}},
+    {{"desk"}, {-1}, BOB "/gone", {"o", "o", "e", "s", "s"}},
+    {{"desk"}, {0}, BOB, {"1", "1", "e", "1", "s"}},
+    {{"desk"}, {0}, BOB "/desk", {"1", "1", "1", "1", "1"}},
+    {{"desk"}, {0}, BOB "/gone", {"1", "1", "e", "s", "s"}},
+    {{"desk", "phone"}, {5, 0}, BOB, {"12", "12", "e", "12", "s"}},
+    {{"desk", "phone"}, {5, -5}, BOB, {"1", "1", "e", "1", "s"}},
+    {{"desk", "phone"}, {NOT_AVAILABLE, 127}, BOB, {"2", "2", "e", "2", "s"}},
+    {{"desk", "phone"}, {5, 0}, BOB "/phone", {"2", "2", "2", "2", "2"}},
+    {{"desk", "phone"}, {-1, -128}, BOB, {"o", "o", "e", "s", "s"}},
+    {{"desk", "phone"}, {5, 0}, BOB "/gone", {"12", "12", "e", "s", "s"}},
+};
+static const char *const types[] = {"normal", "chat", "groupchat", "headline", "error"};
+
+static void deliver_one(struct rig *r, struct sim_client *a, struct sim_client **b,
+                        const struct situation *k, size_t type)
+{
+    static unsigned id;
+    char got[BOBS + 2] = "";
+    size_t n = 0;
+    uint64_t before = stored(r);
+    id++;
+    sim_client_send(a, "<message to='%s' id='m%u' type='%s'><body>hi</body></message>", k->to, id,
+                    types[type]);
+    settle(a);
+    (void)sim_run(SEC / 10, NULL, NULL);
+    for (size_t i = 0; i < BOBS; i++) {
+        if (!b[i] || !sim_client_count(b[i], "<message id='m%u' to='%s'/>", id, k->to))
+            continue;
+        got[n++] = (char)('1' + i);
+    }
+    bool bounced = sim_client_count(
+        a,
+        "<message id='m%u' type='error'><error><service-unavailable xmlns='%s'/></error></message>",
+        id, NS_STANZA_ERRORS);
+    if (!got[0])
+        got[0] = bounced ? 'e' : stored(r) > before ? 'o' : 's';
+    else
+        assert_false(bounced);
+    if (strcmp(got, k->want[type]) != 0)
+        fail_msg("situation %zu, type %s: %s, not %s", (size_t)(k - situations), types[type], got,
+                 k->want[type]);
+}
+
+static void test_session_delivery(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 2, NULL);
+    struct sim_client *a = rig_online(&r, "alice", "phone");
+    for (size_t i = 0; i < ARRAY_LEN(situations); i++) {
+        const struct situation *k = &situations[i];
+        struct sim_client *b[BOBS] = {0};
+        for (size_t n = 0; n < BOBS && k->resources[n]; n++) {
+            b[n] = rig_login(&r, "bob", k->resources[n]);
+            if (k->priorities[n] != NOT_AVAILABLE)
+                sim_client_send(b[n], "<presence><priority>%d</priority></presence>",
+                                k->priorities[n]);
+            settle(b[n]);
+        }
+        (void)sim_run(SEC, NULL, NULL); /* what was stored before is delivered */
+        for (size_t t = 0; t < ARRAY_LEN(types); t++)
+            deliver_one(&r, a, b, k, t);
+        for (size_t n = 0; n < BOBS; n++)
+            sim_client_free(&b[n]);
+        sim_client_forget(a);
+        (void)sim_run(SEC, NULL, NULL);
+        assert_null(user_of(&r, BOB));
+    }
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
+static void test_session_priority(void **state)
+{
+    static const struct {
+        const char *text;
+        int want;
+    } cases[] = {
+        {"0", 0},
+        {"127", 127},
+        {"-128", -128},
+        {" 5 ", 5},
+        {"128", 0},
+        {"-129", 0},
+        {"99999999999999999999", 0},
+        {"", 0},
+        {"-", 0},
+        {"x", 0},
+        {"1 2", 0},
+        {"--1", 0},
+    };
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 1, NULL);
+    struct sim_client *a = rig_login(&r, "alice", "phone");
+    sim_client_send(a, "<presence/>");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        sim_client_send(a, "<presence><priority>%s</priority></presence>", cases[i].text);
+        settle(a);
+        assert_int_equal(user_session(user_of(&r, ALICE), STR("phone"))->priority, cases[i].want);
+    }
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
+static void commit(struct rig *r, struct store_txn **t)
+{
+    r->is_done = false;
+    store_commit(t, &r->ops, rig_done, r);
+    assert_true(sim_run(SEC, rig_is_done, r));
+    assert_int_equal(r->last, ERR_OK);
+}
+
+/* ---- presence */
+static void test_session_probes(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 3, NULL);
+    assert_int_equal(rig_create(&r, "carol@" RIG_DOMAIN, "builder"), ERR_OK);
+    struct sim_client *a = rig_online(&r, "alice", "phone"), *b = rig_online(&r, "bob", "desk");
+    /* carol believes that she is subscribed to bob: bob's server knows better */
+    struct store_txn *t = store_txn_new(home_of(&r, "carol@im.test")->store, STR("carol@im.test"));
+    store_txn_map_put(t, "roster", STR(BOB), STR("<item state='1' visible='true'/>"));
+    commit(&r, &t);
+    struct sim_client *c = rig_online(&r, "carol", "pad");
+    assert_true(sim_client_expect(c, "<presence from='" BOB "' type='unsubscribed'/>"));
+    become_friends(a, b);
+    /* two resources: both, as they said it */
+    struct sim_client *b2 = rig_login(&r, "bob", "phone");
+    sim_client_send(b2, "<presence><show>away</show></presence>");
+    assert_true(
+        sim_client_expect(a, "<presence from='" BOB "/phone'><show>away</show></presence>"));
+    struct sim_client *a2 = rig_online(&r, "alice", "pad");
+    assert_true(sim_client_expect(a2, "<presence from='" BOB "/desk' type='-'/>"));
+    assert_true(
+        sim_client_expect(a2, "<presence from='" BOB "/phone'><show>away</show></presence>"));
+    /* a stranger sees nothing; who got directed presence is told that it is there */
+    arrive(&r, "<presence type='probe' from='carol@im.test/pad' to='bob@im.test/desk'/>");
+    assert_true(sim_client_absent(c, SEC, "<presence type='-'/>"));
+    sim_client_send(b, "<presence to='%s'><status>psst</status></presence>", sim_client_jid(c));
+    assert_true(sim_client_expect(c, "<presence from='" BOB "/desk'><status/></presence>"));
+    arrive(&r, "<presence type='probe' from='carol@im.test/pad' to='bob@im.test/desk'/>");
+    assert_true(sim_client_expect(c, "<presence from='" BOB "/desk' type='-'/>"));
+    assert_null(xml_first(sim_client_last(c)));
+    arrive(&r, "<presence type='probe' from='carol@im.test/pad' to='bob@im.test/phone'/>");
+    assert_true(sim_client_absent(c, SEC, "<presence type='-'/>"));
+    /* a client's own probe goes nowhere */
+    sim_client_send(a, "<presence type='probe' to='carol@im.test'/>");
+    assert_true(sim_client_absent(a, SEC, "<presence from='carol@im.test' type='unsubscribed'/>"));
+    /* nobody there */
+    sim_client_free(&b);
+    sim_client_free(&b2);
+    (void)sim_run(SEC, NULL, NULL);
+    struct sim_client *a3 = rig_online(&r, "alice", "watch");
+    assert_true(sim_client_expect(a3, "<presence from='" BOB "' type='unavailable'/>"));
+    sim_client_free(&a);
+    sim_client_free(&a2);
+    sim_client_free(&a3);
+    sim_client_free(&c);
+    rig_end(&r);
+}
+
+static void test_session_directed(void **state)
+{
+    struct rig r;
+    (void)state;
+    for (int available = 0; available < 2; available++) {
+        for (int way = 0; way < 3; way++) {
+            rig_begin(&r, 1, 2, NULL);
+            struct sim_client *b = rig_online(&r, "bob", "desk");
+            struct sim_client *a =
+                available ? rig_online(&r, "alice", "phone") : rig_login(&r, "alice", "phone");
+            sim_client_send(a, "<presence to='" BOB "'/>");
+            assert_true(sim_client_expect(b, "<presence from='" ALICE "/phone' type='-'/>"));
+            if (way == 0) { /* withdrawn from him: not again at the end */
+                sim_client_send(a, "<presence to='" BOB "' type='unavailable'/>");
+                assert_true(sim_client_expect(b, "<presence type='unavailable'/>"));
+                settle(a);
+            } else if (way == 1) {
+                sim_client_send(a, "<presence type='unavailable'><status>bye</status></presence>");
+                assert_true(sim_client_expect(
+                    b, "<presence from='" ALICE "/phone' type='unavailable'><status/></presence>"));
+                if (available)
+                    assert_true(sim_client_expect(a, "<presence from='" ALICE
+                                                     "/phone' type='unavailable'/>"));
+                settle(a);
+            }
+            sim_client_free(&a);
+            if (way == 2)
+                assert_true(
+                    sim_client_expect(b, "<presence from='" ALICE "/phone' type='unavailable'/>"));
+            assert_true(sim_client_absent(b, SEC, "<presence type='unavailable'/>"));
+            sim_client_free(&b);
+            rig_end(&r);
+        }
+    }
+}
+
+static void test_session_directed_limit(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 1, NULL);
+    struct sim_client *a = rig_online(&r, "alice", "phone");
+    for (int i = 0; i <= 200; i++) {
+        sim_client_send(a, "<presence id='d%d' to='x%d@im.test'/>", i, i);
+        if (i % 50 == 49)
+            settle(a);
+    }
+    assert_true(sim_client_expect(
+        a,
+        "<presence id='d200' type='error'><error><resource-constraint xmlns='%s'/></error>"
+        "</presence>",
+        NS_STANZA_ERRORS));
+    assert_int_equal(sim_client_count(a, "<presence type='error'/>"), 0);
+    sim_client_send(a, "<presence to='x7@im.test' type='unavailable'/>"); /* makes room */
+    sim_client_send(a, "<presence to='x201@im.test'/>");
+    settle(a);
+    assert_int_equal(sim_client_count(a, "<presence type='error'/>"), 0);
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
+/* What was sent right before the end is carried out. */
+static void test_session_last_words(void **state)
+{
+    struct rig r;
+    (void)state;
+    for (uint64_t seed = 1; seed < 6; seed++) {
+        rig_begin(&r, seed, 2, NULL);
+        struct sim_client *b = rig_online(&r, "bob", "desk");
+        struct sim_client *a = rig_login(&r, "alice", "phone");
+        sim_client_send(a,
+                        "<iq type='set' id='r'><query xmlns='%s'><item jid='x@y.test'/></query>"
+                        "</iq><presence to='" BOB "' type='subscribe'/><message to='" BOB
+                        "'><body>bye</body></message></stream:stream>",
+                        NS_ROSTER);
+        assert_true(sim_client_expect(b, "<presence from='" ALICE "' type='subscribe'/>"));
+        assert_true(sim_client_expect(b, "<message from='" ALICE "/phone'/>"));
+        sim_client_free(&a);
+        a = rig_login(&r, "alice", "phone");
+        sim_client_send(a, "<iq type='get' id='g'><query xmlns='%s'/></iq>", NS_ROSTER);
+        assert_true(
+            sim_client_expect(a,
+                              "<iq id='g'><query xmlns='%s'><item jid='x@y.test'/><item jid='" BOB
+                              "' ask='subscribe'/></query></iq>",
+                              NS_ROSTER));
+        sim_client_free(&a);
+        sim_client_free(&b);
+        rig_end(&r);
+    }
+}
+
+/* ---- rosters */
+static void roster_put(struct rig *r, const char *bare, size_t n)
+{
+    struct store_txn *t = store_txn_new(home_of(r, bare)->store, str_of(bare));
+    for (size_t i = 0; i < n; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "c%04zu@far.test", i);
+        store_txn_map_put(t, "roster", str_of(key), STR("<item state='0' visible='true'/>"));
+    }
+    store_txn_map_put(t, "roster", STR("zz@far.test"), STR("rubbish"));
+    commit(r, &t);
+}
+
+static size_t roster_size(struct sim_client *c)
+{
+    sim_client_send(c, "<iq type='get' id='get'><query xmlns='%s'/></iq>", NS_ROSTER);
+    assert_true(
+        sim_client_expect(c, "<iq type='result' id='get'><query xmlns='%s'/></iq>", NS_ROSTER));
+    size_t n = 0;
+    xml_each(xml_first(sim_client_last(c)), item)
+    {
+        n += xml_is(item->el, NS_ROSTER, "item");
+    }
+    return n;
+}
+
+/* Around the size of a page; what cannot be read in it is left out. */
+static void test_session_roster_pages(void **state)
+{
+    static const size_t sizes[] = {0, 98, 99, 100, 101, 198, 199, 350};
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 2, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        roster_put(&r, ALICE, sizes[i]);
+        struct sim_client *a = rig_login(&r, "alice", "phone");
+        assert_int_equal(roster_size(a), sizes[i]);
+        sim_client_free(&a);
+        (void)sim_run(SEC, NULL, NULL);
+        assert_null(user_of(&r, ALICE));
+    }
+    rig_end(&r);
+}
+
+static void set_contact(struct sim_client *c, const char *jid, const char *name)
+{
+    sim_client_send(c,
+                    "<iq type='set' id='set'><query xmlns='%s'><item jid='%s' name='%s'/></query>"
+                    "</iq>",
+                    NS_ROSTER, jid, name);
+}
+
+/* Whichever operation fails: an answer comes, and memory says what the store says. */
+static void test_session_roster_store_fails(void **state)
+{
+    struct rig r;
+    (void)state;
+    log_set_level(LOG_ERROR + 1);
+    for (unsigned nth = 1; nth < 4; nth++) {
+        rig_begin(&r, 1, 1, NULL);
+        struct sim_client *a = rig_login(&r, "alice", "phone");
+        set_contact(a, "x@y.test", "old");
+        assert_true(sim_client_expect(a, "<iq type='result' id='set'/>"));
+        store_fail_nth(r.node->store, nth);
+        set_contact(a, "x@y.test", "new");
+        assert_true(
+            sim_client_expect(a, "<iq type='%s' id='set'/>", nth == 1 ? "error" : "result"));
+        sim_client_send(a, "<presence to='" BOB "' type='subscribe' id='s'/>");
+        settle(a);
+        /* nth 2: after the change it is the subscription that fails, 1 and 3: reading again may */
+        store_fail_nth(r.node->store, 0);
+        bool refused = sim_client_count(a, "<presence type='error' id='s'/>");
+        assert_int_equal(refused, nth == 2);
+        assert_int_equal(roster_size(a), refused ? 1 : 2);
+        assert_non_null(xml_first(xml_first(sim_client_last(a))));
+        sim_client_send(a, "<iq type='get' id='n'><query xmlns='%s'/></iq>", NS_ROSTER);
+        assert_true(sim_client_expect(
+            a, "<iq id='n'><query xmlns='%s'><item jid='x@y.test' name='%s'/></query></iq>",
+            NS_ROSTER, nth == 1 ? "old" : "new"));
+        sim_client_free(&a);
+        rig_end(&r);
+    }
+    log_set_level(LOG_WARN);
+}
+
+/* The roster cannot be read: who shows presence is told, who leaves is withdrawn. */
+static void test_session_roster_unreadable(void **state)
+{
+    struct rig r;
+    (void)state;
+    log_set_level(LOG_ERROR + 1);
+    rig_begin(&r, 1, 1, NULL);
+    struct sim_client *b = rig_online(&r, "bob", "desk"), *a = rig_login(&r, "alice", "phone");
+    store_fail_nth(r.node->store, 1);
+    sim_client_send(a, "<presence id='p'/>");
+    assert_true(sim_client_expect(a, "<presence type='error' id='p'/>"));
+    sim_client_send(a, "<presence/>");
+    assert_true(sim_client_expect(a, "<presence from='" ALICE "/phone' type='-'/>"));
+    sim_client_send(a, "<presence to='" BOB "'/>");
+    assert_true(sim_client_expect(b, "<presence from='" ALICE "/phone' type='-'/>"));
+    store_fail_nth(r.node->store, 1); /* a save fails, so the roster must be read again */
+    set_contact(a, "x@y.test", "new");
+    assert_true(sim_client_expect(a, "<iq type='error' id='set'/>"));
+    store_fail_nth(r.node->store, 1);
+    sim_client_free(&a);
+    assert_true(sim_client_expect(b, "<presence from='" ALICE "/phone' type='unavailable'/>"));
+    store_fail_nth(r.node->store, 0);
+    sim_client_free(&b);
+    rig_end(&r);
+    log_set_level(LOG_WARN);
+}
+
+static void small_roster(struct node_conf *c)
+{
+    c->roster_max = 3;
+}
+
+/* Strangers' requests have a bound of their own and leave the user's room alone. */
+static void test_session_roster_full(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 1, small_roster);
+    struct sim_client *a = rig_online(&r, "alice", "phone");
+    for (int i = 0; i < ROSTER_REQUESTS_MAX + 50; i++) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "<presence type='subscribe' from='s%d@far.test' to='" ALICE "'/>", i);
+        arrive(&r, text);
+    }
+    settle(a);
+    assert_int_equal(hmap_count(&user_of(&r, ALICE)->roster->items), ROSTER_REQUESTS_MAX);
+    for (int i = 0; i < 4; i++) {
+        char jid[32];
+        snprintf(jid, sizeof jid, "c%d@far.test", i);
+        set_contact(a, jid, "");
+        assert_true(sim_client_expect(a, "<iq type='%s' id='set'/>", i < 3 ? "result" : "error"));
+    }
+    sim_client_send(a, "<presence to='c9@far.test' type='subscribe' id='s'/>");
+    assert_true(sim_client_expect(a, "<presence type='error' id='s'/>"));
+    assert_int_equal(roster_size(a), 3);
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
+/* ---- subscriptions */
+static void test_session_subscription_effects(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 3, NULL);
+    struct sim_client *a = rig_online(&r, "alice", "phone"), *b = rig_online(&r, "bob", "desk");
+    assert_int_equal(roster_size(b), 0);
+    /* approved before it was asked: the item is there, the request is not shown */
+    sim_client_send(b, "<presence to='" ALICE "' type='subscribed'/>");
+    assert_true(sim_client_expect(b,
+                                  "<iq type='set'><query xmlns='%s'><item jid='" ALICE
+                                  "' subscription='none' approved='true'/></query></iq>",
+                                  NS_ROSTER));
+    assert_int_equal(roster_size(b), 1);
+    sim_client_send(a, "<presence to='" BOB "' type='subscribe'/>");
+    assert_true(sim_client_expect(a, "<presence from='" BOB "' type='subscribed'/>"));
+    assert_true(sim_client_expect(a, "<presence from='" BOB "/desk' type='-'/>"));
+    assert_true(sim_client_expect(b,
+                                  "<iq type='set'><query xmlns='%s'><item jid='" ALICE
+                                  "' subscription='from' approved='true'/></query></iq>",
+                                  NS_ROSTER));
+    assert_int_equal(sim_client_count(b, "<presence type='subscribe'/>"), 0);
+    /* asked again: answered for bob, and known to alice */
+    sim_client_send(a, "<presence to='" BOB "' type='subscribe'/>");
+    assert_true(sim_client_absent(b, SEC, "<presence type='subscribe'/>"));
+    assert_int_equal(sim_client_count(a, "<presence type='subscribed'/>"), 0);
+    /* ended by alice: she sees him go, he is told */
+    sim_client_send(a, "<presence to='" BOB "' type='unsubscribe'/>");
+    assert_true(sim_client_expect(b, "<presence from='" ALICE "' type='unsubscribe'/>"));
+    assert_true(sim_client_expect(a, "<presence from='" BOB "/desk' type='unavailable'/>"));
+    /* oneself */
+    sim_client_send(a, "<presence to='" ALICE "' type='subscribe' id='me'/>");
+    assert_true(sim_client_expect(
+        a, "<presence type='error' id='me'><error><not-allowed xmlns='%s'/></error></presence>",
+        NS_STANZA_ERRORS));
+    sim_client_free(&a);
+    sim_client_free(&b);
+    rig_end(&r);
+}
+
+/* A request is shown at each login until it is answered, to those who are available. */
+static void test_session_pending_request(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 2, NULL);
+    arrive(&r, "<presence type='subscribe' from='bob@im.test' to='alice@im.test'>"
+               "<status>it is me</status></presence>");
+    for (int i = 0; i < 2; i++) {
+        struct sim_client *a = rig_login(&r, "alice", "phone");
+        assert_int_equal(roster_size(a), 0);
+        assert_true(sim_client_absent(a, SEC, "<presence type='subscribe'/>"));
+        sim_client_send(a, "<presence/>");
+        assert_true(sim_client_expect(a, "<presence type='subscribe' from='" BOB
+                                         "'><status>it is me</status></presence>"));
+        sim_client_send(a, "<presence><show>away</show></presence>");
+        settle(a);
+        assert_int_equal(sim_client_count(a, "<presence type='subscribe'/>"), 0);
+        if (i == 1)
+            sim_client_send(a, "<presence to='" BOB "' type='unsubscribed'/>");
+        settle(a);
+        sim_client_free(&a);
+    }
+    struct sim_client *a = rig_online(&r, "alice", "phone");
+    assert_true(sim_client_absent(a, SEC, "<presence type='subscribe'/>"));
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
+/* ---- nothing stays */
+static void test_session_users_freed(void **state)
+{
+    struct rig r;
+    (void)state;
+    for (int exists = 0; exists < 2; exists++) {
+        rig_begin(&r, 1, 2, NULL);
+        struct sim_client *a = rig_online(&r, "alice", "phone");
+        for (int i = 0; i < 10000; i++) {
+            char bare[32], text[160];
+            snprintf(bare, sizeof bare, "u%d@im.test", i);
+            snprintf(text, sizeof text,
+                     "<message from='" BOB "/x' to='%s'><body>hi</body></message>", bare);
+            if (exists)
+                anchor_learn(home_of(&r, bare), str_of(bare), "");
+            arrive(&r, text);
+            if (i % 500 == 499)
+                (void)sim_run(SEC, NULL, NULL);
+        }
+        (void)sim_run(SEC, NULL, NULL);
+        assert_int_equal(stored(&r), exists ? 10000 : 0);
+        assert_int_equal(users(&r), 1);
+        sim_client_free(&a);
+        (void)sim_run(SEC, NULL, NULL);
+        assert_int_equal(users(&r), 0);
+        rig_end(&r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_session_delivery),
+        cmocka_unit_test(test_session_priority),
+        cmocka_unit_test(test_session_probes),
+        cmocka_unit_test(test_session_directed),
+        cmocka_unit_test(test_session_directed_limit),
+        cmocka_unit_test(test_session_last_words),
+        cmocka_unit_test(test_session_roster_pages),
+        cmocka_unit_test(test_session_roster_store_fails),
+        cmocka_unit_test(test_session_roster_unreadable),
+        cmocka_unit_test(test_session_roster_full),
+        cmocka_unit_test(test_session_subscription_effects),
+        cmocka_unit_test(test_session_pending_request),
+        cmocka_unit_test(test_session_users_freed),
+    };
+    return cmocka_run_group_tests(tests, rig_certs_begin, rig_certs_end);
+}
