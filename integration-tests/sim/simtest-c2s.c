@@ -247,6 +247,32 @@ static void test_c2s_messages(void **state)
     }
 }
 
+/* What a client got before it left in order does not come again. */
+static void test_c2s_logout_after_messages(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct rig r;
+        rig_begin(&r, 100 + seed, 1 + seed % 4, NULL);
+        struct sim_client *a = rig_online(&r, "alice", "phone");
+        struct sim_client *b = rig_online(&r, "bob", "desk");
+        for (int i = 0; i < 20; i++)
+            sim_client_send(a, "<message to='bob@%s' id='%d'><body>x</body></message>", RIG_DOMAIN,
+                            i);
+        (void)sim_run(sim_rand(30000), NULL, NULL);
+        sim_client_close(b);
+        assert_true(sim_client_wait(b, SIM_CLIENT_ENDED));
+        size_t first = sim_client_count(b, "<message><body/></message>");
+        sim_client_free(&b);
+        b = rig_online(&r, "bob", "desk");
+        (void)sim_run(5000000, NULL, NULL);
+        assert_int_equal(first + sim_client_count(b, "<message><body/></message>"), 20);
+        sim_client_free(&a);
+        sim_client_free(&b);
+        rig_end(&r);
+    }
+}
+
 static void test_c2s_slow_reader_is_closed(void **state)
 {
     struct rig r;
@@ -361,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_c2s_order_of_things),
         cmocka_unit_test(test_c2s_malformed_is_answered),
         cmocka_unit_test(test_c2s_messages),
+        cmocka_unit_test(test_c2s_logout_after_messages),
         cmocka_unit_test(test_c2s_slow_reader_is_closed),
         cmocka_unit_test(test_c2s_stop),
         cmocka_unit_test(test_c2s_crash_anywhere),

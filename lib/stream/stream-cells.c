@@ -70,9 +70,15 @@ void stream_peer_error(struct stream_base *b, struct stream_input *in)
     b->is_draining = false;
 }
 
+static void note_flushed(struct stream_base *b)
+{
+    b->end.is_flushed = b->t && !transport_queued(b->t);
+}
+
 void stream_peer_close(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
+    note_flushed(b);
     stream_shut_down(b, STREAM_OK, ERR_OK, NULL);
     stream_finish(b, ERR_EOF, NULL);
 }
@@ -140,6 +146,7 @@ void stream_closing_error(struct stream_base *b, struct stream_input *in)
 void stream_closing_peer_close(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
+    note_flushed(b);
     stream_finish(b, ERR_EOF, NULL);
 }
 
@@ -158,8 +165,11 @@ void stream_closing_late(struct stream_base *b, struct stream_input *in)
     stream_finish(b, ERR_TIMEOUT, "no answer to the end of the stream");
 }
 
+/* Not every peer answers our end tag; one that then closes the connection in order had it all. */
 void stream_closing_lost(struct stream_base *b, struct stream_input *in)
 {
+    if (in->err == ERR_EOF)
+        note_flushed(b);
     stream_finish(b, in->err, NULL);
 }
 

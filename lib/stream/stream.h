@@ -25,6 +25,8 @@ struct stream_end { /* why a stream ended */
                                 * sent; ERR_TIMEOUT, ERR_TLS, ERR_CERT, ERR_AUTH; the first cause */
     enum stream_cond sent;     /* stream error we sent, STREAM_OK if none */
     enum stream_cond received; /* stream error the peer sent */
+    bool is_flushed;           /* the peer ended the stream in order (or after our end tag the connection), and what we had
+                                * sent before had left our memory */
     char text[160];            /* in words, for logs and bounces */
 };
 #endif

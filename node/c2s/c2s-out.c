@@ -2,7 +2,8 @@
  * the stream's queue a stanza ends is known when it is queued; how much of the queue has left is
  * looked at by the end of the turn and then until nothing is kept. What left is believed two looks
  * later: a connection found broken by a write drops its queue at once and reports its end in the
- * next turn, and must not pass for one that was flushed.
+ * next turn, and must not pass for one that was flushed. A client that ends its stream in order has
+ * what left before.
  * Limits: past the stream's high mark the client is not read until the queue drained; past
  * C2S_OUTPUT_MAX bytes it is closed with resource-constraint, and what was kept goes back. */
 #include "lib/base/log.h"
@@ -135,9 +136,11 @@ static void give_back(struct conn *c, struct kept *k)
     world_send(c->sh, c->bind.anchor.peer, s, cu, &r);
 }
 
-void conn_out_return(struct conn *c)
+void conn_out_return(struct conn *c, bool is_flushed)
 {
     struct list *n;
+    if (is_flushed)
+        release(c, c->out.added);
     while ((n = list_first(&c->out.kept))) {
         struct kept *k = list_entry(n, struct kept, link);
         list_del(&k->link);

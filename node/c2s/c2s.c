@@ -146,7 +146,7 @@ static void conn_end(void *ctx, const struct stream_end *e)
         sh->stats.c2s_auth_failed++;
     log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
     conn_leave(c);
-    conn_out_return(c);
+    conn_out_return(c, e->is_flushed);
     conn_count(c, false);
     conn_free(c);
     set_look(sh->c2s);
