@@ -50,6 +50,7 @@ void region_in_close(struct region_in *in, enum stream_cond c, const char *text)
     detach(in);
     timer_stop(&in->beat);
     stream_in_close(in->stream, c, text);
+    stream_in_pause(in->stream, false); /* for the peer's end tag */
 }
 
 void region_in_free(struct region_in *in)
@@ -215,9 +216,15 @@ static void pause_if_full(struct region_in *in)
     log_warn(&in->log, "region.in.full", "why", "too many stanzas without custody");
 }
 
+void region_in_stop(struct region_in *in)
+{
+    in->is_paused = true;
+    stream_in_pause(in->stream, true);
+}
+
 void region_in_refill(struct region_in *in)
 {
-    if (!in->is_paused || !in->origin || sm_receive_full(in->origin->sm))
+    if (in->r->is_stopping || !in->is_paused || !in->origin || sm_receive_full(in->origin->sm))
         return;
     in->is_paused = false;
     stream_in_pause(in->stream, false);

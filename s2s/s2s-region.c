@@ -82,9 +82,20 @@ void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s
     region_peer_send(p, s, route, token);
 }
 
+static void close_ins(void *ctx)
+{
+    struct s2s_region *r = ctx;
+    timer_stop(&r->stop_custody);
+    list_each (&r->ins, n)
+        region_in_close((struct region_in *)(void *)n, STREAM_OK, NULL);
+    region_check_stopped(r);
+}
+
 void s2s_region_complete(struct s2s_region *r, region_ticket t)
 {
     region_ticket_done(r, t);
+    if (timer_running(&r->stop_custody) && list_empty(&r->tickets))
+        close_ins(r);
 }
 
 void s2s_region_accept(struct s2s_region *r, struct transport *t)
@@ -172,6 +183,7 @@ struct s2s_region *s2s_region_new(struct loop *l, const struct s2s_region_conf *
     defer_init(&r->give_back, on_give_back, r);
     defer_init(&r->stop_done, on_stop_done, r);
     timer_init(&r->stop_limit, l, on_stop_limit, r);
+    timer_init(&r->stop_custody, l, close_ins, r);
     timer_init(&r->custody_limit, l, region_custody_late, r);
     return r;
 }
@@ -186,8 +198,11 @@ void s2s_region_stop(struct s2s_region *r, void (*done)(void *ctx), void *ctx)
     for (struct region_peer *p; (p = hmap_next(&r->peers, &it, NULL));)
         region_peer_stop(p);
     list_each (&r->ins, n)
-        region_in_close((struct region_in *)(void *)n, STREAM_OK, NULL);
-    region_check_stopped(r);
+        region_in_stop((struct region_in *)(void *)n);
+    if (list_empty(&r->tickets))
+        close_ins(r);
+    else
+        timer_start(&r->stop_custody, REGION_STOP_CUSTODY_MS);
 }
 
 void s2s_region_free(struct s2s_region **pr)
@@ -213,6 +228,7 @@ void s2s_region_free(struct s2s_region **pr)
     for (struct list *n = list_shift(&r->back); n; n = list_shift(&r->back))
         region_entry_free(r, list_entry(n, struct region_entry, link));
     timer_stop(&r->stop_limit);
+    timer_stop(&r->stop_custody);
     defer_cancel(&r->give_back);
     defer_cancel(&r->stop_done);
     handle_table_free(&r->handles);

@@ -741,6 +741,30 @@ static void test_region_stop_flushes(void **state UNUSED)
     mem_free(w);
 }
 
+/* Custody that is taken while the receiver stops is still acknowledged: nothing comes a second
+ * time. */
+static void test_region_stop_waits_for_custody(void **state UNUSED)
+{
+    struct world *w = mem_alloc(sizeof *w);
+    bool stopped = false;
+    world_begin(w, 17);
+    w->m[1].holds = true;
+    tell_peer(&w->m[0]);
+    tell_peer(&w->m[1]);
+    for (int i = 0; i < 20; i++)
+        send_one(&w->m[0], REGION_USER);
+    assert_true(sim_run(5 * SEC, b_has, w));
+    assert_int_equal(count(&w->m[0], 'a'), 0);
+    s2s_region_stop(w->m[1].r, set_true, &stopped);
+    assert_false(sim_run(500000, is_true, &stopped));
+    while (w->m[1].n_open)
+        take_custody(&w->m[1], 0);
+    assert_true(sim_run(500000, is_true, &stopped));
+    assert_int_equal(count(&w->m[0], 'a'), 20);
+    world_end(w);
+    mem_free(w);
+}
+
 static void test_region_route_strict(void **state UNUSED)
 {
     static const struct {
@@ -810,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_region_wrong_server),
         cmocka_unit_test(test_region_old_process_answers),
         cmocka_unit_test(test_region_stop_flushes),
+        cmocka_unit_test(test_region_stop_waits_for_custody),
         cmocka_unit_test(test_region_cuts),
         cmocka_unit_test(test_region_restarts),
     };
