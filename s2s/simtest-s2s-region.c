@@ -184,7 +184,7 @@ static void on_returned(void *ctx, const char *peer, struct stanza *s, const str
 }
 
 static const struct s2s_region_ops member_ops = {on_deliver, on_up, on_acked, on_dropped,
-                                                 on_returned};
+                                                 on_returned, NULL};
 
 static struct stanza *make_stanza(unsigned n)
 {
