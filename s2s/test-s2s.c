@@ -230,8 +230,8 @@ static void region_returned(void *ctx UNUSED, const char *peer UNUSED, struct st
 {
     fail_msg("%s", why);
 }
-static const struct s2s_region_ops region_ops = {region_deliver, region_up, region_acked,
-                                                 region_dropped, region_returned};
+static const struct s2s_region_ops region_ops = {region_deliver, region_up,       region_acked,
+                                                 region_dropped, region_returned, NULL};
 
 static void test_s2s_region(void **state UNUSED)
 {
