@@ -4,12 +4,39 @@
 
 enum { COLUMNS_MAX = 24, CELL_MAX = 60 };
 
+/* Texts may come from other servers: nothing in them may speak to the terminal (controls of ASCII
+ * and of the block above it). */
+static void text(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        unsigned char next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
+        bool is_c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+        buf_char(out, c < ' ' || c == 0x7f || is_c1 ? '?' : (char)c);
+        i += is_c1;
+    }
+}
+
 static void cell(struct buf *out, const struct json *v)
 {
-    if (json_str(v))
-        buf_cstr(out, json_str(v));
-    else if (v)
-        json_write(out, v, false);
+    if (json_str(v)) {
+        text(out, str_of(json_str(v)));
+    } else if (v) {
+        struct buf raw;
+        buf_init(&raw, out->max);
+        json_write(&raw, v, false);
+        text(out, buf_view(&raw));
+        buf_fini(&raw);
+    }
+}
+
+/* Characters, as far as a count of code points tells. */
+static size_t width_of(struct str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+    return n;
 }
 
 static size_t cell_width(const struct json *v)
@@ -17,14 +44,14 @@ static size_t cell_width(const struct json *v)
     struct buf b;
     buf_init(&b, 1 << 20);
     cell(&b, v);
-    size_t n = b.n < CELL_MAX ? b.n : CELL_MAX;
+    size_t n = width_of(buf_view(&b));
     buf_fini(&b);
-    return n;
+    return n < CELL_MAX ? n : CELL_MAX;
 }
 
 static void pad(struct buf *out, size_t from, size_t width)
 {
-    for (size_t n = out->n - from; n < width; n++)
+    for (size_t n = width_of(str_make(out->p + from, out->n - from)); n < width; n++)
         buf_char(out, ' ');
 }
 
