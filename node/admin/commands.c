@@ -74,13 +74,16 @@ static void run_s2s(struct control_request *r)
 }
 
 /* ---- accounts */
+/* The account address of argument 0, of a domain of this node; else the request has failed. */
 static bool account_jid(struct control_request *r, struct arena *a, struct jid *j)
 {
-    const char *text = control_arg(r, 0), *why = "not a text";
-    if (!text || jid_parse(a, str_of(text), j, &why) != ERR_OK)
-        control_fail(r, "\"%s\" is no address: %s", text ? text : "", why);
+    const char *text = control_arg(r, 0), *why = "";
+    if (jid_parse(a, str_of(text), j, &why) != ERR_OK)
+        control_fail(r, "\"%s\" is no address: %s", text, why);
     else if (!j->local.p || jid_is_full(j))
         control_fail(r, "\"%s\" is no account address: user@domain is", text);
+    else if (!node_serves(r->node, j->domain))
+        control_fail(r, "%s is not a domain of this node", j->domain.p);
     else
         return true;
     return false;
@@ -110,12 +113,8 @@ static void run_adduser(struct control_request *r)
 {
     struct arena *a = arena_new(0);
     struct jid j;
-    if (account_jid(r, a, &j)) {
-        if (!node_serves(r->node, j.domain))
-            control_fail(r, "%s is not a domain of this node", j.domain.p);
-        else
-            control_move(r, node_shard_of(r->node, j.bare), adduser_there);
-    }
+    if (account_jid(r, a, &j))
+        control_move(r, node_shard_of(r->node, j.bare), adduser_there);
     arena_free(&a);
 }
 

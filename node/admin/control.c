@@ -6,12 +6,13 @@
 #include "lib/loop/timer.h"
 #include "lib/net/listen.h"
 
-enum { REQUEST_MAX = 65536, ANSWER_MAX = 64 << 20, CONN_MS = 60000 };
+enum { REQUEST_MAX = 65536, ANSWER_MAX = 64 << 20, CONN_MS = 60000, CONNS_MAX = 64 };
 
 struct control {
     struct node *node;
     struct listener *listener;
     struct list conns;
+    size_t n;
 };
 struct conn {
     struct list link;
@@ -26,12 +27,15 @@ struct conn {
 static void conn_free(struct conn *c, bool flush)
 {
     list_del(&c->link);
+    c->control->n--;
     timer_stop(&c->deadline);
     handle_free(c->control->node->shard[0].handles, c->h);
     if (flush)
         transport_close(&c->transport);
     else
         transport_abort(&c->transport);
+    if (c->in.p)
+        mem_wipe(c->in.p, c->in.n); /* a password may be in it */
     buf_fini(&c->in);
     mem_free(c);
 }
@@ -51,7 +55,17 @@ static void conn_answer(struct conn *c, struct json *answer)
     conn_free(c, true);
 }
 
-/* ---- requests */
+static void conn_refuse(struct conn *c, const char *why)
+{
+    struct json *answer = json_new_object();
+    json_set_bool(answer, "ok", false);
+    json_set_str(answer, "error", str_of(why));
+    conn_answer(c, answer);
+    json_free(&answer);
+}
+
+/* ---- requests. One belongs to the mail that carries it, or hangs on the shard where it waits:
+ * whichever goes, it goes along. */
 static void request_free(void *ctx)
 {
     struct control_request *r = ctx;
@@ -59,6 +73,24 @@ static void request_free(void *ctx)
     json_free(&r->in);
     json_free(&r->out);
     mem_free(r);
+}
+
+static void request_cancel(struct op *op)
+{
+    request_free(container_of(op, struct control_request, on_shard));
+}
+
+static void request_enter(struct control_request *r, struct node_shard *sh)
+{
+    r->shard = sh;
+    op_start(&r->on_shard, &sh->ops, request_cancel);
+}
+
+static void request_post(struct control_request *r, struct node_shard *to,
+                         void (*fn)(struct node_shard *sh, void *ctx))
+{
+    op_end(&r->on_shard);
+    node_post(to, fn, request_free, r);
 }
 
 static void request_home(struct node_shard *hub, void *ctx)
@@ -75,8 +107,9 @@ static void request_answer(struct control_request *r, bool ok, const char *key, 
     struct json *answer = json_new_object();
     json_set_bool(answer, "ok", ok);
     json_set(answer, key, value);
+    json_free(&r->out);
     r->out = answer;
-    node_post(&r->node->shard[0], request_home, request_free, r);
+    request_post(r, &r->node->shard[0], request_home);
 }
 
 void control_done(struct control_request *r)
@@ -98,7 +131,7 @@ void control_fail(struct control_request *r, const char *fmt, ...)
     json_set_str(answer, "error", str_of(text));
     json_free(&r->out);
     r->out = answer;
-    node_post(&r->node->shard[0], request_home, request_free, r);
+    request_post(r, &r->node->shard[0], request_home);
 }
 
 const char *control_arg(const struct control_request *r, size_t i)
@@ -109,7 +142,7 @@ const char *control_arg(const struct control_request *r, size_t i)
 static void moved(struct node_shard *sh, void *ctx)
 {
     struct control_request *r = ctx;
-    r->shard = sh;
+    request_enter(r, sh);
     r->then(r);
 }
 
@@ -117,19 +150,19 @@ void control_move(struct control_request *r, struct node_shard *to,
                   void (*then)(struct control_request *r))
 {
     r->then = then;
-    node_post(to, moved, request_free, r);
+    request_post(r, to, moved);
 }
 
 static void visited(struct node_shard *sh, void *ctx)
 {
     struct control_request *r = ctx;
-    r->shard = sh;
+    request_enter(r, sh);
     r->visit(r);
     unsigned next = sh->index + 1;
     if (next < r->node->n_shards)
-        node_post(&r->node->shard[next], visited, request_free, r);
+        request_post(r, &r->node->shard[next], visited);
     else
-        node_post(&r->node->shard[0], moved, request_free, r);
+        request_post(r, &r->node->shard[0], moved);
 }
 
 void control_each_shard(struct control_request *r, void (*visit)(struct control_request *r),
@@ -137,41 +170,56 @@ void control_each_shard(struct control_request *r, void (*visit)(struct control_
 {
     r->visit = visit;
     r->then = then;
-    node_post(&r->node->shard[0], visited, request_free, r);
+    request_post(r, &r->node->shard[0], visited);
 }
 
-static void request_run(struct conn *c, struct control_request *r)
+/* Null, or an array of texts. */
+static bool args_are_texts(const struct json *args)
+{
+    if (json_kind(args) != JSON_KIND_ARRAY)
+        return args == NULL;
+    for (size_t i = 0; i < json_len(args); i++)
+        if (!json_str(json_at(args, i)))
+            return false;
+    return true;
+}
+
+static const struct control_command *command_find(const char *name)
+{
+    for (size_t i = 0; name && i < control_commands_n; i++)
+        if (strcmp(control_commands[i].name, name) == 0)
+            return &control_commands[i];
+    return NULL;
+}
+
+static void request_run(struct control_request *r)
 {
     const char *name = json_get_str(r->in, "command");
+    const struct control_command *k = command_find(name);
     r->args = json_get(r->in, "args");
-    r->conn = c->h;
-    size_t n = json_len(r->args);
-    for (size_t i = 0; name && i < control_commands_n; i++) {
-        const struct control_command *k = &control_commands[i];
-        if (strcmp(k->name, name) != 0)
-            continue;
-        if (n < k->min_args || n > k->max_args)
-            control_fail(r, "usage: %s %s", k->name, k->args);
-        else
-            k->run(r);
-        return;
-    }
-    control_fail(r, "unknown command \"%s\"", name ? name : "");
+    size_t n = json_kind(r->args) == JSON_KIND_ARRAY ? json_len(r->args) : 0;
+    if (!k)
+        control_fail(r, "unknown command \"%s\"", name ? name : "");
+    else if (!args_are_texts(r->args) || n < k->min_args || n > k->max_args)
+        control_fail(r, "usage: %s %s", k->name, k->args);
+    else
+        k->run(r);
 }
 
 static void request_parse(struct conn *c, struct str line)
 {
     struct control_request *r = mem_alloc(sizeof *r);
+    char why[128] = "it is something else";
     r->node = c->control->node;
-    r->shard = &r->node->shard[0];
     op_owner_init(&r->ops);
-    char why[128];
+    request_enter(r, &r->node->shard[0]);
     c->asked = true;
     r->conn = c->h;
-    if (json_parse(line, REQUEST_MAX, &r->in, why, sizeof why) != ERR_OK)
+    enum err e = json_parse(line, REQUEST_MAX, &r->in, why, sizeof why);
+    if (e != ERR_OK || json_kind(r->in) != JSON_KIND_OBJECT)
         control_fail(r, "the request is no JSON object: %s", why);
     else
-        request_run(c, r);
+        request_run(r);
 }
 
 /* ---- connections */
@@ -184,7 +232,7 @@ static void on_data(void *ctx, struct str bytes)
     struct str all = buf_view(&c->in);
     ptrdiff_t end = str_find(all, '\n');
     if (!buf_ok(&c->in))
-        conn_free(c, false);
+        conn_refuse(c, "the request is too large");
     else if (end >= 0)
         request_parse(c, str_make(all.p, (size_t)end));
 }
@@ -211,7 +259,13 @@ static void on_accept(void *ctx, struct transport *t)
 {
     struct control *k = ctx;
     struct node_shard *hub = &k->node->shard[0];
+    if (k->n == CONNS_MAX) {
+        log_warn(NULL, "control.connections.many");
+        transport_abort(&t);
+        return;
+    }
     struct conn *c = mem_alloc(sizeof *c);
+    k->n++;
     c->control = k;
     c->transport = t;
     c->h = handle_new(hub->handles, c);

@@ -13,14 +13,16 @@ enum err control_open(struct node *n, const char *path, struct control **out, ch
 void control_close(struct control **pc);
 
 /* A command being carried out. It visits shards by post and belongs to whoever has it; it ends with
- * control_done/_fail. */
+ * control_done/_fail, or without an answer when the node goes. What it waits for hangs on its ops
+ * and is over before it moves on. */
 struct control_request {
     struct node *node;
     struct node_shard *shard;                /* where it is now */
     struct json *in;                         /* the whole request */
     struct json *args;                       /* array, borrowed from in */
     struct json *out;                        /* what commands build; taken by control_done */
-    struct op_owner ops;                     /* of the shard it is on */
+    struct op_owner ops;                     /* what it asks on that shard */
+    struct op on_shard;                      /* hangs on the shard: it ends with it */
     handle conn;                             /* shard 0's connection */
     void (*then)(struct control_request *r); /* after control_each_shard */
     void (*visit)(struct control_request *r);
