@@ -159,10 +159,25 @@ static void stall(uint64_t seed, enum raw_step step)
     world_end(&w);
 }
 
+static uint64_t stalling; /* the seed under way */
+
+static int say_repeat(void **state UNUSED)
+{
+    if (stalling)
+        fprintf(stderr, "repeat it with: SEED=%" PRIu64 " build/asan/s2s-simtest-s2s\n", stalling);
+    stalling = 0;
+    return 0;
+}
+
 static void test_stall_at_every_step(void **state UNUSED)
 {
-    for (uint64_t seed = 0; seed < STALL_SEEDS; seed++)
-        stall(seed + 1, (enum raw_step)(seed % RAW_STEPS));
+    uint64_t first = 1, last = STALL_SEEDS;
+    const char *only = getenv("SEED");
+    if (only && str_to_u64(str_of(only), UINT32_MAX, &first))
+        last = first;
+    for (stalling = first; stalling <= last; stalling++)
+        stall(stalling, (enum raw_step)((stalling - 1) % RAW_STEPS));
+    stalling = 0;
 }
 
 static void test_stall_black_hole(void **state UNUSED)
@@ -443,7 +458,7 @@ int main(void)
         cmocka_unit_test(test_dialback_not_allowed_there),
         cmocka_unit_test(test_dialback_cannot_call_back),
         cmocka_unit_test(test_dialback_impostor),
-        cmocka_unit_test(test_stall_at_every_step),
+        cmocka_unit_test_teardown(test_stall_at_every_step, say_repeat),
         cmocka_unit_test(test_stall_black_hole),
         cmocka_unit_test(test_dialback_answers),
         cmocka_unit_test(test_dns_failures),
