@@ -29,6 +29,7 @@ struct question {
     struct anchor_cache *cache;
     struct op_owner ops;
     struct list waiters;
+    bool is_doubtful; /* our own store could not be read */
     struct str key;
     char bare[];
 };
@@ -208,7 +209,7 @@ static void on_world_account(void *ctx, enum err e, const struct account_info *i
         answer_home(q, info->home);
         return;
     }
-    if (e == ERR_OK || e == ERR_NOTFOUND) {
+    if ((e == ERR_OK || e == ERR_NOTFOUND) && !q->is_doubtful) {
         a.what = ANCHOR_NO_ACCOUNT;
         home_put(q->cache, q->key, "", true);
     }
@@ -231,11 +232,12 @@ static void on_own_account(void *ctx, enum err e, const struct account_info *inf
 {
     struct question *q = ctx;
     const char *self = q->cache->sh->node->conf->region_name;
+    q->is_doubtful = e != ERR_OK && e != ERR_NOTFOUND;
     if (e == ERR_OK && info->exists) {
         answer_home(q, self ? self : "");
     } else if (!self) {
         struct account_info none = {0};
-        on_world_account(q, e == ERR_OK || e == ERR_NOTFOUND ? ERR_OK : e, &none);
+        on_world_account(q, ERR_OK, &none);
     } else {
         world_locate(q->cache->sh, &q->ops, q->key, false, on_rows, q);
     }
