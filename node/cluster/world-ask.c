@@ -20,8 +20,8 @@ struct ask { /* on shard 0, by id in world->asks */
     handle h;
     struct stanza *question; /* until it is sent */
     struct timer deadline;
-    unsigned waiting;
-    bool lost; /* a region did not get it */
+    VEC(char *) asked; /* member ids that have not answered */
+    bool lost;         /* a region did not get it */
     char id[RAND_ID_LEN + 1];
 };
 struct news { /* shard 0 -> asker */
@@ -87,13 +87,16 @@ static void ask_free(void *ctx)
         hmap_del(&a->world->asks, str_of(a->id));
     if (a->deadline.fn)
         timer_stop(&a->deadline);
+    for (size_t i = 0; i < a->asked.n; i++)
+        mem_free(a->asked.p[i]);
+    vec_fini(&a->asked);
     stanza_unref(&a->question);
     mem_free(a);
 }
 
 static void ask_maybe_over(struct ask *a)
 {
-    if (a->waiting)
+    if (a->asked.n)
         return;
     tell(a, a->lost ? ERR_TIMEOUT : ERR_EOF, "", NULL);
     ask_free(a);
@@ -102,9 +105,21 @@ static void ask_maybe_over(struct ask *a)
 static void ask_deadline(void *ctx)
 {
     struct ask *a = ctx;
-    a->lost = true;
-    a->waiting = 0;
-    ask_maybe_over(a);
+    tell(a, ERR_TIMEOUT, "", NULL);
+    ask_free(a);
+}
+
+/* This member has nothing more to say: it counts once, and only if it was asked. */
+static bool ask_settle(struct ask *a, const char *peer_id)
+{
+    for (size_t i = 0; i < a->asked.n; i++) {
+        if (strcmp(a->asked.p[i], peer_id) != 0)
+            continue;
+        mem_free(a->asked.p[i]);
+        a->asked.p[i] = a->asked.p[--a->asked.n];
+        return true;
+    }
+    return false;
 }
 
 static bool region_seen_before(const struct world_view *v, size_t i)
@@ -150,7 +165,7 @@ static void ask_arrived(struct node_shard *sh, void *ctx)
         }
         struct region_route r = {.purpose = REGION_ASK};
         route_trace_new(r.trace);
-        a->waiting++;
+        vec_push(&a->asked, mem_strdup(m->id));
         world_send_now(w, m->id, question_for(a, a->question), NULL, &r);
     }
     ask_maybe_over(a);
@@ -176,10 +191,9 @@ struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *q
 void world_answered(struct world *w, const char *peer_id, const struct stanza *answer)
 {
     struct ask *a = hmap_get(&w->asks, answer->id);
-    if (!a || !a->waiting)
-        return; /* too late */
+    if (!a || !ask_settle(a, peer_id))
+        return; /* too late, or not asked */
     const struct world_member *m = world_member_find(&w->view, peer_id);
-    a->waiting--;
     if (m && answer->type == IQ_RESULT)
         tell(a, ERR_OK, m->m.region, answer);
     else
@@ -187,12 +201,11 @@ void world_answered(struct world *w, const char *peer_id, const struct stanza *a
     ask_maybe_over(a);
 }
 
-void world_ask_lost(struct world *w, const char *ask_id)
+void world_ask_lost(struct world *w, const char *peer_id, struct str ask_id)
 {
-    struct ask *a = hmap_get(&w->asks, str_of(ask_id));
-    if (!a || !a->waiting)
+    struct ask *a = hmap_get(&w->asks, ask_id);
+    if (!a || !ask_settle(a, peer_id))
         return;
-    a->waiting--;
     a->lost = true;
     ask_maybe_over(a);
 }

@@ -31,7 +31,7 @@ void world_link_up(void *ctx, const char *peer_id, bool fresh);
 void world_anew(void *ctx, const char *peer_id); /* world.c */
 /* world-ask.c: an ANSWER arrived; a member that was asked is gone. */
 void world_answered(struct world *w, const char *peer_id, const struct stanza *answer);
-void world_ask_lost(struct world *w, const char *ask_id);
+void world_ask_lost(struct world *w, const char *peer_id, struct str ask_id);
 void world_asks_fini(struct world *w);
 void world_questions_fini(struct world *w); /* world-locate.c */
 /* Send from shard 0 itself. */

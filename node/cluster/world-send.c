@@ -54,9 +54,9 @@ static void user_again(struct node_shard *sh, void *ctx)
     struct anchor a;
     struct stanza *s = o->stanza;
     struct custody *c = o->custody;
-    bool moved =
-        anchor_now(sh, s->to.bare, &a) && (a.what != ANCHOR_PEER || strcmp(a.peer, o->peer) != 0);
-    if (moved && o->route.hops < ROUTE_HOPS_MAX)
+    bool is_stuck =
+        anchor_now(sh, s->to.bare, &a) && a.what == ANCHOR_PEER && strcmp(a.peer, o->peer) == 0;
+    if (!is_stuck && o->route.hops < ROUTE_HOPS_MAX)
         route_start(sh, s, c, ROUTE_REGION, o->route.hops + 1, o->route.trace);
     else
         route_bounce(sh, s, c, STANZA_REMOTE_SERVER_TIMEOUT,
@@ -118,7 +118,7 @@ static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
         then = user_again;
         break;
     case REGION_ASK:
-        world_ask_lost(w, s->id.p);
+        world_ask_lost(w, peer_id, s->id);
         break;
     case REGION_UP_OK:
     case REGION_DOWN:
