@@ -59,7 +59,10 @@ static void in_free(void *ctx)
 static void in_user(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    route_start(sh, i->stanza, i->custody, ROUTE_REGION, i->route.hops + 1, i->route.trace);
+    if (node_serves(sh->node, i->stanza->to.domain))
+        route_start(sh, i->stanza, i->custody, ROUTE_REGION, i->route.hops + 1, i->route.trace);
+    else /* members serve other domains than we do: it must not leave to other servers from here */
+        route_bounce(sh, i->stanza, i->custody, STANZA_SERVICE_UNAVAILABLE, NULL);
     mem_free(i);
 }
 
@@ -164,22 +167,34 @@ static const struct {
     [REGION_ANSWER] = {HUB, NULL, in_answer},
 };
 
+static bool is_our_user(const struct world *w, const struct jid *j)
+{
+    return j->local.p && node_serves(w->node, j->domain);
+}
+
+/* A name of a connection that fits into a session; without one nothing is found by it. */
+static bool has_conn(const struct region_route *r)
+{
+    return r->resource[0] && strlen(r->resource) < SESSION_CONN_MAX;
+}
+
 /* What the anchor and the fronts rely on; a peer that breaks it is broken, its stanza is dropped.
- */
-static bool in_is_sane(const struct stanza *s, const struct region_route *r)
+ * What is addressed to nobody of ours is not dropped but refused (in_user). */
+static bool in_is_sane(const struct world *w, const struct stanza *s, const struct region_route *r)
 {
     switch (r->purpose) {
     case REGION_USER:
         return jid_is_set(&s->to) && jid_is_set(&s->from);
     case REGION_FROM:
     case REGION_UP:
-        return jid_is_full(&s->from);
+        return jid_is_full(&s->from) && is_our_user(w, &s->from) && has_conn(r);
     case REGION_SESSION:
     case REGION_UP_OK:
     case REGION_GONE:
-        return jid_is_set(&s->to);
+        return is_our_user(w, &s->to) && has_conn(r);
     case REGION_DOWN:
-        return jid_is_full(&s->to) || (jid_is_full(&s->from) && jid_is_set(&s->to));
+        return is_our_user(w, &s->to) && has_conn(r) &&
+               (jid_is_full(&s->to) || (jid_is_full(&s->from) && jid_bare_eq(&s->from, &s->to)));
     case REGION_ASK:
     case REGION_ANSWER:
         return s->kind == STANZA_IQ && s->id.p;
@@ -199,7 +214,7 @@ void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct 
                      .route = *r,
                      .incarnation = incarnation};
     snprintf(i->peer, sizeof i->peer, "%s", peer_id);
-    if (!in_is_sane(s, r)) {
+    if (!in_is_sane(w, s, r)) {
         log_warn(NULL, "world.stanza.insane", "peer", peer_id, "trace", r->trace);
         in_free(i);
         return;

@@ -108,15 +108,14 @@ static bool region_lives(const struct world *w, const char *region)
 static void on_member_up(void *ctx, const struct reg_member *m)
 {
     struct world *w = ctx;
-    struct world_member *wm = member_put(w, m);
-    wm->live = true;
     struct s2s_region_peer p = {.incarnation = m->incarnation};
-    snprintf(p.id, sizeof p.id, "%s", wm->id);
+    snprintf(p.id, sizeof p.id, "%s/%s", m->region, m->node);
     snprintf(p.domain, sizeof p.domain, "%s", m->domain);
-    if (addr_parse_hostport(str_of(m->endpoint), &p.endpoint) != ERR_OK) {
+    if (addr_parse_hostport(str_of(m->endpoint), &p.endpoint) != ERR_OK) { /* not one to talk to */
         log_warn(NULL, "world.member.endpoint.bad", "member", p.id, "endpoint", m->endpoint);
         return;
     }
+    member_put(w, m)->live = true;
     log_info(NULL, "world.member.up", "member", p.id, "incarnation", LOG_NUM(m->incarnation));
     s2s_region_peer(w->links, &p);
     view_spread(w, p.id, "", 0);

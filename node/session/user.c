@@ -267,9 +267,7 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
 {
     struct user *u = user_find(sh, full->bare);
     struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
-    /* a connection unknown here attaches by what it sends, unless a newer one took its place */
-    bool is_replaced = u && user_session(u, full->resource);
-    if (!ss && peer && !is_replaced &&
+    if (!ss && peer && /* unless a younger connection took its place */
         user_attach(sh, full, conn_id, SESSION_REMOTE, 0, peer, peer_incarnation) == ERR_OK) {
         u = user_find(sh, full->bare);
         ss = session_by_conn(u, conn_id);

@@ -24,14 +24,15 @@ struct user {
     struct op_owner ops;   /* cancelled when the user is freed */
     max_align_t slots[];   /* module slots */
 };
+#define SESSION_CONN_MAX 32 /* bytes of a connection id, with its end */
 enum session_where { SESSION_HERE, SESSION_REMOTE };
 struct session {
     struct list link;
     struct user *user;
     struct jid full; /* heap */
     handle h;
-    char conn_id[32]; /* which connection: unique in the world, tells a new one from the one it
-                         replaced */
+    char conn_id[SESSION_CONN_MAX]; /* which connection: unique in the world, tells a new one from
+                         the one it replaced */
     enum session_where where;
     handle c2s;     /* SESSION_HERE */
     char peer[130]; /* SESSION_REMOTE: "region/node" */
