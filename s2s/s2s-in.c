@@ -185,6 +185,10 @@ static void on_stanza(struct s2s_in *in, struct xml_doc **doc)
         s2s_in_close(in, STREAM_NOT_AUTHORIZED, "authenticate first");
         return;
     }
+    if ((*doc)->root->ns != NS_SERVER) {
+        s2s_in_close(in, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+        return;
+    }
     enum stanza_cond bad = stanza_from_doc(doc, &st, &reply, &is_unknown);
     if (is_unknown) {
         s2s_in_close(in, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);

@@ -118,6 +118,11 @@ static void stanza_in(struct conn *c, struct xml_doc *doc)
 {
     struct stanza *s, *reply;
     bool unknown;
+    if (doc->root->ns != NS_CLIENT) {
+        xml_doc_free(&doc);
+        conn_close(c, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
+        return;
+    }
     enum stanza_cond cond = stanza_from_doc(&doc, &s, &reply, &unknown);
     if (unknown) {
         conn_close(c, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
