@@ -16,11 +16,11 @@ def program(build, name):
 
 
 class Node:
-    """One node of a region. ip: where it listens for clients servers and regions (the ports of procs)."""
+    """One node of a region. s2s, extra: more lines for [s2s] and at the end. ip: where it listens for clients servers and regions (the ports of procs)."""
 
     def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
                  suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
-                 log_level="info", secret="a secret shared by all nodes", overrides=()):
+                 log_level="info", secret="a secret shared by all nodes", overrides=(), s2s=""):
         self.lab, self.build, self.domain, self.ip, self.region = lab, os.path.abspath(build), domain, ip, region
         self.name = "meridian-%s" % (region or domain)
         crt, key = cert
@@ -47,8 +47,9 @@ uri = "{uri}"
 path = "{control}"
 [s2s]
 dialback_secret = "{secret}"
+{s2s_more}
 """.format(domain=domain, shards=shards, log_level=log_level, crt=crt, key=key, ca=ca, ip=ip, uri=uri,
-           control=self.control, secret=secret, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
+           control=self.control, secret=secret, s2s_more=s2s, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
         if dns:
             text += '[dns]\nservers = ["%s"]\n' % dns.server
         if region:

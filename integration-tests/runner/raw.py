@@ -31,9 +31,18 @@ class Raw:
     """elements: all first-level elements so far; error: condition of the stream error; ended: </stream:stream> came."""
 
     def __init__(self, address, seconds=10.0):
-        self.sock = socket.create_connection(address, seconds)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.seconds = seconds
+        self._begin(socket.create_connection(address, seconds), seconds)
+
+    @classmethod
+    def accepted(cls, sock, seconds=10.0):
+        """The other side of a connection somebody made to us."""
+        self = cls.__new__(cls)
+        self._begin(sock, seconds)
+        return self
+
+    def _begin(self, sock, seconds):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock, self.seconds = sock, seconds
         self.fresh()
         self.elements, self.error, self.error_text, self.ended, self.eof = [], "", "", False, False
 
