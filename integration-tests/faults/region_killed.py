@@ -1,6 +1,7 @@
 """Region us is killed (kill -9) and started again while alice at eu writes to bob at us; bob's client logs in again. No accepted
-message is missing; doubled are at most those that were under way at the kill, under their old id. Until then nobody routes to what died: `meridianctl where` shows the truth, a message to the
-dead full address is stored for bob, and what is written to alice's dead device at us reaches her other one."""
+message is missing; doubled are at most those that were under way at the kill, under their old id. Until then nobody routes to what
+died: `meridianctl where` shows the truth, a message to the dead full address is stored for bob, and what is written to alice's dead
+device at us reaches her other one."""
 import asyncio
 import sys
 
