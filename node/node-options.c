@@ -2,7 +2,9 @@
  * options. */
 #include "node/node-options.h"
 
+#include "global-registry/registry.h"
 #include "lib/base/log.h"
+#include "lib/xmpp/jid.h"
 #include "s2s/s2s.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
@@ -261,9 +263,39 @@ static void check_address(const struct conf *c, struct conf_errors *errs, const 
                       "\"%s\" is not an address and port like \"127.0.0.1:5222\"", text);
 }
 
+/* Addresses are compared in normal form: another form would match nothing. */
+static void check_domain(const struct conf *c, struct conf_errors *errs, const char *section,
+                         size_t i, const char *option, const char *text)
+{
+    struct arena *a = arena_new(0);
+    struct jid j;
+    if (!text)
+        ;
+    else if (jid_make(a, STR_NONE, str_of(text), STR_NONE, &j) != ERR_OK)
+        conf_error_at(errs, c, section, i, option, "\"%s\" is not a domain", text);
+    else if (!str_eqc(j.full, text))
+        conf_error_at(errs, c, section, i, option, "\"%s\" must be written \"%s\"", text, j.full.p);
+    arena_free(&a);
+}
+
+static void check_member(const struct conf *c, struct conf_errors *errs, const char *option,
+                         const char *text)
+{
+    if (!text)
+        return;
+    if (strchr(text, '/'))
+        conf_error_at(errs, c, "region", 0, option, "region and node names have no '/'");
+    if (strlen(text) >= REG_NAME_MAX)
+        conf_error_at(errs, c, "region", 0, option, "is longer than %d bytes", REG_NAME_MAX - 1);
+}
+
 static void verify(const struct conf *c, const void *root, struct conf_errors *errs)
 {
     const struct options *o = root;
+    for (size_t i = 0; i < o->general.domains.n; i++)
+        check_domain(c, errs, "general", 0, "domains", o->general.domains.items[i]);
+    for (size_t i = 0; i < o->overrides_n; i++)
+        check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
     for (size_t i = 0; i < o->listen_c2s_n; i++)
         check_address(c, errs, "listen.c2s", i, "at", o->listen_c2s[i].at);
     for (size_t i = 0; i < o->listen_s2s_n; i++)
@@ -282,8 +314,8 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
         !str_ends(str_of(o->region.domain), str_of(o->region.domain_suffix)))
         conf_error_at(errs, c, "region", 0, "domain", "does not end with domain_suffix \"%s\"",
                       o->region.domain_suffix);
-    if (o->region.name && (strchr(o->region.name, '/') || strchr(o->region.node, '/')))
-        conf_error_at(errs, c, "region", 0, "name", "region and node names have no '/'");
+    check_member(c, errs, "name", o->region.name);
+    check_member(c, errs, "node", o->region.node);
 }
 
 const struct conf_schema node_schema = {.sections = sections,

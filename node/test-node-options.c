@@ -1,0 +1,127 @@
+/* The options of a node: the tables are in order, the rules across options say what is wrong, and
+ * what was read reaches struct node_conf. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "conf/conf-schema.h"
+#include "node/node-options.h"
+#include "s2s/s2s.h"
+
+#define MINIMAL                                                                                    \
+    "[general]\ndomains = [\"im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n"                       \
+    "[store]\nuri = \"mem:\"\n"
+#define REGION(extra)                                                                              \
+    MINIMAL "[region]\nname = \"eu\"\nnode = \"eu1\"\ndomain = \"eu1.eu.r.test\"\n"                \
+            "domain_suffix = \".r.test\"\nlisten = \"127.0.0.1:5280\"\ncert = \"c\"\n"             \
+            "key = \"k\"\nca = \"a\"\n" extra
+
+static void test_options_schema(void **state)
+{
+    (void)state;
+    conf_schema_check(&node_schema);
+}
+
+static const struct {
+    const char *text;
+    const char *want; /* part of a message; NULL: it is right */
+} cases[] = {
+    {MINIMAL, NULL},
+    {REGION(""), NULL},
+    {"", "general"},
+    {"[general]\ndomains = []\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = \"mem:\"\n",
+     "domains"},
+    {"[general]\ndomains = [\"IM.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = "
+     "\"mem:\"\n",
+     "must be written \"im.test\""},
+    {"[general]\ndomains = [\"a@im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = "
+     "\"mem:\"\n",
+     "\"a@im.test\" is not a domain"},
+    {MINIMAL "[[listen.c2s]]\nat = \"5222\"\n", "\"5222\" is not an address and port"},
+    {MINIMAL "[[listen.s2s]]\nat = \"[::]\"\n", "\"[::]\" is not an address and port"},
+    {MINIMAL "[dns]\nservers = [\"127.0.0.1\"]\n", "\"127.0.0.1\" is not an address"},
+    {MINIMAL "[[s2s.override]]\ndomain = \"b.test\"\naddress = \"host:5269\"\n",
+     "\"host:5269\" is not an address"},
+    {MINIMAL "[[s2s.override]]\ndomain = \"B.test\"\naddress = \"127.0.0.1:5269\"\n",
+     "must be written \"b.test\""},
+    {MINIMAL "[registry]\nbeat = \"5s\"\nlease = \"9s\"\n", "at least twice the beat"},
+    {MINIMAL "[registry]\nusername = \"me\"\n", "needs a password too"},
+    {MINIMAL "[region]\nname = \"eu\"\n", "node"},
+    {MINIMAL "[region]\nname = \"e/u\"\nnode = \"a\"\ndomain = \"a.r.test\"\ndomain_suffix = "
+             "\".r.test\"\nlisten = \"127.0.0.1:1\"\ncert = \"c\"\nkey = \"k\"\nca = \"a\"\n",
+     "have no '/'"},
+    {MINIMAL "[region]\nname = \"eu\"\nnode = \"a\"\ndomain = \"a.q.test\"\ndomain_suffix = "
+             "\".r.test\"\nlisten = \"127.0.0.1:1\"\ncert = \"c\"\nkey = \"k\"\nca = \"a\"\n",
+     "does not end with domain_suffix"},
+    {MINIMAL "[region]\nname = \"0123456789012345678901234567890123456789012345678901234567890123\""
+             "\nnode = \"a\"\ndomain = \"a.r.test\"\ndomain_suffix = \".r.test\"\nlisten = "
+             "\"127.0.0.1:1\"\ncert = \"c\"\nkey = \"k\"\nca = \"a\"\n",
+     "longer than 63 bytes"},
+    {REGION("endpoint = \"nowhere\"\n"), "\"nowhere\" is not an address"},
+    {MINIMAL "[modules.roster]\nmax = 0\n", "max"},
+    {MINIMAL "[unheard]\nof = 1\n", "unheard"},
+};
+
+static void test_options_verify(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct conf *c = NULL;
+        struct conf_errors errs;
+        conf_errors_init(&errs);
+        enum err e = conf_parse(str_of(cases[i].text), "node.toml", &node_schema, &c, &errs);
+        bool found = false;
+        for (size_t n = 0; n < errs.n; n++)
+            found |= cases[i].want && strstr(errs.lines[n], cases[i].want);
+        if ((e == ERR_OK) != !cases[i].want || found != (cases[i].want != NULL))
+            fail_msg("%s\n: %s", cases[i].text, errs.n ? errs.lines[0] : "taken");
+        conf_errors_fini(&errs);
+        conf_unref(&c);
+    }
+}
+
+static void test_options_reach_conf(void **state)
+{
+    static const char text[] = REGION(
+        "wait = \"2m\"\n[c2s]\nsessions_max = 7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
+        "max = 11\n[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
+        "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n[limits]\nstanza_bytes = \"20000\"\n");
+    struct conf *c = NULL;
+    struct conf_errors errs;
+    struct node_settings s;
+    (void)state;
+    conf_errors_init(&errs);
+    if (conf_parse(STR(text), "node.toml", &node_schema, &c, &errs) != ERR_OK)
+        fail_msg("%s", errs.lines[0]);
+    node_settings_open(c, &s);
+    assert_string_equal(s.conf.domains[0], "im.test");
+    assert_string_equal(s.conf.region_name, "eu");
+    assert_string_equal(s.conf.node_name, "eu1");
+    assert_int_equal(s.conf.region_wait_ms, 120000);
+    assert_int_equal(s.conf.sessions_max, 7);
+    assert_int_equal(s.conf.roster_max, 9);
+    assert_int_equal(s.conf.offline_max, 11);
+    assert_int_equal(s.conf.c2s_n, 1);
+    assert_true(s.conf.c2s[0].direct_tls);
+    assert_string_equal(s.conf.s2s_overrides[0].domain, "b.test");
+    assert_null(s.conf.s2s_overrides[1].domain);
+    assert_int_equal(s.conf.limits.after_auth.max_stanza_bytes, 20000);
+    assert_null(s.conf.control_path);
+    assert_non_null(s.conf.dialback_secret); /* drawn */
+    node_settings_close(&s);
+    conf_errors_fini(&errs);
+    conf_unref(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_options_schema),
+        cmocka_unit_test(test_options_verify),
+        cmocka_unit_test(test_options_reach_conf),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
