@@ -1,5 +1,5 @@
 /* Fuzzer of the reader of DNS answers. First byte: the type asked for; the rest is the message.
- * Seeds: integration-tests/corpus/dns. */
+ * Seeds: integration-tests/corpus/dns-answer. */
 #include "dns/dns-answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
