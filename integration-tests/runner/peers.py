@@ -82,7 +82,8 @@ class Prosody:
     """In a mount namespace of its own with a resolv.conf that names the lab's DNS. libunbound answers NXDOMAIN for everything
     under "test." by itself, so Prosody's own resolver is used, installed or not."""
 
-    def __init__(self, lab, ip, domain, authority, dns):
+    def __init__(self, lab, ip, domain, authority, dns, secure_auth=True):
+        """secure_auth: only servers with a trusted certificate; otherwise dialback does, too."""
         need("prosody", "prosodyctl", "unshare")
         self.lab, self.ip, self.domain = lab, ip, domain
         crt, key = authority.issue(domain, domain)
@@ -105,13 +106,14 @@ modules_disabled = {{ "s2s_auth_dane_in" }}
 authentication = "internal_hashed"
 c2s_require_encryption = true
 s2s_require_encryption = true
-s2s_secure_auth = true
+s2s_secure_auth = {secure_auth}
 ssl = {{ cafile = "{ca}"; certificate = "{crt}"; key = "{key}"; }}
 c2s_ssl = ssl
 log = {{ info = "*console" }}
 VirtualHost "{domain}"
   ssl = {{ certificate = "{crt}"; key = "{key}"; cafile = "{ca}"; }}
-""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S)
+""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S,
+           secure_auth="true" if secure_auth else "false")
         self.config = lab.write("prosody/prosody.cfg.lua", conf)
         self.resolv = lab.write("prosody/resolv.conf", "nameserver %s\n" % dns.ip)
         lab.write("prosody/lua/lunbound.lua", "error('libunbound refuses the top level domain test')\n")
