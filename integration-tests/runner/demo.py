@@ -147,6 +147,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="leave all running and say how to look around")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also when started in the background
     lab = Lab("demo")
     code = 1
     try:
