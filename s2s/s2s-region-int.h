@@ -28,8 +28,8 @@ enum {
     REGION_QUIET_MS = 30000, /* receiver: nothing at all came */
     REGION_STOP_MS = 3000,
     REGION_STOP_CUSTODY_MS = 1000, /* of these, waiting for custody of what came in */
-    REGION_WINDOW = 4 << 20, /* bytes sent and unacknowledged, each lane */
-    REGION_GROWTH = 8,       /* a stanza may grow by escaping and by our elements */
+    REGION_WINDOW = 4 << 20,       /* bytes sent and unacknowledged, each lane */
+    REGION_GROWTH = 8,             /* a stanza may grow by escaping and by our elements */
 };
 
 struct s2s_region {
@@ -194,7 +194,7 @@ void region_in_new(struct s2s_region *r, struct transport *t);
 void region_in_free(struct region_in *in);
 void region_in_close(struct region_in *in, enum stream_cond c, const char *text);
 void region_in_refill(struct region_in *in); /* custody was taken: read on */
-void region_in_stop(struct region_in *in);   /* read no more; closed when nothing waits for custody */
+void region_in_stop(struct region_in *in); /* read no more; closed when nothing waits for custody */
 /* s2s-region-origin.c */
 struct region_origin *region_origin_get(struct s2s_region *r, const char *id, const char *domain);
 void region_origin_free(struct region_origin *o);

@@ -78,8 +78,8 @@ struct s2s_region;
 struct s2s_region *s2s_region_new(struct loop *l, const struct s2s_region_conf *c,
                                   const struct s2s_region_ops *ops, void *ctx);
 void s2s_region_stop(struct s2s_region *r, void (*done)(void *ctx),
-                     void *ctx); /* flush, wait up to 1 s for custody of what came in (to acknowledge it), close in order,
-                                  * at most 3 s */
+                     void *ctx); /* flush, wait up to 1 s for custody of what came in (to
+                                  * acknowledge it), close in order, at most 3 s */
 void s2s_region_free(struct s2s_region **pr);
 /* What the registry knows. A new endpoint or incarnation of a known id reconnects; the queue stays.
  */

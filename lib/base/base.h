@@ -1,7 +1,8 @@
 #ifndef LIB_BASE_BASE_H
 #define LIB_BASE_BASE_H
-/* The house standard library in one include: attributes, assertions of three strengths, and the small types everybody
- * uses. Words: must = dies always; expect = logs once, returns false, caller handles; check = debug builds only. */
+/* The house standard library in one include: attributes, assertions of three strengths, and the
+ * small types everybody uses. Words: must = dies always; expect = logs once, returns false, caller
+ * handles; check = debug builds only. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -25,10 +26,10 @@ NORETURN void panic_at(const char *file, int line, const char *what);
 bool expect_failed(const char *file, int line, const char *what, bool *once);
 
 #define must(x) ((x) ? (void)0 : panic_at(__FILE__, __LINE__, #x))
-#define expect(x)                                                                                                      \
-    (__extension__({                                                                                                   \
-        static bool once_;                                                                                             \
-        (x) ? true : expect_failed(__FILE__, __LINE__, #x, &once_);                                                    \
+#define expect(x)                                                                                  \
+    (__extension__({                                                                               \
+        static bool once_;                                                                         \
+        (x) ? true : expect_failed(__FILE__, __LINE__, #x, &once_);                                \
     }))
 #ifdef NDEBUG
 #define check(x) ((void)sizeof(x))
@@ -41,6 +42,7 @@ bool expect_failed(const char *file, int line, const char *what, bool *once);
 #include "lib/base/mem.h"
 #include "lib/base/str.h"
 
-/* Unsafe string functions are poisoned for all that include base.h (after the system headers above). */
+/* Unsafe string functions are poisoned for all that include base.h (after the system headers
+ * above). */
 #pragma GCC poison strcpy strcat sprintf vsprintf atoi atol strtok gets
 #endif

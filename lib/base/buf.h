@@ -1,6 +1,7 @@
 #ifndef LIB_BASE_BUF_H
 #define LIB_BASE_BUF_H
-/* Growable byte buffer with a mandatory ceiling. Overflow is sticky: writers append freely, then ask buf_ok once. */
+/* Growable byte buffer with a mandatory ceiling. Overflow is sticky: writers append freely, then
+ * ask buf_ok once. */
 #include "lib/base/base.h"
 
 struct buf {
@@ -11,16 +12,20 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_fini(struct buf *b);
-void buf_add(struct buf *b, const void *p, size_t n); /* past max: sets overflow; from then on nothing is added */
+void buf_add(struct buf *b, const void *p,
+             size_t n); /* past max: sets overflow; from then on nothing is added */
 void buf_str(struct buf *b, struct str s);
 void buf_cstr(struct buf *b, const char *s);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void buf_consume(struct buf *b, size_t n);             /* drop n bytes from the front */
-void buf_clear(struct buf *b);                         /* keep memory, reset overflow */
-void buf_release(struct buf *b);                       /* free memory, stay usable */
-char *buf_reserve(struct buf *b, size_t n);            /* room for n more, NULL past max; then buf_commit */
+void buf_consume(struct buf *b, size_t n);  /* drop n bytes from the front */
+void buf_clear(struct buf *b);              /* keep memory, reset overflow */
+void buf_release(struct buf *b);            /* free memory, stay usable */
+char *buf_reserve(struct buf *b, size_t n); /* room for n more, NULL past max; then buf_commit */
 void buf_commit(struct buf *b, size_t n);
-struct str buf_view(const struct buf *b);              /* valid until the next change */
-static inline bool buf_ok(const struct buf *b) { return !b->overflow; }
+struct str buf_view(const struct buf *b); /* valid until the next change */
+static inline bool buf_ok(const struct buf *b)
+{
+    return !b->overflow;
+}
 #endif

@@ -1,6 +1,7 @@
 #ifndef LIB_BASE_CLOCK_H
 #define LIB_BASE_CLOCK_H
-/* Time through a replaceable source. Wall time is microseconds since 1970 UTC; monotonic has an arbitrary start. */
+/* Time through a replaceable source. Wall time is microseconds since 1970 UTC; monotonic has an
+ * arbitrary start. */
 #include "lib/base/base.h"
 uint64_t clock_mono_us(void);
 uint64_t clock_wall_us(void);

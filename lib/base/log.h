@@ -1,8 +1,8 @@
 #ifndef LIB_BASE_LOG_H
 #define LIB_BASE_LOG_H
-/* Structured logging: an event name (stable API, "s2s.auth.failed") and string fields, in a tree of scopes that carry
- * fields of their own (stream id, domain). One line per event on stderr, written with one write(2). Thread-safe.
- * No stanza bodies above trace, no secrets ever. */
+/* Structured logging: an event name (stable API, "s2s.auth.failed") and string fields, in a tree of
+ * scopes that carry fields of their own (stream id, domain). One line per event on stderr, written
+ * with one write(2). Thread-safe. No stanza bodies above trace, no secrets ever. */
 #include "lib/base/base.h"
 
 enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -15,7 +15,8 @@ struct log_scope { /* embedded in its object; parent must outlive it; values are
 
 void log_set_level(enum log_level min);
 enum err log_level_parse(struct str name, enum log_level *out) MUST_USE;
-void log_set_capture(void (*fn)(void *ctx, enum log_level, const char *line), void *ctx); /* tests; NULL = stderr */
+void log_set_capture(void (*fn)(void *ctx, enum log_level, const char *line),
+                     void *ctx); /* tests; NULL = stderr */
 bool log_enabled(enum log_level l);
 /* Fields are pairs of const char *, ended by NULL. scope may be NULL. */
 void log_emit(enum log_level l, const struct log_scope *scope, const char *event, ...) SENTINEL;

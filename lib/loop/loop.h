@@ -45,6 +45,7 @@ struct mail {
     void (*drop)(struct mail *m);
 };
 void loop_post(struct loop *to, struct mail *m); /* thread-safe, lock-free */
-/* Drop all mail that waits, through its drop functions; how many. Only while no thread runs or posts to the loop. */
+/* Drop all mail that waits, through its drop functions; how many. Only while no thread runs or
+ * posts to the loop. */
 size_t loop_drop_mail(struct loop *l);
 #endif

@@ -10,9 +10,11 @@ struct addr {
     uint8_t ip[16]; /* v4: first four bytes */
 };
 #define ADDR_TEXT_MAX 56
-enum err addr_parse(struct str ip, uint16_t port, struct addr *out) MUST_USE; /* literal only, no look-up */
-enum err addr_parse_hostport(struct str text, struct addr *out) MUST_USE;     /* "1.2.3.4:5", "[::1]:5" */
-char *addr_format(char out[ADDR_TEXT_MAX], const struct addr *a);             /* "1.2.3.4:5", "[::1]:5" */
+enum err addr_parse(struct str ip, uint16_t port,
+                    struct addr *out) MUST_USE; /* literal only, no look-up */
+enum err addr_parse_hostport(struct str text,
+                             struct addr *out) MUST_USE;          /* "1.2.3.4:5", "[::1]:5" */
+char *addr_format(char out[ADDR_TEXT_MAX], const struct addr *a); /* "1.2.3.4:5", "[::1]:5" */
 bool addr_eq(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *a);
 #endif

@@ -20,8 +20,8 @@ struct listener {
     struct defer turn;
     struct list waiting; /* conn.waiting */
     bool paused;
-    bool accepting;      /* inside the user's accept, */
-    bool closed;         /* who closed it there: freed when it returned */
+    bool accepting; /* inside the user's accept, */
+    bool closed;    /* who closed it there: freed when it returned */
 };
 
 static struct list listeners;

@@ -1,7 +1,8 @@
 #ifndef LIB_NET_TLS_H
 #define LIB_NET_TLS_H
-/* TLS over any transport with our own BIO over slices: no memory BIOs, buffers released when idle. TLS 1.2 and 1.3.
- * The handshake itself never refuses a peer certificate: the verdict is recorded in tls_info and the user decides. */
+/* TLS over any transport with our own BIO over slices: no memory BIOs, buffers released when idle.
+ * TLS 1.2 and 1.3. The handshake itself never refuses a peer certificate: the verdict is recorded
+ * in tls_info and the user decides. */
 #include "lib/net/transport.h"
 
 struct tls_ctx; /* immutable after setup, shared by shards */
@@ -9,31 +10,34 @@ struct tls_ctx_conf {
     const char *cert_file, *key_file; /* PEM; may be NULL for a client without certificate */
     const char *ca_file;              /* PEM bundle; NULL = the system's (unless no_system_ca) */
     bool no_system_ca;
-    bool request_peer_cert;           /* server: ask the client for a certificate (s2s) */
-    const char *alpn;                 /* "xmpp-client", "xmpp-server" or NULL */
+    bool request_peer_cert; /* server: ask the client for a certificate (s2s) */
+    const char *alpn;       /* "xmpp-client", "xmpp-server" or NULL */
 };
 /* why gets one line naming the file and the reason. */
-enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx **out, char *why, size_t why_size) MUST_USE;
+enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx **out, char *why,
+                     size_t why_size) MUST_USE;
 /* Another certificate, chosen by SNI name (exact, case-insensitive). */
-enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file, const char *key_file, char *why, size_t why_size) MUST_USE;
+enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file,
+                          const char *key_file, char *why, size_t why_size) MUST_USE;
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **pctx);
 
 struct tls_info {
     const char *version, *cipher; /* "TLSv1.3", ... */
     bool has_cert;                /* the peer showed a certificate */
-    bool chain_ok;                /* trusted by our CAs, in time, serverAuth or clientAuth or no usage at all */
-    char chain_why[128];          /* else the reason in words */
+    bool chain_ok; /* trusted by our CAs, in time, serverAuth or clientAuth or no usage at all */
+    char chain_why[128]; /* else the reason in words */
     char subject[128];
     bool resumed;
 };
-/* Wrap lower (which is taken, set to NULL; its events are taken over). ready comes when the handshake is complete; end with
- * ERR_TLS when it fails. */
+/* Wrap lower (which is taken, set to NULL; its events are taken over). ready comes when the
+ * handshake is complete; end with ERR_TLS when it fails. */
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx);
 struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, const char *sni);
-/* Does the peer's certificate speak for this domain (RFC 9525: dNSName with left-most wildcard; RFC 6120: id-on-xmppAddr,
- * SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at chain_ok too. domain in
- * the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for xmppAddr (ask twice for an internationalised one). */
+/* Does the peer's certificate speak for this domain (RFC 9525: dNSName with left-most wildcard; RFC
+ * 6120: id-on-xmppAddr, SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at
+ * chain_ok too. domain in the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for
+ * xmppAddr (ask twice for an internationalised one). */
 bool tls_peer_is(const struct transport *t, struct str domain);
 /* Last TLS alert or error of a failed handshake in words; "" if none. Valid until close. */
 const char *tls_error(const struct transport *t);

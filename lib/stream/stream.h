@@ -1,12 +1,13 @@
 #ifndef LIB_STREAM_STREAM_H
 #define LIB_STREAM_STREAM_H
-/* What both stream engines share (RFC 6120 section 4). Words: header = the root start tag; first-level element = direct
- * child of the root; restart = a new header on the same connection after TLS or SASL. */
+/* What both stream engines share (RFC 6120 section 4). Words: header = the root start tag;
+ * first-level element = direct child of the root; restart = a new header on the same connection
+ * after TLS or SASL. */
 #include "lib/xmpp/stanza.h"
 #include "lib/xmpp/stream-error.h"
 #include "lib/xmpp/xml-parse.h"
 
-struct stream_header { /* borrowed for the callback */
+struct stream_header {                      /* borrowed for the callback */
     struct str from, to, id, lang, version; /* STR_NONE when absent */
     const char *content_ns;                 /* NS_CLIENT, NS_SERVER */
     bool dialback;                          /* xmlns:db declared */
@@ -21,12 +22,13 @@ struct stream_limits {
 };
 extern const struct stream_limits stream_limits_default;
 struct stream_end { /* why a stream ended */
-    enum err err;              /* ERR_EOF: closed in order, both sides; ERR_RESET: cut; ERR_PROTOCOL: we refused what the peer
-                                * sent; ERR_TIMEOUT, ERR_TLS, ERR_CERT, ERR_AUTH; the first cause */
+    enum err
+        err; /* ERR_EOF: closed in order, both sides; ERR_RESET: cut; ERR_PROTOCOL: we refused what
+              * the peer sent; ERR_TIMEOUT, ERR_TLS, ERR_CERT, ERR_AUTH; the first cause */
     enum stream_cond sent;     /* stream error we sent, STREAM_OK if none */
     enum stream_cond received; /* stream error the peer sent */
-    bool is_flushed;           /* the peer ended the stream in order (or after our end tag the connection), and what we had
-                                * sent before had left our memory */
-    char text[160];            /* in words, for logs and bounces */
+    bool is_flushed; /* the peer ended the stream in order (or after our end tag the connection),
+                      * and what we had sent before had left our memory */
+    char text[160];  /* in words, for logs and bounces */
 };
 #endif

@@ -1,34 +1,34 @@
 #ifndef LIB_XMPP_NS_H
 #define LIB_XMPP_NS_H
-/* Interned namespaces: one table, compare by pointer. Every struct xml.ns that equals a known namespace IS that pointer;
- * unknown namespaces are arena strings. To add one: one line here. */
+/* Interned namespaces: one table, compare by pointer. Every struct xml.ns that equals a known
+ * namespace IS that pointer; unknown namespaces are arena strings. To add one: one line here. */
 #include "lib/base/base.h"
 
-#define NS_TABLE(X)                                                                                                    \
-    X(CLIENT, "jabber:client")                                                                                         \
-    X(SERVER, "jabber:server")                                                                                         \
-    X(STREAM, "http://etherx.jabber.org/streams")                                                                      \
-    X(STREAM_ERRORS, "urn:ietf:params:xml:ns:xmpp-streams")                                                            \
-    X(STANZA_ERRORS, "urn:ietf:params:xml:ns:xmpp-stanzas")                                                            \
-    X(TLS, "urn:ietf:params:xml:ns:xmpp-tls")                                                                          \
-    X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl")                                                                        \
-    X(BIND, "urn:ietf:params:xml:ns:xmpp-bind")                                                                        \
-    X(SESSION, "urn:ietf:params:xml:ns:xmpp-session")                                                                  \
-    X(ROSTER, "jabber:iq:roster")                                                                                      \
-    X(DIALBACK, "jabber:server:dialback")                                                                              \
-    X(DIALBACK_FEATURE, "urn:xmpp:features:dialback")                                                                  \
-    X(DIALBACK_ERRORS, "urn:xmpp:features:dialback:errors")                                                            \
-    X(SUBS_PREAPPROVAL, "urn:xmpp:features:pre-approval")                                                              \
-    X(ROSTERVER, "urn:xmpp:features:rosterver")                                                                        \
-    X(DISCO_INFO, "http://jabber.org/protocol/disco#info")                                                             \
-    X(DISCO_ITEMS, "http://jabber.org/protocol/disco#items")                                                           \
-    X(PING, "urn:xmpp:ping")                                                                                           \
-    X(SM, "urn:xmpp:sm:3")                                                                                             \
-    X(DELAY, "urn:xmpp:delay")                                                                                         \
-    X(VERSION, "jabber:iq:version")                                                                                    \
-    X(OFFLINE, "msgoffline")                                                                                           \
-    X(XML, "http://www.w3.org/XML/1998/namespace")                                                                     \
-    X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                                          \
+#define NS_TABLE(X)                                                                                \
+    X(CLIENT, "jabber:client")                                                                     \
+    X(SERVER, "jabber:server")                                                                     \
+    X(STREAM, "http://etherx.jabber.org/streams")                                                  \
+    X(STREAM_ERRORS, "urn:ietf:params:xml:ns:xmpp-streams")                                        \
+    X(STANZA_ERRORS, "urn:ietf:params:xml:ns:xmpp-stanzas")                                        \
+    X(TLS, "urn:ietf:params:xml:ns:xmpp-tls")                                                      \
+    X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl")                                                    \
+    X(BIND, "urn:ietf:params:xml:ns:xmpp-bind")                                                    \
+    X(SESSION, "urn:ietf:params:xml:ns:xmpp-session")                                              \
+    X(ROSTER, "jabber:iq:roster")                                                                  \
+    X(DIALBACK, "jabber:server:dialback")                                                          \
+    X(DIALBACK_FEATURE, "urn:xmpp:features:dialback")                                              \
+    X(DIALBACK_ERRORS, "urn:xmpp:features:dialback:errors")                                        \
+    X(SUBS_PREAPPROVAL, "urn:xmpp:features:pre-approval")                                          \
+    X(ROSTERVER, "urn:xmpp:features:rosterver")                                                    \
+    X(DISCO_INFO, "http://jabber.org/protocol/disco#info")                                         \
+    X(DISCO_ITEMS, "http://jabber.org/protocol/disco#items")                                       \
+    X(PING, "urn:xmpp:ping")                                                                       \
+    X(SM, "urn:xmpp:sm:3")                                                                         \
+    X(DELAY, "urn:xmpp:delay")                                                                     \
+    X(VERSION, "jabber:iq:version")                                                                \
+    X(OFFLINE, "msgoffline")                                                                       \
+    X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
+    X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \
     X(MERIDIAN_ACCOUNT, "urn:meridian:account:0")
 
 #define NS_DECL(id, uri) extern const char NS_##id[];

@@ -1,29 +1,42 @@
 #ifndef LIB_XMPP_SASL_H
 #define LIB_XMPP_SASL_H
-/* SASL mechanisms as pure state machines (RFC 6120 section 6, RFC 5802, 7677, 4616, XEP-0178). Messages here are raw bytes, base64 is
- * the stream's. No I/O: when a mechanism needs the account it says so and is continued with the answer. */
+/* SASL mechanisms as pure state machines (RFC 6120 section 6, RFC 5802, 7677, 4616, XEP-0178).
+ * Messages here are raw bytes, base64 is the stream's. No I/O: when a mechanism needs the account
+ * it says so and is continued with the answer. */
 #include "lib/base/buf.h"
 #include "lib/base/crypto.h"
 #include "lib/xmpp/scram-key.h"
 
-enum sasl_mech { SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1, SASL_PLAIN, SASL_EXTERNAL, SASL_MECH_COUNT }; /* strongest first */
+enum sasl_mech {
+    SASL_SCRAM_SHA_256,
+    SASL_SCRAM_SHA_1,
+    SASL_PLAIN,
+    SASL_EXTERNAL,
+    SASL_MECH_COUNT
+}; /* strongest first */
 const char *sasl_mech_name(enum sasl_mech m);
 bool sasl_mech_find(struct str name, enum sasl_mech *out);
 
 enum sasl_status {
-    SASL_CONTINUE,      /* out is a challenge */
-    SASL_NEED_KEYS,     /* give sasl_server_keys: stored keys of sasl_server_user for sasl_server_digest */
-    SASL_NEED_PASSWORD, /* give sasl_server_verdict: is sasl_server_password right for sasl_server_user */
-    SASL_NEED_IDENTITY, /* EXTERNAL: give sasl_server_verdict: may the peer act as sasl_server_authzid ("" = derive) */
+    SASL_CONTINUE,  /* out is a challenge */
+    SASL_NEED_KEYS, /* give sasl_server_keys: stored keys of sasl_server_user for sasl_server_digest
+                     */
+    SASL_NEED_PASSWORD, /* give sasl_server_verdict: is sasl_server_password right for
+                           sasl_server_user */
+    SASL_NEED_IDENTITY, /* EXTERNAL: give sasl_server_verdict: may the peer act as
+                           sasl_server_authzid ("" = derive) */
     SASL_DONE,          /* authenticated; out is additional data with success */
     SASL_FAILED,        /* sasl_server_failure says which */
 };
-#define SASL_FAIL_TABLE(X)                                                                                             \
-    X(ABORTED, "aborted") X(ACCOUNT_DISABLED, "account-disabled") X(CREDENTIALS_EXPIRED, "credentials-expired")        \
-    X(ENCRYPTION_REQUIRED, "encryption-required") X(INCORRECT_ENCODING, "incorrect-encoding")                          \
-    X(INVALID_AUTHZID, "invalid-authzid") X(INVALID_MECHANISM, "invalid-mechanism")                                    \
-    X(MALFORMED_REQUEST, "malformed-request") X(MECHANISM_TOO_WEAK, "mechanism-too-weak")                              \
-    X(NOT_AUTHORIZED, "not-authorized") X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
+#define SASL_FAIL_TABLE(X)                                                                         \
+    X(ABORTED, "aborted")                                                                          \
+    X(ACCOUNT_DISABLED, "account-disabled") X(CREDENTIALS_EXPIRED, "credentials-expired")          \
+        X(ENCRYPTION_REQUIRED, "encryption-required") X(INCORRECT_ENCODING, "incorrect-encoding")  \
+            X(INVALID_AUTHZID, "invalid-authzid") X(INVALID_MECHANISM, "invalid-mechanism")        \
+                X(MALFORMED_REQUEST, "malformed-request")                                          \
+                    X(MECHANISM_TOO_WEAK, "mechanism-too-weak")                                    \
+                        X(NOT_AUTHORIZED, "not-authorized")                                        \
+                            X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
 enum sasl_failure {
     SASL_FAIL_NONE,
 #define SASL_FAIL_ENUM(id, name) SASL_FAIL_##id,
@@ -35,29 +48,38 @@ enum sasl_failure sasl_failure_find(struct str name);
 
 #define SASL_MESSAGE_MAX 4096 /* bytes, decoded; longer input is MALFORMED_REQUEST */
 struct sasl_server;
-/* iterations/salt for unknown users are faked deterministically from a secret so that they cannot be told apart. */
+/* iterations/salt for unknown users are faked deterministically from a secret so that they cannot
+ * be told apart. */
 struct sasl_server *sasl_server_new(enum sasl_mech m);
 void sasl_server_free(struct sasl_server **ps); /* wipes secrets */
-/* Secret and iteration count of the fakes, for a service of several nodes or of restarts: the same everywhere, as real accounts are.
- * Default: drawn per process, SCRAM_ITERATIONS_DEFAULT. */
+/* Secret and iteration count of the fakes, for a service of several nodes or of restarts: the same
+ * everywhere, as real accounts are. Default: drawn per process, SCRAM_ITERATIONS_DEFAULT. */
 void sasl_server_set_fake(struct sasl_server *s, struct str secret, unsigned iterations);
-/* in: STR_NONE for <auth/> without initial response (answered by an empty challenge), "" for "=". */
+/* in: STR_NONE for <auth/> without initial response (answered by an empty challenge), "" for "=".
+ */
 enum sasl_status sasl_server_step(struct sasl_server *s, struct str in, struct buf *out);
-/* Answers; each returns the next status as step does. keys NULL: no such user or no keys of this digest. */
-enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key *keys, struct buf *out);
-/* SASL_FAIL_NONE = yes. A failure may also be given where keys are needed: the account cannot be looked up now. */
+/* Answers; each returns the next status as step does. keys NULL: no such user or no keys of this
+ * digest. */
+enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key *keys,
+                                  struct buf *out);
+/* SASL_FAIL_NONE = yes. A failure may also be given where keys are needed: the account cannot be
+ * looked up now. */
 enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out);
-struct str sasl_server_user(const struct sasl_server *s);     /* prepared authcid; valid until free */
-struct str sasl_server_authzid(const struct sasl_server *s);  /* as sent, "" if none; the caller checks it */
+struct str sasl_server_user(const struct sasl_server *s); /* prepared authcid; valid until free */
+struct str
+sasl_server_authzid(const struct sasl_server *s); /* as sent, "" if none; the caller checks it */
 struct str sasl_server_password(const struct sasl_server *s); /* PLAIN only */
 enum digest sasl_server_digest(const struct sasl_server *s);
 enum sasl_failure sasl_server_failure(const struct sasl_server *s);
 
 /* Client side, for s2s EXTERNAL, tests and the simulator. Blocking PBKDF2 inside SCRAM. */
 struct sasl_client;
-struct sasl_client *sasl_client_new(enum sasl_mech m, struct str user, struct str password, struct str authzid);
+struct sasl_client *sasl_client_new(enum sasl_mech m, struct str user, struct str password,
+                                    struct str authzid);
 void sasl_client_free(struct sasl_client **pc);
-/* first call with in = STR_NONE gives the initial response. ERR_AUTH when the server's proof is wrong or malformed. */
+/* first call with in = STR_NONE gives the initial response. ERR_AUTH when the server's proof is
+ * wrong or malformed. */
 enum err sasl_client_step(struct sasl_client *c, struct str in, struct buf *out) MUST_USE;
-enum err sasl_client_finish(struct sasl_client *c, struct str additional) MUST_USE; /* data of <success/>; verifies the server signature */
+enum err sasl_client_finish(struct sasl_client *c, struct str additional)
+    MUST_USE; /* data of <success/>; verifies the server signature */
 #endif

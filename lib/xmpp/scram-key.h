@@ -11,7 +11,8 @@ struct scram_key {
     uint8_t stored_key[DIGEST_MAX], server_key[DIGEST_MAX];
 };
 #define SCRAM_ITERATIONS_DEFAULT 10000
-/* Derive with a fresh 16-byte salt. Blocks for milliseconds: worker pool only. password is already prepared. */
+/* Derive with a fresh 16-byte salt. Blocks for milliseconds: worker pool only. password is already
+ * prepared. */
 void scram_key_derive(struct scram_key *k, enum digest d, struct str password, unsigned iterations);
 bool scram_key_matches(const struct scram_key *k, struct str password); /* blocks as derive does */
 /* Text form "SCRAM-SHA-256$10000:base64salt$base64stored:base64server" (RFC 5803) and back. */

@@ -125,8 +125,8 @@ void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID 
 void conn_element(void *ctx, struct xml_doc *doc);
 
 /* ---- c2s-out.c */
-void conn_out_join(struct conn *c);   /* on the loop of its shard */
-void conn_out_look(struct conn *c);   /* release what left, close what does not read */
+void conn_out_join(struct conn *c); /* on the loop of its shard */
+void conn_out_look(struct conn *c); /* release what left, close what does not read */
 void conn_out_return(struct conn *c, bool is_flushed); /* it ended: what is kept goes back */
 void conn_out_free(struct conn *c);
 #endif
