@@ -20,12 +20,18 @@ from slixmpp.exceptions import IqError, IqTimeout  # noqa: E402
 from wan import Wan  # noqa: E402
 
 DOMAIN = "world.test"
+EXTRA = """[auth]
+scram_iterations = 4096
+[modules.offline]
+max = %d
+"""
 
 
 class World:
     """alice's home is eu, bob's is us. relays: how each region is reached by the other."""
 
-    def __init__(self, lab, build, delay=0.005, beat="500ms", lease="2s", extra="", seed=1):
+    def __init__(self, lab, build, delay=0.005, beat="500ms", lease="2s", offline=100000, seed=1):
+        """offline: how many messages an account that is not online may have waiting."""
         self.lab, self.build = lab, build
         public, regions = certs.Authority(lab, "public"), certs.Authority(lab, "regions")
         self.ca = public.crt
@@ -37,7 +43,7 @@ class World:
             r = self.relays[name] = wan.relay((lab.ip(n + 30), REGION), (lab.ip(n), REGION), delay, delay / 2)
             self.nodes[name] = meridian.Node(lab, build, DOMAIN, lab.ip(n), cert, self.ca, region=name, redis=self.redis,
                                              region_authority=regions, endpoint=r.endpoint, beat=beat, lease=lease,
-                                             log_level=os.environ.get("LOG_LEVEL", "info"), extra="[auth]\nscram_iterations = 4096\n" + extra)
+                                             log_level=os.environ.get("LOG_LEVEL", "info"), extra=EXTRA % offline)
         self.eu, self.us = self.nodes["eu"], self.nodes["us"]
         for node in self.nodes.values():
             node.start()
@@ -91,19 +97,19 @@ class Ear:
     def __init__(self, name, client):
         self.name, self.clients = name, [client]
 
-    def _messages(self, tag, kind):
+    def _messages(self, tag):
         for c in self.clients:
             for m in c.inbox:
-                if (m["type"] == "error") == (kind == "error") and m["body"].startswith(tag + " "):
+                if m["type"] != "error" and m["body"].startswith(tag + " "):
                     yield m
 
-    def heard(self, tag, kind="body"):
-        """Numbers of one flow, in the order they came. kind: body, or error for what came back."""
-        return [int(m["body"].split()[1]) for m in self._messages(tag, kind)]
+    def heard(self, tag):
+        """Numbers of one flow, in the order they came."""
+        return [int(m["body"].split()[1]) for m in self._messages(tag)]
 
     def ids(self, tag, n):
         """The ids under which one message came."""
-        return {m["id"] for m in self._messages(tag, "body") if m["body"] == "%s %d" % (tag, n)}
+        return {m["id"] for m in self._messages(tag) if m["body"] == "%s %d" % (tag, n)}
 
 
 class Flow:
@@ -112,7 +118,7 @@ class Flow:
     def __init__(self, tag, sender, to, ears, batch=5, pause=0.05, patience=30):
         self.tag, self.sender, self.to, self.ears = tag, sender, to, ears
         self.batch, self.pause, self.patience = batch, pause, patience
-        self.sent, self.accepted, self.in_doubt = 0, set(), set()
+        self.sent, self.accepted, self.in_doubt, self.numbers = 0, set(), set(), {}  # numbers: by id
         self.ending = self.pausing = False
         self.task = asyncio.ensure_future(self._run())
 
@@ -123,7 +129,9 @@ class Flow:
                 continue
             some = range(self.sent, self.sent + self.batch)
             for n in some:
-                self.sender.send_message(mto=self.to, mbody="%s %d" % (self.tag, n), mtype="chat")
+                m = self.sender.make_message(mto=self.to, mbody="%s %d" % (self.tag, n), mtype="chat")
+                self.numbers[m["id"]] = n
+                m.send()
             self.sent = some.stop
             try:
                 await self.sender.barrier(seconds=self.patience)
@@ -137,7 +145,8 @@ class Flow:
         await self.task
 
     def back(self):
-        return set(Ear("", self.sender).heard(self.tag, "error"))
+        """What came back as an error, which has the id of the message but not its body."""
+        return {self.numbers[m["id"]] for m in self.sender.inbox if m["type"] == "error" and m["id"] in self.numbers}
 
     def all_heard(self):
         return all(self.accepted <= set(ear.heard(self.tag)) | self.back() for ear in self.ears)
