@@ -36,7 +36,7 @@ void buf_commit(struct buf *b, size_t n)
     b->n += n;
 }
 
-void buf_add(struct buf *b, const void *p, size_t n)
+void buf_grow_add(struct buf *b, const void *p, size_t n)
 {
     char *room = buf_reserve(b, n);
     if (!room) {
@@ -46,21 +46,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
     if (n)
         memcpy(room, p, n);
     b->n += n;
-}
-
-void buf_str(struct buf *b, struct str s)
-{
-    buf_add(b, s.p, s.n);
-}
-
-void buf_cstr(struct buf *b, const char *s)
-{
-    buf_add(b, s, strlen(s));
-}
-
-void buf_char(struct buf *b, char c)
-{
-    buf_add(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

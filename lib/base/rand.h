@@ -5,6 +5,7 @@
 #include "lib/base/base.h"
 void rand_bytes(void *p, size_t n);
 uint64_t rand_u64(void);
+uint64_t rand_name(void); /* for names in logs and traces: unguessable until the heap is read */
 uint64_t rand_below(uint64_t bound); /* 0 <= result < bound, unbiased; bound > 0 */
 void rand_seed(uint64_t seed);       /* simulation and tests only */
 bool rand_is_seeded(void);

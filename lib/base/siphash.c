@@ -3,6 +3,7 @@
  * it is a constant, so that drawing it does not disturb the sequence of random numbers. */
 #include "lib/base/siphash.h"
 
+#include <endian.h>
 #include <pthread.h>
 
 #include "lib/base/rand.h"
@@ -13,10 +14,9 @@ struct sip {
 
 static uint64_t load64(const uint8_t *p)
 {
-    uint64_t x = 0;
-    for (int i = 7; i >= 0; i--)
-        x = x << 8 | p[i];
-    return x;
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return le64toh(x);
 }
 
 static uint64_t rotl(uint64_t x, int by)
@@ -24,7 +24,7 @@ static uint64_t rotl(uint64_t x, int by)
     return x << by | x >> (64 - by);
 }
 
-static void sip_round(struct sip *s)
+static inline void sip_round(struct sip *s)
 {
     s->v0 += s->v1;
     s->v2 += s->v3;
@@ -38,7 +38,7 @@ static void sip_round(struct sip *s)
     s->v2 = rotl(s->v2, 32);
 }
 
-static void sip_word(struct sip *s, uint64_t m)
+static inline void sip_word(struct sip *s, uint64_t m)
 {
     s->v3 ^= m;
     sip_round(s);

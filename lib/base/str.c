@@ -91,6 +91,13 @@ struct str str_trim(struct str s)
     return s;
 }
 
+void str_put(char *out, size_t size, const char *s)
+{
+    size_t n = strnlen(s, size - 1);
+    memcpy(out, s, n);
+    out[n] = '\0';
+}
+
 char *str_dup(struct str s)
 {
     if (!s.p)

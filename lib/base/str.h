@@ -31,6 +31,8 @@ ptrdiff_t str_find(struct str s, char c); /* -1 = absent */
 struct str str_cut(struct str *rest,
                    char sep); /* take up to sep, advance rest past it; rest->p NULL at the end */
 struct str str_trim(struct str s); /* ASCII white space */
-char *str_dup(struct str s);       /* heap, NUL-terminated; mem_free; STR_NONE -> NULL */
+/* Copy a C string into a field of that size, cut if need be, always NUL-terminated. */
+void str_put(char *out, size_t size, const char *s);
+char *str_dup(struct str s); /* heap, NUL-terminated; mem_free; STR_NONE -> NULL */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out); /* decimal digits only, <= max */
 #endif

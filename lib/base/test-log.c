@@ -23,7 +23,7 @@ static void keep(void *ctx, enum log_level level, const char *line)
     assert_ptr_equal(ctx, &count);
     count++;
     last_level = level;
-    snprintf(last, sizeof last, "%s", line);
+    str_put(last, sizeof last, line);
 }
 
 static uint64_t fixed_wall(void)
