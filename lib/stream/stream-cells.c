@@ -20,7 +20,7 @@ static const struct {
 enum stream_event stream_classify(const struct xml *el)
 {
     for (size_t i = 0; i < ARRAY_LEN(element_events); i++)
-        if (xml_is(el, element_events[i].ns, element_events[i].name))
+        if (el->ns == element_events[i].ns && strcmp(el->name, element_events[i].name) == 0)
             return element_events[i].ev;
     return SEV_ELEMENT;
 }

@@ -2,7 +2,7 @@
  * addresses are ASCII, for which the PRECIS profiles come down to one table scan and lower-casing;
  * a part with other bytes goes through jid-prep.c. A JID is one string, `local@domain/resource`,
  * and slices of it. Standards: RFC 7622 (XMPP addresses), RFC 8265 profiles, RFC 3986 IPv6
- * literals. */
+ * literals. Most addresses are in normal form when they come: one scan shows it. */
 #include "lib/xmpp/jid.h"
 
 #include <arpa/inet.h>
@@ -122,6 +122,73 @@ static enum err prepare_resource(struct arena *a, struct str *s, const char **wh
     return e == ERR_OK ? check_size(*s, JID_PART_MAX, why) : e;
 }
 
+/* ---- addresses in normal form already: ASCII lower case, a domain of letters, digits and single
+ * hyphens and dots between them */
+enum { PLAIN_LOCAL = 1, PLAIN_DOMAIN = 2, PLAIN_RESOURCE = 4 };
+enum { PLAIN_DOMAIN_MAX = 63, PLAIN_PART_MAX = 255 };
+
+static inline unsigned plain_class(unsigned char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+        return PLAIN_LOCAL | PLAIN_DOMAIN | PLAIN_RESOURCE;
+    if (c == '-' || c == '.' || c == '_')
+        return PLAIN_LOCAL | PLAIN_RESOURCE;
+    return c >= ' ' && c < 0x7F ? PLAIN_RESOURCE : 0;
+}
+
+static size_t plain_span(struct str s, size_t from, unsigned class)
+{
+    while (from < s.n && plain_class((unsigned char)s.p[from]) & class)
+        from++;
+    return from;
+}
+
+static bool plain_domain(struct str s)
+{
+    size_t i = 0;
+    for (;;) {
+        const size_t part = i;
+        i = plain_span(s, i, PLAIN_DOMAIN);
+        if (i == part)
+            return false;
+        if (i == s.n)
+            return i <= PLAIN_DOMAIN_MAX;
+        if (s.p[i] != '.' && s.p[i] != '-')
+            return false;
+        i++;
+    }
+}
+
+static bool plain_part(struct str s, unsigned class)
+{
+    return !s.p || (s.n > 0 && s.n <= PLAIN_PART_MAX && plain_span(s, 0, class) == s.n);
+}
+
+static bool is_plain(const struct parts *p)
+{
+    return plain_part(p->local, PLAIN_LOCAL) && plain_domain(p->domain) &&
+           plain_part(p->resource, PLAIN_RESOURCE);
+}
+
+/* Slices of the same text elsewhere. */
+static struct str moved(struct str s, const char *from, char *to)
+{
+    return s.p ? str_make(to + (s.p - from), s.n) : STR_NONE;
+}
+
+/* The parts and `full` lie in one text that begins where `full` does: copy it to p. */
+static void copy_into(char *p, const struct jid *j, struct jid *out)
+{
+    const char *from = j->full.p;
+    memcpy(p, from, j->full.n);
+    p[j->full.n] = '\0';
+    *out = (struct jid){.full = str_make(p, j->full.n),
+                        .bare = moved(j->bare, from, p),
+                        .local = moved(j->local, from, p),
+                        .domain = moved(j->domain, from, p),
+                        .resource = moved(j->resource, from, p)};
+}
+
 static struct str put(char **at, struct str s, bool lower)
 {
     char *p = *at;
@@ -174,7 +241,12 @@ static enum err prepare(struct arena *a, struct parts *p, struct jid *out, const
 enum err jid_parse(struct arena *a, struct str text, struct jid *out, const char **why)
 {
     struct parts p = split(text);
-    return prepare(a, &p, out, why);
+    if (!is_plain(&p))
+        return prepare(a, &p, out, why);
+    const size_t bare = p.resource.p ? text.n - p.resource.n - 1 : text.n;
+    const struct jid here = {text, str_make(text.p, bare), p.local, p.domain, p.resource};
+    copy_into(arena_alloc(a, text.n + 1), &here, out);
+    return ERR_OK;
 }
 
 enum err jid_make(struct arena *a, struct str local, struct str domain, struct str resource,
@@ -207,15 +279,9 @@ struct jid jid_to_domain(const struct jid *j)
     return (struct jid){.full = j->domain, .bare = j->domain, .domain = j->domain};
 }
 
-static void copy_into(char *p, const struct jid *j, struct jid *out)
-{
-    const struct parts parts = {j->local, j->domain, j->resource};
-    lay_out(p, &parts, out);
-}
-
 static size_t size_of(const struct jid *j)
 {
-    return j->full.n + 3;
+    return j->full.n + 1;
 }
 
 struct jid jid_dup(struct arena *a, const struct jid *j)

@@ -19,7 +19,7 @@ struct str xml_name_local(const char *name)
 {
     const char *sep = strchr(name, XML_NAME_SEP);
     const char *local = sep ? sep + 1 : name;
-    return str_make(local, strcspn(local, "\n"));
+    return str_make(local, (size_t)(strchrnul(local, XML_NAME_SEP) - local));
 }
 
 struct str xml_name_prefix(const char *name)
@@ -45,7 +45,7 @@ void xml_grow_fini(struct xml_grow *g)
 
 size_t xml_grow_memory(const struct xml_grow *g)
 {
-    const size_t tree = g->doc ? sizeof *g->doc + arena_used(g->doc->arena) : 0;
+    const size_t tree = g->doc ? arena_used(g->doc->arena) : 0;
     return tree + g->text.cap + g->stack.cap * sizeof *g->stack.p;
 }
 
@@ -75,11 +75,12 @@ static size_t add_attrs(struct arena *a, struct xml *el, const char **atts)
     size_t cost = 0;
     struct xml_attr **link = &el->attrs;
     for (; atts[0]; atts += 2) {
-        struct xml_attr *at = arena_alloc(a, sizeof *at);
-        const struct str ns = xml_name_ns(atts[0]);
+        const struct str ns = xml_name_ns(atts[0]), name = xml_name_local(atts[0]),
+                         value = str_of(atts[1]);
+        struct xml_attr *at = arena_alloc(a, sizeof *at + name.n + 1 + value.n + 1);
         at->ns = ns.n > 0 ? take_ns(a, ns, el->ns, NULL) : NULL;
-        at->name = arena_cstr(a, xml_name_local(atts[0]));
-        at->value = arena_dup(a, str_of(atts[1]));
+        at->name = memcpy(at + 1, name.p, name.n);
+        at->value = str_make(memcpy((char *)(at + 1) + name.n + 1, value.p, value.n), value.n);
         if (at->ns && at->ns != NS_XML)
             cost += ns.n + NS_DECL_COST;
         *link = at;
@@ -126,9 +127,10 @@ static bool flush_text(struct xml_grow *g)
 
 static void begin(struct xml_grow *g)
 {
-    g->doc = mem_alloc(sizeof *g->doc);
-    g->doc->arena =
+    struct arena *a =
         arena_new(0); /* the budget is ours to watch: later users must not be killed by it */
+    g->doc = arena_alloc(a, sizeof *g->doc);
+    g->doc->arena = a;
     g->elements = 0;
     g->ns_cost = 0;
     g->last_ns = NULL;

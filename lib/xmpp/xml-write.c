@@ -6,25 +6,18 @@
  * Standards: XML 1.0, Namespaces in XML 1.0, RFC 6120 section 4.8. */
 #include "lib/xmpp/xml-write-int.h"
 
-enum esc { PLAIN, ESC_ALWAYS, ESC_ATTR, ESC_BAD };
-
-/* Everything below 0x20 is handled by class_of; the rest of ASCII markup is in the switch. */
-static enum esc class_of(unsigned char c)
-{
-    if (c < 0x20)
-        return c == '\t' || c == '\n' ? ESC_ATTR : c == '\r' ? ESC_ALWAYS : ESC_BAD;
-    switch (c) {
-    case '<':
-    case '>':
-    case '&':
-        return ESC_ALWAYS;
-    case '"':
-    case '\'':
-        return ESC_ATTR;
-    default:
-        return PLAIN;
-    }
-}
+/* What must not stand as it is: everywhere, or in attributes only. */
+enum { ESC_TEXT = 1, ESC_ATTR = 2, ESC_ALWAYS = ESC_TEXT | ESC_ATTR };
+static const unsigned char escapes[256] = {
+    ESC_ALWAYS,       ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ALWAYS,
+    ESC_ALWAYS,       ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ATTR,
+    ESC_ATTR,         ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ALWAYS,
+    ESC_ALWAYS,       ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ALWAYS,
+    ESC_ALWAYS,       ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ALWAYS,
+    ESC_ALWAYS,       ESC_ALWAYS,        ESC_ALWAYS,         ESC_ALWAYS,         ESC_ALWAYS,
+    ESC_ALWAYS,       ESC_ALWAYS,        ['<'] = ESC_ALWAYS, ['>'] = ESC_ALWAYS, ['&'] = ESC_ALWAYS,
+    ['"'] = ESC_ATTR, ['\''] = ESC_ATTR,
+};
 
 static const char *escape_of(unsigned char c)
 {
@@ -52,10 +45,10 @@ static const char *escape_of(unsigned char c)
 
 static void escape(struct buf *out, struct str s, bool attr)
 {
+    const unsigned char where = attr ? ESC_ATTR : ESC_TEXT;
     size_t start = 0;
     for (size_t i = 0; i < s.n; i++) {
-        const enum esc k = class_of((unsigned char)s.p[i]);
-        if (k == PLAIN || (k == ESC_ATTR && !attr))
+        if (!(escapes[(unsigned char)s.p[i]] & where))
             continue;
         buf_add(out, s.p + start, i - start);
         buf_cstr(out, escape_of((unsigned char)s.p[i]));

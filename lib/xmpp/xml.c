@@ -10,8 +10,8 @@ void xml_doc_free(struct xml_doc **pd)
     *pd = NULL;
     if (!d)
         return;
-    arena_free(&d->arena);
-    mem_free(d);
+    struct arena *a = d->arena; /* d lives in it */
+    arena_free(&a);
 }
 
 static const char *intern(const char *ns)

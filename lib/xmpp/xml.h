@@ -23,7 +23,8 @@ struct xml {
     struct xml_attr *attrs;
     struct xml_node *first, *last;
 };
-/* A complete first-level element with the arena it lives in. */
+/* A complete first-level element with the arena it lives in, as this struct does. Who takes the
+ * arena leaves NULL. */
 struct xml_doc {
     struct arena *arena;
     struct xml *root;
