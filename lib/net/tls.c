@@ -7,7 +7,8 @@
  * copied and the lower layer paused, so at most one slice is kept.
  * The user may close or detach in any event; tls_run learns it from a flag on its own stack,
  * because after a detach another thread may own the object already, and does not touch it again.
- * Invariants: ERR_clear_error before each call into OpenSSL; after a fatal error no call but
+ * Invariants: OpenSSL's error queue is empty before each call into it (looking is cheaper than
+ * clearing); after a fatal error no call but
  * SSL_free; SSL_free only after SSL_set_shutdown, or the session would not be resumable. Standards:
  * RFC 8446, RFC 5246. */
 #include <openssl/err.h>
@@ -105,6 +106,12 @@ BIO_METHOD *tls_bio_method(void)
 
 /* --- ends --- */
 
+static void tls_no_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 static void tls_wake(struct tls *s)
 {
     loop_defer(s->t.loop, &s->turn);
@@ -126,7 +133,7 @@ static void tls_fail(struct tls *s)
     unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
     if (!s->error[0])
-        snprintf(s->error, sizeof s->error, "%s", reason ? reason : "TLS failure");
+        str_put(s->error, sizeof s->error, reason ? reason : "TLS failure");
     ERR_clear_error();
     tls_break(s, ERR_TLS);
 }
@@ -142,7 +149,7 @@ static void tls_emit_end(struct tls *s)
 static void tls_send_fin(struct tls *s)
 {
     s->fin = TLS_FIN_SENT;
-    ERR_clear_error();
+    tls_no_errors();
     (void)SSL_shutdown(s->ssl);
     transport_shut(s->lower);
 }
@@ -156,7 +163,7 @@ static void tls_flush(struct tls *s)
         return;
     while (done < s->plain.n) {
         size_t put = 0;
-        ERR_clear_error();
+        tls_no_errors();
         if (SSL_write_ex(s->ssl, s->plain.p + done, s->plain.n - done, &put) != 1) {
             tls_fail(s);
             return;
@@ -205,7 +212,7 @@ static void tls_on_handshake_done(struct tls *s)
 static bool tls_handshake(struct tls *s)
 {
     int r;
-    ERR_clear_error();
+    tls_no_errors();
     r = SSL_do_handshake(s->ssl);
     if (r == 1) {
         tls_on_handshake_done(s);
@@ -220,7 +227,7 @@ static bool tls_handshake(struct tls *s)
 static size_t tls_read(struct tls *s, char *out)
 {
     size_t n = 0;
-    ERR_clear_error();
+    tls_no_errors();
     if (SSL_read_ex(s->ssl, out, TLS_READ_BYTES, &n) == 1)
         return n;
     switch (SSL_get_error(s->ssl, 0)) {
@@ -276,6 +283,8 @@ static bool tls_run(struct tls *s)
         net_emit_data(&s->t, str_make(piece, n));
         if (gone)
             return false;
+        if (s->in.n == 0 && !SSL_has_pending(s->ssl)) /* asking would say so, at a price */
+            break;
     }
     if (s->end_why && !s->ended && (!s->paused || s->state == TLS_BROKEN)) {
         tls_emit_end(s);
