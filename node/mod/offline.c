@@ -132,8 +132,8 @@ static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)
         break;
     }
     struct keep *k = mem_alloc(sizeof *k);
-    *k = (struct keep){.user = u, .parked = run->parked, .stanza = stamped(s, u->bare.domain)};
-    snprintf(k->trace, sizeof k->trace, "%s", us->route->trace);
+    *k = (struct keep){.user = u, .parked = hook_wait(run), .stanza = stamped(s, u->bare.domain)};
+    str_put(k->trace, sizeof k->trace, us->route->trace);
     op_start(&k->op, &u->ops, keep_cancel);
     store_log_count(u->shard->store, &u->ops, TABLE, u->bare.full, keep_counted, k);
     run->bounce = STANZA_SERVICE_UNAVAILABLE;
@@ -297,7 +297,7 @@ static enum verdict on_available(struct hook_run *run, struct session_event *ev)
         f->again = true;
         return V_PASS;
     }
-    *f = (struct flush){.user = u, .target = ev->session->h, .parked = run->parked};
+    *f = (struct flush){.user = u, .target = ev->session->h, .parked = hook_wait(run)};
     f->h = handle_new(u->shard->handles, f);
     timer_init(&f->watch, u->shard->loop, flush_watch, f);
     user_hold(u);

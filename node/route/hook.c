@@ -213,8 +213,8 @@ static bool chain_run(struct hook_run *run, const struct hook_class *k, enum hoo
 static void parked_go(struct parked *p)
 {
     enum verdict v;
-    handle_free(p->run.shard->handles, p->run.parked);
-    p->run.parked = handle_new(p->run.shard->handles, p);
+    handle_free(p->run.shard->handles, p->run.wait);
+    p->run.wait = handle_new(p->run.shard->handles, p);
     if (chain_run(&p->run, p->class, p->id, &p->next, p->subject, &v))
         parked_end(p, v);
     else
@@ -225,7 +225,7 @@ static void parked_cancel(struct op *op)
 {
     struct parked *p = container_of(op, struct parked, op);
     timer_stop(&p->deadline);
-    handle_free(p->run.shard->handles, p->run.parked);
+    handle_free(p->run.shard->handles, p->run.wait);
     if (p->class->lose)
         p->class->lose(p->subject);
     p->class->own(p->subject, false);
@@ -236,7 +236,7 @@ static void parked_end(struct parked *p, enum verdict v)
 {
     op_end(&p->op);
     timer_stop(&p->deadline);
-    handle_free(p->run.shard->handles, p->run.parked);
+    handle_free(p->run.shard->handles, p->run.wait);
     p->class->finish(p->done, p->ctx, &p->run, p->subject, v);
     p->class->own(p->subject, false);
     user_release(&p->user);
@@ -250,9 +250,18 @@ static void parked_late(void *ctx)
     parked_go(p);
 }
 
-void hook_resume(struct node_shard *sh, handle parked, enum verdict v)
+handle hook_wait(struct hook_run *run)
 {
-    struct parked *p = handle_get(sh->handles, parked);
+    if (!run->wait && expect(run->class->own != NULL)) {
+        struct parked *p = mem_alloc(sizeof *p + run->class->size);
+        run->wait = handle_new(run->shard->handles, p);
+    }
+    return run->wait;
+}
+
+void hook_resume(struct node_shard *sh, handle wait, enum verdict v)
+{
+    struct parked *p = handle_get(sh->handles, wait);
     if (!p)
         return;
     timer_stop(&p->deadline);
@@ -283,28 +292,20 @@ static void park(struct hook_run *run, const struct hook_class *k, enum hook_id 
 static void hook_start(struct node_shard *sh, enum hook_id id, const struct hook_class *k,
                        void *subject, void (*done)(void), void *ctx)
 {
-    struct hook_run run = {.shard = sh};
-    struct parked *p = NULL;
-    if (k->own) { /* the handle must exist before a handler can start what will resume it */
-        if (!sh->node->hooks->chain[id].n) {
-            k->finish(done, ctx, &run, subject, V_PASS);
-            return;
-        }
-        p = mem_alloc(sizeof *p + k->size);
-        run.parked = handle_new(sh->handles, p);
-    }
+    struct hook_run run = {.shard = sh, .class = k};
     size_t next = 0;
     enum verdict v;
-    if (chain_run(&run, k, id, &next, subject, &v)) {
-        if (p)
-            handle_free(sh->handles, run.parked);
-        mem_free(p);
-        k->finish(done, ctx, &run, subject, v);
-    } else if (expect(p != NULL)) {
+    bool is_done = chain_run(&run, k, id, &next, subject, &v);
+    struct parked *p = run.wait ? handle_get(sh->handles, run.wait) : NULL;
+    if (!is_done && expect(p != NULL)) {
         park(&run, k, id, next, subject, done, ctx, p);
-    } else { /* this hook cannot wait */
-        k->finish(done, ctx, &run, subject, V_PASS);
+        return;
     }
+    if (p) { /* it was not needed after all */
+        handle_free(sh->handles, run.wait);
+        mem_free(p);
+    }
+    k->finish(done, ctx, &run, subject, is_done ? v : V_PASS); /* some hooks cannot wait */
 }
 
 #define HOOK_RUN_FN(id, type)                                                                      \

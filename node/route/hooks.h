@@ -56,7 +56,8 @@ enum verdict {
     V_STOP,   /* taken care of: end the run, it counts as handled */
     V_DROP,   /* end silently (logged) */
     V_BOUNCE, /* end, answer with run->bounce */
-    V_WAIT,   /* parked: the handler calls hook_resume later; the subject's queue waits */
+    V_WAIT,   /* parked: somebody calls hook_resume with what hook_wait gave; the subject's queue
+                 waits */
 };
 enum hook_id {
 #define HOOK_ENUM(id, type) HOOK_##id,
@@ -64,10 +65,12 @@ enum hook_id {
 #undef HOOK_ENUM
         HOOK_COUNT
 };
+struct hook_class;
 struct hook_run { /* what a handler gets beside its subject */
     struct node_shard *shard;
     enum stanza_cond bounce; /* set with V_BOUNCE */
-    handle parked;           /* valid after V_WAIT was returned; for hook_resume */
+    handle wait;             /* see hook_wait */
+    const struct hook_class *class;
 };
 /* One handler type per hook: hook_fn_user_send(struct hook_run *, struct user_stanza *), ... */
 #define HOOK_FN(id, type) typedef enum verdict hook_fn_##id(struct hook_run *run, type *subject);
@@ -100,7 +103,9 @@ struct hook_handler {
         void (*done)(void *ctx, struct hook_run *run, type *subject, enum verdict v), void *ctx);
 HOOK_TABLE(HOOK_RUN)
 #undef HOOK_RUN
-void hook_resume(struct node_shard *sh, handle parked,
-                 enum verdict v); /* stale handles are ignored */
+/* For a handler that is going to return V_WAIT: what to resume with. Void if it returns something
+ * else. */
+handle hook_wait(struct hook_run *run);
+void hook_resume(struct node_shard *sh, handle wait, enum verdict v); /* stale ones are ignored */
 const char *hook_name(enum hook_id id);
 #endif

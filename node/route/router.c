@@ -59,7 +59,7 @@ static void to_peer(struct route *r, const struct anchor *a)
         return;
     }
     struct region_route rr = {.purpose = REGION_USER, .hops = r->hops};
-    snprintf(rr.trace, sizeof rr.trace, "%s", r->trace);
+    str_put(rr.trace, sizeof rr.trace, r->trace);
     struct stanza *s = r->stanza;
     struct custody *c = r->custody;
     r->stanza = NULL;
@@ -149,7 +149,7 @@ void route_start(struct node_shard *sh, struct stanza *s, struct custody *c, enu
     struct route *r = mem_alloc(sizeof *r);
     *r = (struct route){.shard = sh, .stanza = s, .custody = c, .source = src, .hops = hops};
     if (trace && trace[0])
-        snprintf(r->trace, sizeof r->trace, "%s", trace);
+        str_put(r->trace, sizeof r->trace, trace);
     else
         route_trace_new(r->trace);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++)
@@ -184,11 +184,24 @@ void route_drop(struct node_shard *sh, struct stanza *s, struct custody *c)
     stanza_unref(&s);
 }
 
+/* Eight hex digits, all at once: each nibble in a byte of its own, then '0' or 'a' - 10 on top. */
+static void put_hex(char *out, uint32_t x)
+{
+    uint64_t v = x;
+    v = (v | v << 16) & 0x0000ffff0000ffffu;
+    v = (v | v << 8) & 0x00ff00ff00ff00ffu;
+    v = (v | v << 4) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t letters = (v + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    v += 0x3030303030303030u + letters * ('a' - '0' - 10);
+    memcpy(out, &v, sizeof v);
+}
+
 void route_trace_new(char out[33])
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t r[2] = {rand_u64(), rand_u64()};
-    for (int i = 0; i < 32; i++)
-        out[i] = digits[(r[i / 16] >> (i % 16 * 4)) & 15];
+    for (int i = 0; i < 32; i += 16) {
+        uint64_t r = rand_name();
+        put_hex(out + i, (uint32_t)r);
+        put_hex(out + i + 8, (uint32_t)(r >> 32));
+    }
     out[32] = 0;
 }

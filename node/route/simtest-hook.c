@@ -162,14 +162,14 @@ static int calls[2];
 static enum verdict wait_first(struct hook_run *run, struct user_stanza *us)
 {
     assert_non_null(us->route->stanza);
-    parked[0] = run->parked;
+    parked[0] = hook_wait(run);
     calls[0]++;
     return V_WAIT;
 }
 static enum verdict wait_second(struct hook_run *run, struct user_stanza *us)
 {
     assert_null(us->session); /* it may be gone by now */
-    parked[1] = run->parked;
+    parked[1] = hook_wait(run);
     calls[1]++;
     run->bounce = STANZA_CONFLICT;
     return V_WAIT;
