@@ -332,7 +332,7 @@ static bool read_answer(struct arena *arena, const struct message *m, const char
 {
     char at[DNS_NAME_MAX + 1];
     bool followed = true;
-    snprintf(at, sizeof at, "%s", name);
+    str_put(at, sizeof at, name);
     while (followed) {
         if (!collect(arena, m, at, type, &out->a))
             return false;
@@ -347,7 +347,7 @@ static bool read_answer(struct arena *arena, const struct message *m, const char
     bool is_final = (m->flags & 0xf) == RCODE_NXDOMAIN || out->links == 0;
     if (is_final)
         return negative_ttl(m, &out->a.ttl);
-    snprintf(out->next_name, sizeof out->next_name, "%s", at);
+    str_put(out->next_name, sizeof out->next_name, at);
     return true;
 }
 

@@ -79,7 +79,7 @@ static void add_target(struct source *s, const struct dns_record *r, bool direct
 static void add_domain(struct source *s, uint16_t port)
 {
     struct dns_record r = {.type = DNS_SRV, .port = port};
-    snprintf(r.target, sizeof r.target, "%s", s->domain);
+    str_put(r.target, sizeof r.target, s->domain);
     add_target(s, &r, false);
 }
 
@@ -229,7 +229,7 @@ static void give(struct source *s, struct addr addr)
     const struct dns_srv *from = &s->targets[s->next_target - 1];
     struct dial_target t = {.addr = addr, .direct_tls = from->direct_tls};
     t.addr.port = from->record.port;
-    snprintf(t.name, sizeof t.name, "%s", from->record.target);
+    str_put(t.name, sizeof t.name, from->record.target);
     source_answer(s, ERR_OK, &t);
 }
 

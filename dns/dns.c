@@ -149,8 +149,8 @@ static struct question *question_new(struct dns *d, const char *name, enum dns_t
     q->type = type;
     q->authenticated = true;
     q->chain_ttl = UINT32_MAX;
-    snprintf(q->name, sizeof q->name, "%s", name);
-    snprintf(q->at, sizeof q->at, "%s", name);
+    str_put(q->name, sizeof q->name, name);
+    str_put(q->at, sizeof q->at, name);
     struct str key = dns_key(q->key, name, type);
     q->key_n = key.n;
     hmap_put(&d->questions, key, q);

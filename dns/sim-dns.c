@@ -342,7 +342,7 @@ void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type
                      dns_backend_cb *cb, void *ctx)
 {
     struct exchange *x = mem_alloc(sizeof *x);
-    snprintf(x->name, sizeof x->name, "%s", name);
+    str_put(x->name, sizeof x->name, name);
     x->type = type;
     x->cb = cb;
     x->ctx = ctx;

@@ -123,7 +123,7 @@ static void fake_beat(struct reg_driver *d, const struct reg_member *self, uint6
 {
     struct fake_item *it = fake_item_new(FAKE_BEAT, self, ctx);
     it->lease_ms = lease_ms;
-    snprintf(it->synced, sizeof it->synced, "%s", synced);
+    str_put(it->synced, sizeof it->synced, synced);
     it->cb.beat = cb;
     fake_send(fake_of(d), it);
 }

@@ -61,7 +61,7 @@ enum err reg_world_beat(struct reg_world *w, const struct reg_member *m, const c
     if (l && l->m.incarnation > m->incarnation)
         return ERR_CONFLICT;
     if (!w->generation[0])
-        snprintf(w->generation, sizeof w->generation, "%s", rand_id(id));
+        str_put(w->generation, sizeof w->generation, rand_id(id));
     *fresh = !l || l->m.incarnation != m->incarnation || l->until_us <= now_us;
     if (!l) {
         struct world_lease none = {.until_us = 0};
@@ -70,7 +70,7 @@ enum err reg_world_beat(struct reg_world *w, const struct reg_member *m, const c
     }
     l->m = *m;
     l->until_us = now_us + lease_us;
-    snprintf(l->synced, sizeof l->synced, "%s", synced);
+    str_put(l->synced, sizeof l->synced, synced);
     return ERR_OK;
 }
 

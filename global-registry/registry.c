@@ -174,8 +174,8 @@ void registry_learn(struct registry *r, struct str bare, const char *region, con
     struct reg_row row = {.incarnation = incarnation};
     if (!strcmp(region, r->conf.self.region) && !strcmp(node, r->conf.self.node))
         return;
-    snprintf(row.region, sizeof row.region, "%s", region);
-    snprintf(row.node, sizeof row.node, "%s", node);
-    snprintf(row.home, sizeof row.home, "%s", home ? home : "");
+    str_put(row.region, sizeof row.region, region);
+    str_put(row.node, sizeof row.node, node);
+    str_put(row.home, sizeof row.home, home ? home : "");
     reg_cache_learn(&r->cache, bare, &row);
 }

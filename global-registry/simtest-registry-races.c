@@ -49,8 +49,8 @@ static void injector_close(struct injector *x)
 static struct reg_member inj_member(const char *region, const char *node, uint64_t incarnation)
 {
     struct reg_member m = {.incarnation = incarnation};
-    snprintf(m.region, sizeof m.region, "%s", region);
-    snprintf(m.node, sizeof m.node, "%s", node);
+    str_put(m.region, sizeof m.region, region);
+    str_put(m.node, sizeof m.node, node);
     return m;
 }
 /* Arrive one HOP from now. */

@@ -10,7 +10,7 @@
 static struct reg_row row_of(const char *node, uint64_t incarnation)
 {
     struct reg_row r = {.incarnation = incarnation, .seq = 1, .region = "eu", .home = "eu"};
-    snprintf(r.node, sizeof r.node, "%s", node);
+    str_put(r.node, sizeof r.node, node);
     return r;
 }
 

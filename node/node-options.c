@@ -341,7 +341,7 @@ static struct s2s_override *overrides(const struct opt_override *in, size_t n)
         out[i].domain = in[i].domain;
         must(addr_parse_hostport(str_of(in[i].address), &out[i].target.addr) == ERR_OK);
         out[i].target.direct_tls = in[i].tls == LISTEN_DIRECT;
-        snprintf(out[i].target.name, sizeof out[i].target.name, "%s", in[i].domain);
+        str_put(out[i].target.name, sizeof out[i].target.name, in[i].domain);
     }
     return out;
 }

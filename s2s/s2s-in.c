@@ -259,7 +259,7 @@ static void on_idle(void *ctx)
 void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_null)
 {
     if (c != STREAM_OK)
-        snprintf(in->last_error, sizeof in->last_error, "%s", stream_cond_name(c));
+        str_put(in->last_error, sizeof in->last_error, stream_cond_name(c));
     in->is_closing = true;
     timer_stop(&in->idle);
     stream_in_close(in->stream, c, text_or_null);

@@ -80,7 +80,7 @@ static void set_reason(struct s2s_out *o, const char *what, const char *text)
 static void fail_noted(struct s2s_out *o)
 {
     char text[S2S_TEXT_MAX];
-    snprintf(text, sizeof text, "%s", o->last_error);
+    str_put(text, sizeof text, o->last_error);
     fail(o, o->cond, text, o->state != S2S_OUT_DIAL);
 }
 

@@ -160,8 +160,8 @@ static void on_hello(struct region_in *in, const struct xml *el)
     in->origin = o;
     in->state = IN_SM;
     in->log.value1 = o->id;
-    snprintf(answer.id, sizeof answer.id, "%s", in->r->conf.self_id);
-    snprintf(answer.to, sizeof answer.to, "%s", h.id);
+    str_put(answer.id, sizeof answer.id, in->r->conf.self_id);
+    str_put(answer.to, sizeof answer.to, h.id);
     struct arena *a = arena_new(0);
     (void)stream_in_send(in->stream, region_hello_build(a, &answer));
     arena_free(&a);
@@ -243,7 +243,7 @@ static void hand_up(struct region_in *in, struct stanza *s, const struct region_
     struct region_origin *o = in->origin;
     struct s2s_region *r = in->r;
     char id[sizeof o->id];
-    snprintf(id, sizeof id, "%s", o->id);
+    str_put(id, sizeof id, o->id);
     pause_if_full(in);
     r->ops->deliver(r->ctx, id, o->incarnation, s, route, t);
 }

@@ -20,7 +20,7 @@ static void sm_acked(void *ctx, struct stanza *st)
 
 static void fail(struct region_peer *p, enum stream_cond c, const char *why)
 {
-    snprintf(p->last_error, sizeof p->last_error, "%s", why);
+    str_put(p->last_error, sizeof p->last_error, why);
     log_warn(&p->log, "region.link.refused", "why", why);
     region_peer_closing(p);
     stream_out_close(p->stream, c, why);
@@ -52,7 +52,7 @@ static bool on_secured(void *ctx)
     char why[160];
     if (region_cert_ok(stream_out_transport(p->stream), str_of(p->domain), why, sizeof why))
         return true;
-    snprintf(p->last_error, sizeof p->last_error, "%s", why);
+    str_put(p->last_error, sizeof p->last_error, why);
     log_warn(&p->log, "region.link.refused", "why", why);
     return false;
 }
@@ -76,8 +76,8 @@ static void on_ready(void *ctx, const struct xml *features, bool sasl_done)
     struct arena *a = arena_new(0);
     (void)features;
     must(sasl_done);
-    snprintf(h.id, sizeof h.id, "%s", p->r->conf.self_id);
-    snprintf(h.to, sizeof h.to, "%s", p->id);
+    str_put(h.id, sizeof h.id, p->r->conf.self_id);
+    str_put(h.to, sizeof h.to, p->id);
     p->state = PEER_HELLO;
     (void)stream_out_send(p->stream, region_hello_build(a, &h));
     arena_free(&a);
@@ -151,9 +151,9 @@ static void on_end(void *ctx, const struct stream_end *e)
     struct region_peer *p = ctx;
     char why[200];
     if (e->sent != STREAM_OK && p->last_error[0])
-        snprintf(why, sizeof why, "%s", p->last_error);
+        str_put(why, sizeof why, p->last_error);
     else
-        snprintf(why, sizeof why, "%s", e->text[0] ? e->text : err_text(e->err));
+        str_put(why, sizeof why, e->text[0] ? e->text : err_text(e->err));
     region_peer_down(p, why);
 }
 

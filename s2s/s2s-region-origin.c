@@ -26,8 +26,8 @@ struct region_origin *region_origin_get(struct s2s_region *r, const char *id, co
         return o;
     o = mem_alloc(sizeof *o);
     o->r = r;
-    snprintf(o->id, sizeof o->id, "%s", id);
-    snprintf(o->domain, sizeof o->domain, "%s", domain);
+    str_put(o->id, sizeof o->id, id);
+    str_put(o->domain, sizeof o->domain, domain);
     hmap_init(&o->open);
     list_init(&o->tickets);
     o->sm = sm_session_new(r->loop, &sm_up, o, NS_SERVER);

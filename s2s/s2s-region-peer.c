@@ -34,7 +34,7 @@ static void connect_now(void *ctx)
     struct dial_target target = {.addr = p->endpoint, .direct_tls = true};
     if (p->endpoint.family == ADDR_NONE) /* it reached us before the registry told of it */
         return;
-    snprintf(target.name, sizeof target.name, "%s", p->domain);
+    str_put(target.name, sizeof target.name, p->domain);
     timer_stop(&p->retry);
     p->state = PEER_DIAL;
     timer_start(&p->deadline, REGION_CONNECT_MS);
@@ -131,7 +131,7 @@ static void stop_stream(struct region_peer *p)
 
 void region_peer_down(struct region_peer *p, const char *why)
 {
-    snprintf(p->last_error, sizeof p->last_error, "%s", why);
+    str_put(p->last_error, sizeof p->last_error, why);
     log_info(&p->log, p->state == PEER_UP ? "region.link.down" : "region.link.failed", "why", why);
     set_state(p, PEER_DOWN);
     stop_stream(p);
@@ -162,7 +162,7 @@ void region_peer_up(struct region_peer *p, bool resumed)
     timer_start(&p->ping, REGION_PING_MS);
     log_info(&p->log, "region.link.up", "incarnation", LOG_NUM(p->incarnation), "resumed",
              resumed ? "yes" : "no", "same", is_same ? "yes" : "no");
-    snprintf(id, sizeof id, "%s", p->id);
+    str_put(id, sizeof id, p->id);
     loop_defer(r->loop, &p->pump);
     r->ops->link_up(r->ctx, id, !resumed);
 }
@@ -201,7 +201,7 @@ void region_peer_send(struct region_peer *p, struct stanza *s, const struct regi
         region_return(p->r, p->id, e, "too much waits for this member already");
         return;
     }
-    snprintf(e->route.origin, sizeof e->route.origin, "%s", p->r->conf.self_id);
+    str_put(e->route.origin, sizeof e->route.origin, p->r->conf.self_id);
     e->route.incarnation = p->r->conf.self_incarnation;
     e->route.seq = 0; /* given when it is sent */
     region_queue_push(&p->q, e);
@@ -244,7 +244,7 @@ void region_peer_got(struct region_peer *p, uint64_t seq)
 
 static void adopt(struct region_peer *p, const struct s2s_region_peer *now)
 {
-    snprintf(p->domain, sizeof p->domain, "%s", now->domain);
+    str_put(p->domain, sizeof p->domain, now->domain);
     p->endpoint = now->endpoint;
     p->incarnation = now->incarnation;
     p->is_dead = false;
@@ -333,7 +333,7 @@ struct region_peer *region_peer_new(struct s2s_region *r, const struct s2s_regio
 {
     struct region_peer *p = mem_alloc(sizeof *p);
     p->r = r;
-    snprintf(p->id, sizeof p->id, "%s", now->id);
+    str_put(p->id, sizeof p->id, now->id);
     adopt(p, now);
     p->state = PEER_DOWN;
     p->backoff_ms = REGION_BACKOFF_MIN_MS;

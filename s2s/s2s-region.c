@@ -76,7 +76,7 @@ void s2s_region_send(struct s2s_region *r, const char *peer_id, struct stanza *s
     struct region_peer *p = peer_get(r, peer_id);
     if (!p) {
         struct s2s_region_peer unknown = {0};
-        snprintf(unknown.id, sizeof unknown.id, "%s", peer_id);
+        str_put(unknown.id, sizeof unknown.id, peer_id);
         p = region_peer_new(r, &unknown);
     }
     region_peer_send(p, s, route, token);

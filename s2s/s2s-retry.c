@@ -22,7 +22,7 @@ static struct s2s_failure *record(struct s2s *s, const char *remote)
         return f;
     f = mem_alloc(sizeof *f);
     f->s2s = s;
-    snprintf(f->remote, sizeof f->remote, "%s", remote);
+    str_put(f->remote, sizeof f->remote, remote);
     timer_init(&f->expiry, s->loop, on_expiry, f);
     hmap_put(&s->failures, str_of(f->remote), f);
     return f;
@@ -34,8 +34,8 @@ void s2s_failure_remember(struct s2s *s, const char *remote, const char *local_o
     struct s2s_failure *f = record(s, remote);
     if (!f)
         return;
-    snprintf(f->local, sizeof f->local, "%s", local_or_null ? local_or_null : "");
-    snprintf(f->text, sizeof f->text, "%s", text);
+    str_put(f->local, sizeof f->local, local_or_null ? local_or_null : "");
+    str_put(f->text, sizeof f->text, text);
     f->cond = c;
     timer_start(&f->expiry, s->conf.fail_memory_ms);
 }

@@ -43,7 +43,7 @@ void s2s_bounce(struct s2s *s, struct stanza *st, enum stanza_cond c, const char
     struct bounce *b = mem_alloc(sizeof *b);
     b->st = st;
     b->cond = c;
-    snprintf(b->text, sizeof b->text, "%s", text);
+    str_put(b->text, sizeof b->text, text);
     list_push(&s->bounces, &b->link);
     loop_defer(s->loop, &s->bounce);
 }

@@ -249,8 +249,8 @@ static void test_s2s_region(void **state UNUSED)
                                            .domain_suffix = ".example"};
         e->region = s2s_region_new(r.loop, &conf[i], &region_ops, e);
         peer[i] = (struct s2s_region_peer){.endpoint = end_listen(e), .incarnation = 7};
-        snprintf(peer[i].id, sizeof peer[i].id, "%s", e->domain);
-        snprintf(peer[i].domain, sizeof peer[i].domain, "%s", e->domain);
+        str_put(peer[i].id, sizeof peer[i].id, e->domain);
+        str_put(peer[i].domain, sizeof peer[i].domain, e->domain);
     }
     for (int i = 0; i < 2; i++) {
         struct region_route route = {.purpose = REGION_USER};

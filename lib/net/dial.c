@@ -150,8 +150,8 @@ static void dial_answer(void *ctx, enum err e, const struct dial_target *target)
     d->asking = DIAL_DRY;
     if (d->result.attempts == 0) {
         d->error = e == ERR_EOF ? ERR_UNREACHABLE : e;
-        snprintf(d->result.why, sizeof d->result.why, "%s",
-                 e == ERR_EOF ? "no address to connect to" : err_text(e));
+        str_put(d->result.why, sizeof d->result.why,
+                e == ERR_EOF ? "no address to connect to" : err_text(e));
     }
     dial_next(d);
 }
@@ -209,7 +209,7 @@ struct op *dial_unix(struct loop *l, struct op_owner *o, const char *path, dial_
     struct dial *d = dial_new(l, o, done, ctx);
     struct dial_target target = {.addr = {.family = ADDR_NONE}};
 
-    snprintf(target.name, sizeof target.name, "%s", path);
+    str_put(target.name, sizeof target.name, path);
     d->asking = DIAL_DRY;
     timer_start(&d->deadline, DIAL_UNIX_MS);
     dial_attempt(d, &target, net_connect_unix(l, path));

@@ -38,7 +38,7 @@ static void on_dialled(void *ctx, enum err e, struct transport *t, const struct 
 {
     struct fixture *f = ctx;
     f->failed = e;
-    snprintf(f->why, sizeof f->why, "%s", r->why);
+    str_put(f->why, sizeof f->why, r->why);
     f->clients[f->dialled++] = t;
     check_done(f);
 }

@@ -42,8 +42,8 @@ void tls_verify_finish(SSL *ssl, struct tls_info *info)
     }
     X509_NAME_oneline(X509_get_subject_name(cert), info->subject, sizeof info->subject);
     if (!info->chain_why[0] && SSL_get_verify_result(ssl) != X509_V_OK)
-        snprintf(info->chain_why, sizeof info->chain_why, "%s",
-                 X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
+        str_put(info->chain_why, sizeof info->chain_why,
+                X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
     if (!info->chain_why[0] && !tls_usage_ok(cert))
         snprintf(info->chain_why, sizeof info->chain_why,
                  "certificate is for neither TLS servers nor clients");

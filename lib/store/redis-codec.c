@@ -117,7 +117,7 @@ void redis_codec_free(struct redis_codec **pc)
 static enum err fail(struct redis_codec *c, enum err e, const char *why)
 {
     c->failed = e;
-    snprintf(c->why, sizeof c->why, "%s", why);
+    str_put(c->why, sizeof c->why, why);
     return e;
 }
 

@@ -134,7 +134,7 @@ static void lost(struct redis_conn *c, enum err e, const char *why)
 {
     bool was_up = c->state == ST_UP;
     char text[sizeof c->failed];
-    snprintf(text, sizeof text, "%s", why);
+    str_put(text, sizeof text, why);
     if (was_up || strcmp(text, c->failed) != 0)
         log_warn(NULL, was_up ? "redis.down" : "redis.connect.failed", "error", err_name(e),
                  "reason", text);
@@ -443,10 +443,7 @@ static void on_end(void *ctx, enum err e)
     struct redis_conn *c = ctx;
     char why[200];
     const char *tls = c->conf.tls ? tls_error(c->t) : "";
-    snprintf(why, sizeof why, "%s",
-             *tls           ? tls
-             : e == ERR_EOF ? "closed by the server"
-                            : err_text(e));
+    str_put(why, sizeof why, *tls ? tls : e == ERR_EOF ? "closed by the server" : err_text(e));
     lost(c, e, why);
 }
 

@@ -285,7 +285,7 @@ void stream_set_reason(struct stream_base *b, enum err e, const char *text)
     b->has_reason = e != ERR_OK;
     b->end.err = e;
     if (text && !b->end.text[0])
-        snprintf(b->end.text, sizeof b->end.text, "%s", text);
+        str_put(b->end.text, sizeof b->end.text, text);
 }
 
 void stream_finish(struct stream_base *b, enum err e, const char *text)

@@ -63,7 +63,7 @@ static enum err answer_read(const struct question *q, const char *region, const 
         strlen(region) >= sizeof info->home)
         return ERR_INVALID;
     info->exists = true;
-    snprintf(info->home, sizeof info->home, "%s", region);
+    str_put(info->home, sizeof info->home, region);
     if (!q->with_keys)
         return ERR_OK;
     struct arena *a = arena_new(0);

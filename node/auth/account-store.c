@@ -59,7 +59,7 @@ static enum err here_read(const struct here *h, enum err e, const struct store_k
         return e;
     const char *region = h->sh->node->conf->region_name;
     a->exists = true;
-    snprintf(a->home, sizeof a->home, "%s", region ? region : "");
+    str_put(a->home, sizeof a->home, region ? region : "");
     if (!h->with_keys)
         return ERR_OK;
     a->has_keys = true;

@@ -43,11 +43,11 @@ static void send_to_peer(struct conn *c, const char *peer, enum region_purpose p
 {
     struct region_route r = {.purpose = p};
     if (trace)
-        snprintf(r.trace, sizeof r.trace, "%s", trace);
+        str_put(r.trace, sizeof r.trace, trace);
     else
         route_trace_new(r.trace);
-    snprintf(r.resource, sizeof r.resource, "%s", c->bind.id);
-    snprintf(r.home, sizeof r.home, "%s", c->bind.anchor.home);
+    str_put(r.resource, sizeof r.resource, c->bind.id);
+    str_put(r.home, sizeof r.home, c->bind.anchor.home);
     world_send(c->sh, peer, s, cu, &r);
 }
 
@@ -191,7 +191,7 @@ void c2s_reattach(struct node_shard *sh, const char *peer_or_null)
         }
         struct recheck *r = mem_alloc(sizeof *r);
         *r = (struct recheck){.sh = sh, .h = c->h};
-        snprintf(r->peer, sizeof r->peer, "%s", peer_or_null ? peer_or_null : "");
+        str_put(r->peer, sizeof r->peer, peer_or_null ? peer_or_null : "");
         anchor_ask(sh, &c->ops, c->jid.bare, recheck_known, mem_free, r);
     }
 }
@@ -266,8 +266,8 @@ void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, co
 {
     struct returned *r = mem_alloc(sizeof *r);
     *r = (struct returned){.sh = sh, .stanza = s, .custody = c};
-    snprintf(r->conn_id, sizeof r->conn_id, "%s", conn_id);
-    snprintf(r->peer, sizeof r->peer, "%s", peer);
+    str_put(r->conn_id, sizeof r->conn_id, conn_id);
+    str_put(r->peer, sizeof r->peer, peer);
     struct anchor a;
     if (anchor_now(sh, s->from.bare, &a))
         returned_known(r, &a);

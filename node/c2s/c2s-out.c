@@ -131,8 +131,8 @@ static void give_back(struct conn *c, struct kept *k)
     }
     struct region_route r = {.purpose = REGION_GONE, .hops = k->hops};
     route_trace_new(r.trace);
-    snprintf(r.resource, sizeof r.resource, "%s", c->bind.id);
-    snprintf(r.home, sizeof r.home, "%s", c->bind.anchor.home);
+    str_put(r.resource, sizeof r.resource, c->bind.id);
+    str_put(r.home, sizeof r.home, c->bind.anchor.home);
     world_send(c->sh, c->bind.anchor.peer, s, cu, &r);
 }
 

@@ -102,7 +102,7 @@ static void home_put(struct anchor_cache *a, struct str bare, const char *home, 
         homes_evict(a);
     struct home *h = mem_alloc(sizeof *h + bare.n + 1);
     memcpy(h->bare, bare.p, bare.n);
-    snprintf(h->home, sizeof h->home, "%s", home);
+    str_put(h->home, sizeof h->home, home);
     h->absent = absent;
     h->expires_us =
         clock_mono_us() + (absent ? ABSENT_KEEP_MS * 1000ull : HOME_KEEP_S * 1000000ull);
@@ -143,7 +143,7 @@ static void anchor_of_home(struct node_shard *sh, struct str bare, const char *h
                            struct anchor *out)
 {
     memset(out, 0, sizeof *out);
-    snprintf(out->home, sizeof out->home, "%s", home);
+    str_put(out->home, sizeof out->home, home);
     if (!sh->node->conf->region_name) {
         out->what = ANCHOR_HERE;
         return;
@@ -154,7 +154,7 @@ static void anchor_of_home(struct node_shard *sh, struct str bare, const char *h
         return;
     }
     out->what = m->self ? ANCHOR_HERE : ANCHOR_PEER;
-    snprintf(out->peer, sizeof out->peer, "%s", m->self ? "" : m->id);
+    str_put(out->peer, sizeof out->peer, m->self ? "" : m->id);
 }
 
 bool anchor_now(struct node_shard *sh, struct str bare, struct anchor *out)

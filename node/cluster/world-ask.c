@@ -74,7 +74,7 @@ static void tell(struct ask *a, enum err e, const char *region, const struct sta
     struct news *n = mem_alloc(sizeof *n);
     n->h = a->h;
     n->e = e;
-    snprintf(n->region, sizeof n->region, "%s", region);
+    str_put(n->region, sizeof n->region, region);
     if (answer)
         n->answer = stanza_ref((struct stanza *)(uintptr_t)answer);
     node_post(a->asker, news_arrived, news_free, n);

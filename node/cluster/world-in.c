@@ -213,7 +213,7 @@ void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct 
                      .custody = ticket_new(w, t),
                      .route = *r,
                      .incarnation = incarnation};
-    snprintf(i->peer, sizeof i->peer, "%s", peer_id);
+    str_put(i->peer, sizeof i->peer, peer_id);
     if (!in_is_sane(w, s, r)) {
         log_warn(NULL, "world.stanza.insane", "peer", peer_id, "trace", r->trace);
         in_free(i);

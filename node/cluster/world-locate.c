@@ -64,7 +64,7 @@ static void found(void *ctx, enum err e, const struct reg_location *loc, size_t 
     for (size_t i = 0; i < n; i++) {
         struct world_location *o = &q->found[i];
         snprintf(o->peer, sizeof o->peer, "%s/%s", loc[i].member->region, loc[i].member->node);
-        snprintf(o->home, sizeof o->home, "%s", loc[i].home);
+        str_put(o->home, sizeof o->home, loc[i].home);
         o->incarnation = loc[i].member->incarnation;
     }
     node_post(q->asker, answered, question_free, q);

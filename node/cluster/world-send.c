@@ -43,7 +43,7 @@ void world_send(struct node_shard *sh, const char *peer_id, struct stanza *s, st
 {
     struct out *o = mem_alloc(sizeof *o);
     *o = (struct out){.world = sh->node->world, .stanza = s, .custody = c, .route = *r};
-    snprintf(o->peer, sizeof o->peer, "%s", peer_id);
+    str_put(o->peer, sizeof o->peer, peer_id);
     node_post(o->world->hub, out_arrived, out_free, o);
 }
 
@@ -96,7 +96,7 @@ static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
     log_info(NULL, "world.returned", "peer", peer_id, "trace", r->trace, "why", why);
     struct out *o = mem_alloc(sizeof *o);
     *o = (struct out){.world = w, .stanza = s, .custody = token, .route = *r};
-    snprintf(o->peer, sizeof o->peer, "%s", peer_id);
+    str_put(o->peer, sizeof o->peer, peer_id);
     void (*then)(struct node_shard * sh, void *ctx) = NULL;
     struct str key = s->to.bare;
     switch (r->purpose) {

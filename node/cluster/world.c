@@ -64,8 +64,8 @@ static void view_spread(struct world *w, const char *reattach, const char *dead,
         m->view.n = w->view.n;
         m->view.members = mem_dup(w->view.members, w->view.n * sizeof *w->view.members);
         m->dead_incarnation = incarnation;
-        snprintf(m->reattach, sizeof m->reattach, "%s", reattach);
-        snprintf(m->dead, sizeof m->dead, "%s", dead);
+        str_put(m->reattach, sizeof m->reattach, reattach);
+        str_put(m->dead, sizeof m->dead, dead);
         node_post(&w->node->shard[i], view_arrived, view_mail_free, m);
     }
 }
@@ -92,7 +92,7 @@ static struct world_member *member_put(struct world *w, const struct reg_member 
     struct world_member *wm = &w->view.members[at];
     memset(wm, 0, sizeof *wm);
     wm->m = *m;
-    snprintf(wm->id, sizeof wm->id, "%s", id);
+    str_put(wm->id, sizeof wm->id, id);
     return wm;
 }
 
@@ -110,7 +110,7 @@ static void on_member_up(void *ctx, const struct reg_member *m)
     struct world *w = ctx;
     struct s2s_region_peer p = {.incarnation = m->incarnation};
     snprintf(p.id, sizeof p.id, "%s/%s", m->region, m->node);
-    snprintf(p.domain, sizeof p.domain, "%s", m->domain);
+    str_put(p.domain, sizeof p.domain, m->domain);
     if (addr_parse_hostport(str_of(m->endpoint), &p.endpoint) != ERR_OK) { /* not one to talk to */
         log_warn(NULL, "world.member.endpoint.bad", "member", p.id, "endpoint", m->endpoint);
         return;
@@ -127,7 +127,7 @@ static void on_member_down(void *ctx, const struct reg_member *m)
     struct world_member *wm = member_put(w, m);
     log_warn(NULL, "world.member.down", "member", wm->id, "incarnation", LOG_NUM(m->incarnation));
     char id[130];
-    snprintf(id, sizeof id, "%s", wm->id);
+    str_put(id, sizeof id, wm->id);
     view_spread(w, id, id, m->incarnation);
     s2s_region_dead(w->links, id, m->incarnation, region_lives(w, m->region));
 }
@@ -166,11 +166,11 @@ static void world_open_links(struct world *w, struct reg_driver **driver)
     };
     w->links = s2s_region_new(w->hub->loop, &w->link_conf, &world_link_ops, w);
     struct registry_conf rc = {.beat_ms = c->registry_beat_ms, .lease_ms = c->registry_lease_ms};
-    snprintf(rc.self.region, sizeof rc.self.region, "%s", c->region_name);
-    snprintf(rc.self.node, sizeof rc.self.node, "%s", c->node_name);
-    snprintf(rc.self.domain, sizeof rc.self.domain, "%s", c->region_domain);
+    str_put(rc.self.region, sizeof rc.self.region, c->region_name);
+    str_put(rc.self.node, sizeof rc.self.node, c->node_name);
+    str_put(rc.self.domain, sizeof rc.self.domain, c->region_domain);
     if (c->region_endpoint)
-        snprintf(rc.self.endpoint, sizeof rc.self.endpoint, "%s", c->region_endpoint);
+        str_put(rc.self.endpoint, sizeof rc.self.endpoint, c->region_endpoint);
     else
         addr_format(rc.self.endpoint, &c->region_listen);
     rc.self.incarnation = w->node->incarnation;

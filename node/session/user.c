@@ -162,7 +162,7 @@ static void session_replaced(struct session *ss)
     stanza_build(&b, STANZA_PRESENCE, PRES_UNAVAILABLE, NULL, &ss->full, STR_NONE);
     struct region_route r = {.purpose = REGION_DOWN};
     route_trace_new(r.trace);
-    snprintf(r.resource, sizeof r.resource, "%s", ss->conn_id);
+    str_put(r.resource, sizeof r.resource, ss->conn_id);
     world_send(sh, ss->peer, stanza_finish(&b), NULL, &r);
 }
 
@@ -171,7 +171,7 @@ static void session_place(struct session *ss, enum session_where where, handle c
 {
     ss->where = where;
     ss->c2s = c2s;
-    snprintf(ss->peer, sizeof ss->peer, "%s", peer ? peer : "");
+    str_put(ss->peer, sizeof ss->peer, peer ? peer : "");
     ss->peer_incarnation = peer_incarnation;
 }
 
@@ -203,7 +203,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
         ss->h = handle_new(sh->handles, ss);
         jid_dup_heap(full, &ss->full);
         list_init(&ss->directed);
-        snprintf(ss->conn_id, sizeof ss->conn_id, "%s", conn_id);
+        str_put(ss->conn_id, sizeof ss->conn_id, conn_id);
         session_place(ss, where, c2s, peer, peer_incarnation);
         list_push(&u->sessions, &ss->link);
         u->n_sessions++;
@@ -279,7 +279,7 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
     struct task *t = task_new(TASK_FROM, sh, s, c);
     t->session = ss->h;
     t->route.source = ROUTE_CLIENT;
-    snprintf(t->route.trace, sizeof t->route.trace, "%s", trace);
+    str_put(t->route.trace, sizeof t->route.trace, trace);
     user_task(u, t);
 }
 
@@ -313,7 +313,7 @@ void session_write(struct session *ss, struct stanza *s, struct custody *c, bool
     if (ss->where == SESSION_REMOTE) {
         struct region_route r = {.purpose = REGION_SESSION, .hops = hops, .covered = covered};
         route_trace_new(r.trace);
-        snprintf(r.resource, sizeof r.resource, "%s", ss->conn_id);
+        str_put(r.resource, sizeof r.resource, ss->conn_id);
         world_send(sh, ss->peer, s, c, &r);
     } else if (!c2s_write(sh, ss->c2s, s, c, covered, hops)) { /* its end is on the way to us */
         if (covered)
