@@ -82,15 +82,26 @@ static void *block_take(struct block *b, size_t size)
     return p;
 }
 
-struct arena *arena_new(size_t budget_bytes)
+static struct arena *arena_with(size_t first_cap)
 {
-    struct block *b = block_new(FIRST_BLOCK - sizeof *b);
+    struct block *b = block_new(first_cap);
     must(b);
     struct arena *a = block_take(b, sizeof *a);
     a->newest = b;
-    a->budget = budget_bytes;
     a->next_cap = FIRST_BLOCK * 2;
     return a;
+}
+
+struct arena *arena_new(size_t budget_bytes)
+{
+    struct arena *a = arena_with(FIRST_BLOCK - sizeof(struct block));
+    a->budget = budget_bytes;
+    return a;
+}
+
+struct arena *arena_new_for(size_t bytes)
+{
+    return arena_with(round_up(sizeof(struct arena)) + RED_ZONE + round_up(bytes));
 }
 
 void arena_free(struct arena **pa)

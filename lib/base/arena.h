@@ -7,6 +7,7 @@
 struct arena;
 
 struct arena *arena_new(size_t budget_bytes); /* 0 = no budget */
+struct arena *arena_new_for(size_t bytes);    /* without budget, made for so much and little more */
 void arena_free(struct arena **pa);           /* runs cleanups, newest first */
 void *arena_alloc(struct arena *a, size_t size)
     __attribute__((returns_nonnull));                /* zeroed, 8-aligned; dies past budget */

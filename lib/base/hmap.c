@@ -11,9 +11,14 @@ enum { FIRST_CAP = 8 };
 struct hmap_slot {
     uint64_t hash;
     struct str key;
-    void *value; /* NULL = free or tombstone */
-    bool tomb;
+    void *value; /* NULL: free (hash 0) or a tombstone (hash TOMB) */
 };
+enum { TOMB = 1 };
+
+static bool is_tomb(const struct hmap_slot *s)
+{
+    return !s->value && s->hash == TOMB;
+}
 
 void hmap_init(struct hmap *m)
 {
@@ -40,7 +45,7 @@ static struct hmap_slot *find(const struct hmap *m, struct str key, uint64_t has
         struct hmap_slot *s = &m->slots[i];
         if (s->value && s->hash == hash && str_eq(s->key, key))
             return s;
-        if (!s->value && !s->tomb)
+        if (!s->value && !is_tomb(s))
             return NULL;
     }
 }
@@ -98,8 +103,8 @@ void *hmap_put(struct hmap *m, struct str key, void *value)
     }
     make_room(m);
     s = vacancy(m, hash);
-    m->tombs -= s->tomb;
-    *s = (struct hmap_slot){hash, key, value, false};
+    m->tombs -= is_tomb(s);
+    *s = (struct hmap_slot){hash, key, value};
     m->n++;
     return NULL;
 }
@@ -109,12 +114,12 @@ static void bury(struct hmap *m, size_t i)
 {
     size_t mask = m->cap - 1;
     const struct hmap_slot *after = &m->slots[(i + 1) & mask];
-    m->slots[i].tomb = true;
+    m->slots[i].hash = TOMB;
     m->tombs++;
-    if (after->value || after->tomb)
+    if (after->value || is_tomb(after))
         return;
-    for (; m->slots[i].tomb; i = (i - 1) & mask) {
-        m->slots[i].tomb = false;
+    for (; is_tomb(&m->slots[i]); i = (i - 1) & mask) {
+        m->slots[i].hash = 0;
         m->tombs--;
     }
 }

@@ -258,6 +258,7 @@ static void on_idle(void *ctx)
         timer_start(&b->idle, STREAM_IDLE_MS);
     } else if (!b->is_parser_paused && !is_ended(b)) {
         xml_parser_park(b->parser);
+        buf_release(&b->out);
     }
 }
 
@@ -271,21 +272,29 @@ static void on_kick(void *ctx)
     }
     if (is_ended(b) && !b->is_freed && !b->is_over) {
         b->is_over = true;
-        b->machine->over(b, &b->end);
+        b->machine->over(b, stream_end_of(b));
     }
     stream_leave(b);
 }
 
 /* ---- the end ---- */
 
+struct stream_end *stream_end_of(struct stream_base *b)
+{
+    if (!b->end)
+        b->end = mem_alloc(sizeof *b->end);
+    return b->end;
+}
+
 void stream_set_reason(struct stream_base *b, enum err e, const char *text)
 {
+    struct stream_end *end = stream_end_of(b);
     if (b->has_reason)
         return;
     b->has_reason = e != ERR_OK;
-    b->end.err = e;
-    if (text && !b->end.text[0])
-        str_put(b->end.text, sizeof b->end.text, text);
+    end->err = e;
+    if (text && !end->text[0])
+        str_put(end->text, sizeof end->text, text);
 }
 
 void stream_finish(struct stream_base *b, enum err e, const char *text)
@@ -307,14 +316,15 @@ void stream_shut_down(struct stream_base *b, enum stream_cond c, enum err reason
         return;
     if (reason != ERR_OK)
         stream_set_reason(b, reason, text);
-    b->end.sent = c;
+    stream_end_of(b)->sent = c;
     b->is_draining = c == STREAM_OK && b->is_authenticated;
     if (!b->is_header_sent)
         b->machine->write_header(b);
     if (c != STREAM_OK) {
         stream_error_write(&b->out, c, text);
-        if (!b->end.text[0])
-            snprintf(b->end.text, sizeof b->end.text, "we sent %s%s%s", stream_cond_name(c),
+        struct stream_end *end = stream_end_of(b);
+        if (!end->text[0])
+            snprintf(end->text, STREAM_END_TEXT, "we sent %s%s%s", stream_cond_name(c),
                      text ? ": " : "", text ? text : "");
         log_debug(&b->log, "stream.error.sent", "condition", stream_cond_name(c), "text", text);
     }
@@ -349,6 +359,7 @@ void stream_leave(struct stream_base *b)
     buf_fini(&b->held);
     buf_fini(&b->out);
     arena_free(&b->header_arena);
+    mem_free(b->end);
     b->machine->fini(b);
 }
 

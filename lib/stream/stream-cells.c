@@ -54,12 +54,13 @@ void stream_unsupported(struct stream_base *b, struct stream_input *in)
 static void note_received(struct stream_base *b, const struct xml *error)
 {
     struct str text = STR_NONE;
-    b->end.received = stream_error_read(error, &text);
-    log_debug(&b->log, "stream.error.received", "condition", stream_cond_name(b->end.received),
+    struct stream_end *end = stream_end_of(b);
+    end->received = stream_error_read(error, &text);
+    log_debug(&b->log, "stream.error.received", "condition", stream_cond_name(end->received),
               "text", LOG_STR(text));
-    if (!b->end.text[0])
-        snprintf(b->end.text, sizeof b->end.text, "peer sent %s%s" STR_FMT,
-                 stream_cond_name(b->end.received), text.n ? ": " : "",
+    if (!end->text[0])
+        snprintf(end->text, STREAM_END_TEXT, "peer sent %s%s" STR_FMT,
+                 stream_cond_name(end->received), text.n ? ": " : "",
                  (int)(text.n < 100 ? text.n : 100), text.p ? text.p : "");
 }
 
@@ -72,7 +73,7 @@ void stream_peer_error(struct stream_base *b, struct stream_input *in)
 
 static void note_flushed(struct stream_base *b)
 {
-    b->end.is_flushed = b->t && !transport_queued(b->t);
+    stream_end_of(b)->is_flushed = b->t && !transport_queued(b->t);
 }
 
 void stream_peer_close(struct stream_base *b, struct stream_input *in)
@@ -124,7 +125,7 @@ void stream_mute_late(struct stream_base *b, struct stream_input *in)
 
 void stream_mute_lost(struct stream_base *b, struct stream_input *in)
 {
-    char why[sizeof b->end.text];
+    char why[STREAM_END_TEXT];
     const char *tls = tls_error(b->t);
     snprintf(why, sizeof why, "TLS handshake failed: %s", tls && *tls ? tls : err_text(in->err));
     stream_finish(b, in->err == ERR_EOF ? ERR_TLS : in->err, why);
@@ -138,7 +139,7 @@ void stream_closing_element(struct stream_base *b, struct stream_input *in)
 
 void stream_closing_error(struct stream_base *b, struct stream_input *in)
 {
-    if (b->end.received == STREAM_OK)
+    if (stream_end_of(b)->received == STREAM_OK)
         note_received(b, in->el);
     b->is_draining = false;
 }

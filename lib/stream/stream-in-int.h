@@ -18,9 +18,8 @@ enum stream_in_state {
 };
 struct stream_in_answer {
     enum { ANSWER_NONE, ANSWER_KEYS, ANSWER_VERDICT } kind;
-    bool has_keys;
-    struct scram_key keys;
     enum sasl_failure verdict;
+    struct scram_key *keys; /* heap; NULL: there are none */
 };
 struct stream_in {
     struct stream_base b; /* first */
@@ -54,6 +53,7 @@ void stream_in_on_answer(struct stream_base *b, struct stream_input *in);
 void stream_in_on_early(struct stream_base *b,
                         struct stream_input *in); /* element before authentication */
 void stream_in_on_again(struct stream_base *b,
-                        struct stream_input *in); /* SASL where none can be */
+                        struct stream_input *in);         /* SASL where none can be */
+void stream_in_forget_answer(struct stream_in_answer *a); /* wiped */
 void stream_in_sasl_drop(struct stream_in *s);
 #endif

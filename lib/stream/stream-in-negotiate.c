@@ -160,7 +160,7 @@ void stream_in_on_secured(struct stream_base *b, struct stream_input *in)
 void stream_in_sasl_drop(struct stream_in *s)
 {
     sasl_server_free(&s->sasl);
-    mem_wipe(&s->answer, sizeof s->answer);
+    stream_in_forget_answer(&s->answer);
 }
 
 static void send_sasl(struct stream_base *b, const char *name, struct str data)
@@ -335,14 +335,13 @@ void stream_in_on_answer(struct stream_base *b, struct stream_input *in)
     (void)in;
     if (a.kind == ANSWER_NONE)
         return;
-    mem_wipe(&s->answer, sizeof s->answer);
+    s->answer = (struct stream_in_answer){0};
     b->stops &= ~(unsigned)STREAM_STOP_SASL;
     stream_set_state(b, SIN_SASL);
     buf_init(&out, SASL_MESSAGE_MAX);
-    enum sasl_status status = a.kind == ANSWER_KEYS
-                                  ? sasl_server_keys(s->sasl, a.has_keys ? &a.keys : NULL, &out)
-                                  : sasl_server_verdict(s->sasl, a.verdict, &out);
+    enum sasl_status status = a.kind == ANSWER_KEYS ? sasl_server_keys(s->sasl, a.keys, &out)
+                                                    : sasl_server_verdict(s->sasl, a.verdict, &out);
     act(s, status, buf_view(&out));
-    mem_wipe(&a, sizeof a);
+    stream_in_forget_answer(&a);
     buf_fini(&out);
 }

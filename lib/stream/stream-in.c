@@ -143,16 +143,23 @@ static void answer(struct stream_in *s, const struct stream_in_answer *a)
     if (s->b.state != SIN_SASL_WAIT || s->answer.kind != ANSWER_NONE)
         return;
     s->answer = *a;
+    if (a->keys)
+        s->answer.keys = mem_dup(a->keys, sizeof *a->keys);
     loop_defer(s->b.loop, &s->b.kick);
+}
+
+void stream_in_forget_answer(struct stream_in_answer *a)
+{
+    if (a->keys)
+        mem_wipe(a->keys, sizeof *a->keys);
+    mem_free(a->keys);
+    *a = (struct stream_in_answer){0};
 }
 
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null)
 {
-    struct stream_in_answer a = {.kind = ANSWER_KEYS, .has_keys = keys_or_null != NULL};
-    if (keys_or_null)
-        a.keys = *keys_or_null;
-    answer(s, &a);
-    mem_wipe(&a, sizeof a);
+    struct scram_key *keys = (struct scram_key *)(uintptr_t)keys_or_null;
+    answer(s, &(struct stream_in_answer){.kind = ANSWER_KEYS, .keys = keys});
 }
 
 void stream_in_verdict(struct stream_in *s, enum sasl_failure f)

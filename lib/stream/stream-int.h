@@ -83,11 +83,11 @@ struct stream_base {
     struct stream_header header; /* the peer's last */
     char id[RAND_ID_LEN + 1];    /* of our last header as receiver */
     struct log_scope log;
-    struct stream_end end;
-    bool has_reason;       /* end.err and end.text are settled */
-    bool is_authenticated; /* or ready: limits of after_auth */
-    bool is_header_sent;   /* of the current restart */
-    bool is_feeding;       /* the parser is on the stack */
+    struct stream_end *end; /* see stream_end_of */
+    bool has_reason;        /* end.err and end.text are settled */
+    bool is_authenticated;  /* or ready: limits of after_auth */
+    bool is_header_sent;    /* of the current restart */
+    bool is_feeding;        /* the parser is on the stack */
     bool is_parser_paused;
     bool is_wrap_due;
     bool is_deaf;     /* the parser failed: what still comes is dropped */
@@ -106,6 +106,8 @@ void stream_leave(struct stream_base *b);
 /* For the one move: stop everything that belongs to the loop; take up again on another. */
 struct parcel *stream_base_detach(struct stream_base *b);
 void stream_base_attach(struct stream_base *b, struct transport *t);
+
+struct stream_end *stream_end_of(struct stream_base *b); /* made on demand: most have no end yet */
 
 /* State and events. */
 void stream_set_state(struct stream_base *b, unsigned state);

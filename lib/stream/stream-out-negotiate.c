@@ -213,7 +213,7 @@ void stream_out_on_failure(struct stream_base *b, struct stream_input *in)
     enum stream_out_next next =
         s->ev->refused ? s->ev->refused(s->ctx, f, s->features->root, &s->sasl, &s->mech)
                        : STREAM_OUT_FAIL;
-    char why[sizeof b->end.text];
+    char why[STREAM_END_TEXT];
     snprintf(why, sizeof why, "authentication refused: %s", sasl_failure_name(f));
     follow(s, next, why);
 }

@@ -73,12 +73,14 @@ static bool version_is_supported(struct str version)
            str_to_u64(rest, 1000000, &number);
 }
 
+enum { HEADER_FIELDS_BYTES = 96 }; /* what the kept fields of most headers take */
+
 enum stream_cond stream_header_read(struct stream_base *b, const struct xml *root,
                                     const char *content_ns, const char **why)
 {
     struct stream_header *h = &b->header;
     arena_free(&b->header_arena);
-    b->header_arena = arena_new(0);
+    b->header_arena = arena_new_for(HEADER_FIELDS_BYTES);
     h->from = arena_dup(b->header_arena, xml_get(root, "from"));
     h->to = arena_dup(b->header_arena, xml_get(root, "to"));
     h->id = arena_dup(b->header_arena, xml_get(root, "id"));

@@ -21,6 +21,7 @@ struct stream_limits {
     unsigned auth_failures;        /* SASL failures before policy-violation; default 3 */
 };
 extern const struct stream_limits stream_limits_default;
+enum { STREAM_END_TEXT = 160 };
 struct stream_end { /* why a stream ended */
     enum err
         err; /* ERR_EOF: closed in order, both sides; ERR_RESET: cut; ERR_PROTOCOL: we refused what
@@ -29,6 +30,6 @@ struct stream_end { /* why a stream ended */
     enum stream_cond received; /* stream error the peer sent */
     bool is_flushed; /* the peer ended the stream in order (or after our end tag the connection),
                       * and what we had sent before had left our memory */
-    char text[160];  /* in words, for logs and bounces */
+    char text[STREAM_END_TEXT]; /* in words, for logs and bounces */
 };
 #endif

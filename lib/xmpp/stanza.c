@@ -100,6 +100,23 @@ struct stanza *stanza_readdress(struct stanza *s, const struct jid *from, const 
     return n;
 }
 
+static struct stanza *copy_in(struct arena *a, const struct stanza *s)
+{
+    struct stanza *n = stanza_new_take(&a, s->kind, s->type, xml_copy(a, s->el));
+    n->from = jid_dup(n->arena, &s->from);
+    n->to = jid_dup(n->arena, &s->to);
+    n->bytes = s->bytes;
+    return n;
+}
+
+struct stanza *stanza_pack(const struct stanza *s)
+{
+    struct stanza *trial = copy_in(arena_new(0), s);
+    const size_t used = arena_used(trial->arena);
+    stanza_unref(&trial);
+    return copy_in(arena_new_for(used), s);
+}
+
 void stanza_write(struct buf *out, const struct stanza *s, const char *content_ns)
 {
     const char *name = stanza_kind_name(s->kind);

@@ -51,6 +51,8 @@ struct stanza *stanza_ref(struct stanza *s);
 void stanza_unref(struct stanza **ps); /* accepts NULL */
 /* Same payload, other addresses. NULL pointers keep, an unset jid removes. */
 struct stanza *stanza_readdress(struct stanza *s, const struct jid *from, const struct jid *to);
+/* The same stanza in memory of just its size, for what is kept long. */
+struct stanza *stanza_pack(const struct stanza *s);
 /* Same start tag, payload replaced: a new stanza in a new arena whose children are copied from el
  * (addresses from s). */
 struct stanza *stanza_with_payload(struct stanza *s, const struct xml *el);

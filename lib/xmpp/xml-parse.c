@@ -42,7 +42,7 @@ enum parser_state {
 };
 
 struct xml_parser {
-    struct xml_limits limits;
+    const struct xml_limits *limits;
     const struct xml_parser_events *events;
     void *ctx;
     enum parser_state state;
@@ -55,8 +55,9 @@ struct xml_parser {
     unsigned ns_decls;  /* declarations seen before the next start tag */
     bool is_synth;      /* the bytes being fed are the synthesised header */
 
-    struct buf header; /* synthesised header; while the root is read, its declarations */
-    char *content_ns;  /* default namespace of the root, NULL for none */
+    struct buf header;      /* synthesised header; while the root is read, its declarations */
+    const char *content_ns; /* default namespace of the root, NULL for none */
+    char *content_ns_own;   /* the same if nobody knows it */
     struct xml_grow grow;
     size_t fixed_budget; /* of one element; 0: from the limits */
 
@@ -69,7 +70,7 @@ struct xml_parser {
     struct buf rest; /* bytes kept while paused */
     bool is_paused, is_busy, is_doomed, must_drop;
     enum stream_cond cond; /* sticky */
-    char why[WHY_MAX];
+    char *why;             /* NULL: nothing to say */
 };
 
 /* ---- handlers */
@@ -80,7 +81,9 @@ static void fail(struct xml_parser *p, enum stream_cond cond, const char *why)
         return;
     p->cond = cond;
     const long at = p->expat ? (long)XML_GetCurrentByteIndex(p->expat) : 0;
-    snprintf(p->why, sizeof p->why, "%s (at byte %ld)", why, at);
+    mem_free(p->why);
+    p->why = mem_alloc(WHY_MAX);
+    snprintf(p->why, WHY_MAX, "%s (at byte %ld)", why, at);
     if (p->expat)
         XML_StopParser(p->expat, XML_FALSE);
 }
@@ -91,6 +94,14 @@ static void stop_here(struct xml_parser *p)
     p->event_end =
         (size_t)XML_GetCurrentByteIndex(p->expat) + (size_t)XML_GetCurrentByteCount(p->expat);
     XML_StopParser(p->expat, XML_TRUE);
+}
+
+static void content_ns(struct xml_parser *p, const char *uri)
+{
+    const char *known = uri ? ns_find(str_of(uri)) : NULL;
+    mem_free(p->content_ns_own);
+    p->content_ns_own = uri && !known ? mem_strdup(uri) : NULL;
+    p->content_ns = known ? known : p->content_ns_own;
 }
 
 static void on_ns_decl(void *ctx, const char *prefix, const char *uri)
@@ -104,8 +115,7 @@ static void on_ns_decl(void *ctx, const char *prefix, const char *uri)
         buf_char(&p->header, ':');
         buf_cstr(&p->header, prefix);
     } else {
-        mem_free(p->content_ns);
-        p->content_ns = uri ? mem_strdup(uri) : NULL;
+        content_ns(p, uri);
     }
     buf_str(&p->header, STR("='"));
     xml_escape(&p->header, str_of(uri ? uri : ""));
@@ -119,6 +129,7 @@ static void finish_header(struct xml_parser *p, const char *name)
     struct buf whole;
     buf_init(&whole, p->header.max);
     const struct str prefix = xml_name_prefix(name);
+    buf_reserve(&whole, prefix.n + p->header.n + sizeof "<:stream>"); /* it stays for long */
     buf_char(&whole, '<');
     buf_str(&whole, prefix);
     buf_cstr(&whole, prefix.n > 0 ? ":stream" : "stream");
@@ -155,11 +166,11 @@ static bool within_tag_limits(struct xml_parser *p, const char **atts)
     p->ns_decls = 0;
     for (const char **at = atts; at[0]; at += 2)
         n++;
-    if ((size_t)XML_GetCurrentByteCount(p->expat) > p->limits.max_tag_bytes)
+    if ((size_t)XML_GetCurrentByteCount(p->expat) > p->limits->max_tag_bytes)
         fail(p, STREAM_POLICY_VIOLATION, "tag too long");
-    else if (n > p->limits.max_attrs)
+    else if (n > p->limits->max_attrs)
         fail(p, STREAM_POLICY_VIOLATION, "too many attributes");
-    else if (p->depth > p->limits.max_depth)
+    else if (p->depth > p->limits->max_depth)
         fail(p, STREAM_POLICY_VIOLATION, "elements nested too deep");
     return p->cond == STREAM_OK;
 }
@@ -183,9 +194,9 @@ static void on_start(void *ctx, const char *name, const char **atts)
             p->element_at = (size_t)XML_GetCurrentByteIndex(p->expat);
             p->grow.budget = p->fixed_budget
                                  ? p->fixed_budget
-                                 : BUDGET_FACTOR * p->limits.max_stanza_bytes + BUDGET_SLACK;
+                                 : BUDGET_FACTOR * p->limits->max_stanza_bytes + BUDGET_SLACK;
         }
-        const char *refused = xml_grow_start(&p->grow, name, atts, p->limits.max_elements);
+        const char *refused = xml_grow_start(&p->grow, name, atts, p->limits->max_elements);
         if (refused)
             fail(p, STREAM_POLICY_VIOLATION, refused);
     }
@@ -211,7 +222,7 @@ static void on_end(void *ctx, const char *name)
         p->element = doc;
         stop_here(p);
         doc->bytes = p->event_end - p->element_at;
-        if (doc->bytes > p->limits.max_stanza_bytes)
+        if (doc->bytes > p->limits->max_stanza_bytes)
             fail(p, STREAM_POLICY_VIOLATION, "stanza too large");
     }
 }
@@ -325,10 +336,10 @@ static void expat_error(struct xml_parser *p)
 static void check_unfinished(struct xml_parser *p)
 {
     const size_t token = p->fed - (size_t)XML_GetCurrentByteIndex(p->expat);
-    if (token > p->limits.max_tag_bytes)
+    if (token > p->limits->max_tag_bytes)
         fail(p, STREAM_POLICY_VIOLATION, "tag too long");
-    else if ((p->depth > 1 && p->fed - p->element_at > p->limits.max_stanza_bytes) ||
-             (p->depth == 1 && token > p->limits.max_stanza_bytes))
+    else if ((p->depth > 1 && p->fed - p->element_at > p->limits->max_stanza_bytes) ||
+             (p->depth == 1 && token > p->limits->max_stanza_bytes))
         fail(p, STREAM_POLICY_VIOLATION, "stanza too large");
 }
 
@@ -478,7 +489,7 @@ struct xml_parser *xml_parser_new(const struct xml_limits *l, const struct xml_p
                                   void *ctx)
 {
     struct xml_parser *p = mem_alloc(sizeof *p);
-    p->limits = l ? *l : xml_limits_default;
+    p->limits = l ? l : &xml_limits_default;
     p->events = ev;
     p->ctx = ctx;
     xml_grow_init(&p->grow);
@@ -505,8 +516,7 @@ static void forget(struct xml_parser *p)
 {
     expat_drop(p);
     buf_release(&p->header);
-    mem_free(p->content_ns);
-    p->content_ns = NULL;
+    content_ns(p, NULL);
     xml_grow_fini(&p->grow);
     arena_free(&p->open_arena);
     p->open_root = NULL;
@@ -521,6 +531,7 @@ static void destroy(struct xml_parser *p)
     forget(p);
     buf_fini(&p->header);
     buf_fini(&p->rest);
+    mem_free(p->why);
     mem_free(p);
 }
 
@@ -545,7 +556,7 @@ void xml_parser_reset(struct xml_parser *p, bool drop_rest)
 
 void xml_parser_set_limits(struct xml_parser *p, const struct xml_limits *l)
 {
-    p->limits = *l;
+    p->limits = l;
 }
 
 bool xml_parser_is_at_border(const struct xml_parser *p)

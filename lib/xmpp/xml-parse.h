@@ -26,6 +26,7 @@ struct xml_parser_events {
     void (*close)(void *ctx); /* the root's end tag */
 };
 struct xml_parser;
+/* Limits are borrowed: they outlive the parser. */
 struct xml_parser *xml_parser_new(const struct xml_limits *l, const struct xml_parser_events *ev,
                                   void *ctx);
 void xml_parser_free(struct xml_parser **pp); /* also inside an event: takes effect after it */
