@@ -27,7 +27,7 @@ void s2s_evidence_take(struct s2s_evidence *e, const struct transport *t, struct
     else if (!e->has_cert)
         snprintf(e->why, sizeof e->why, "no certificate was shown");
     else if (!e->chain_ok)
-        snprintf(e->why, sizeof e->why, "certificate not trusted: %.100s", info->chain_why);
+        snprintf(e->why, sizeof e->why, "certificate not trusted: %.100s", tls_chain_why(info));
     else if (!e->name_ok)
         snprintf(e->why, sizeof e->why, "certificate is not for %.*s",
                  (int)(domain.n < 100 ? domain.n : 100), domain.p);

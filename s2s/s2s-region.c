@@ -20,7 +20,7 @@ bool region_cert_ok(const struct transport *t, struct str domain, char *why, siz
     if (!info || !info->has_cert)
         snprintf(why, why_size, "no certificate was shown");
     else if (!info->chain_ok)
-        snprintf(why, why_size, "certificate not trusted: %.100s", info->chain_why);
+        snprintf(why, why_size, "certificate not trusted: %.100s", tls_chain_why(info));
     else if (!tls_peer_is(t, domain))
         snprintf(why, why_size, "certificate is not for %.*s",
                  (int)(domain.n < 100 ? domain.n : 100), domain.p);

@@ -43,6 +43,20 @@ enum tcp_fin {
     TCP_FIN_SENT,
 };
 
+struct tcp_op { /* a connect or write libuv has under way; exists only meanwhile */
+    union {
+        uv_connect_t connect;
+        uv_write_t write;
+    } req;
+    struct buf flight; /* the bytes of the write; none: a connect */
+};
+
+struct tcp_linger { /* of a connection the user gave up */
+    struct tcp *tcp;
+    struct timer timer;
+    struct loop_hook at_free;
+};
+
 struct tcp {
     struct transport t;
     enum tcp_kind kind;
@@ -54,15 +68,10 @@ struct tcp {
         uv_stream_t stream;
         uv_handle_t handle;
     } h;
-    union { /* never both under way */
-        uv_connect_t connect;
-        uv_write_t write;
-    } req;
-    struct buf out;    /* gathered, not yet offered to the kernel */
-    struct buf flight; /* in req.write; empty: none */
+    struct buf out; /* gathered, not yet offered to the kernel */
+    struct tcp_op *op;
     struct defer turn;
-    struct timer linger;
-    struct loop_hook at_free;
+    struct tcp_linger *linger;
     enum err broken; /* output is swallowed; reported as end unless one was */
     bool ready_due, paused, reading, ended;
     bool blocked; /* a send returned false: drain is owed */
@@ -127,14 +136,14 @@ static struct tcp *tcp_of(struct transport *t)
 
 static bool tcp_in_flight(const struct tcp *c)
 {
-    return c->flight.n > 0;
+    return c->op && c->op->flight.n > 0;
 }
 
 /* Bytes libuv has not given to the kernel. */
 static size_t tcp_flight_left(const struct tcp *c)
 {
     size_t left = tcp_in_flight(c) ? uv_stream_get_write_queue_size(&c->h.stream) : 0;
-    return left < c->flight.n ? left : c->flight.n;
+    return !c->op || left < c->op->flight.n ? left : c->op->flight.n;
 }
 
 static size_t tcp_queued(const struct transport *t)
@@ -143,19 +152,43 @@ static size_t tcp_queued(const struct transport *t)
     return c->out.n + tcp_flight_left(c);
 }
 
+static struct tcp_op *tcp_op_new(struct tcp *c)
+{
+    c->op = mem_alloc(sizeof *c->op);
+    buf_init(&c->op->flight, NET_QUEUE_MAX_BYTES);
+    return c->op;
+}
+
+static void tcp_op_end(struct tcp *c)
+{
+    if (c->op)
+        buf_fini(&c->op->flight);
+    mem_free(c->op);
+    c->op = NULL;
+}
+
 static void tcp_on_closed(uv_handle_t *h)
 {
     struct tcp *c = h->data;
-    buf_fini(&c->flight);
+    tcp_op_end(c);
     mem_free(c);
+}
+
+static void tcp_linger_end(struct tcp *c)
+{
+    if (!c->linger)
+        return;
+    timer_stop(&c->linger->timer);
+    list_del(&c->linger->at_free.link);
+    mem_free(c->linger);
+    c->linger = NULL;
 }
 
 static void tcp_destroy(struct tcp *c)
 {
     c->state = TCP_GONE;
-    timer_stop(&c->linger);
+    tcp_linger_end(c);
     defer_cancel(&c->turn);
-    list_del(&c->at_free.link);
     buf_fini(&c->out);
     uv_close(&c->h.handle, tcp_on_closed);
 }
@@ -167,7 +200,7 @@ static void tcp_give_up(void *ctx)
 
 static void tcp_loop_freed(struct loop_hook *h)
 {
-    tcp_destroy(container_of(h, struct tcp, at_free));
+    tcp_destroy(container_of(h, struct tcp_linger, at_free)->tcp);
 }
 
 static void tcp_stop_reading(struct tcp *c)
@@ -247,7 +280,7 @@ static void tcp_on_written(uv_write_t *w, int status)
 
     if (c->state == TCP_GONE)
         return; /* the close callback frees the bytes */
-    buf_release(&c->flight);
+    tcp_op_end(c);
     if (status < 0)
         tcp_break(c, err_from_errno(status));
     tcp_wake(c);
@@ -276,13 +309,14 @@ static void tcp_flush(struct tcp *c)
         }
         sent = sent < 0 ? 0 : sent;
         if ((size_t)sent < c->out.n) {
-            c->flight = c->out;
+            struct tcp_op *op = tcp_op_new(c);
+            op->flight = c->out;
             buf_init(&c->out, NET_QUEUE_MAX_BYTES);
-            b = uv_buf_init(c->flight.p + sent, (unsigned)(c->flight.n - (size_t)sent));
-            c->req.write.data = c;
-            sent = uv_write(&c->req.write, &c->h.stream, &b, 1, tcp_on_written);
+            b = uv_buf_init(op->flight.p + sent, (unsigned)(op->flight.n - (size_t)sent));
+            op->req.write.data = c;
+            sent = uv_write(&op->req.write, &c->h.stream, &b, 1, tcp_on_written);
             if (sent < 0) {
-                buf_release(&c->flight);
+                tcp_op_end(c);
                 tcp_break(c, err_from_errno(sent));
             }
             return;
@@ -304,7 +338,7 @@ static void tcp_linger_turn(struct tcp *c)
         return;
     }
     if (before != c->fin)
-        timer_start(&c->linger, TCP_LAST_READ_MS);
+        timer_start(&c->linger->timer, TCP_LAST_READ_MS);
     tcp_sync_reading(c);
 }
 
@@ -389,6 +423,18 @@ static void tcp_reset(struct tcp *c)
     tcp_destroy(c);
 }
 
+static void tcp_linger_start(struct tcp *c)
+{
+    struct tcp_linger *g = mem_alloc(sizeof *g);
+    c->linger = g;
+    g->tcp = c;
+    g->at_free.fn = tcp_loop_freed;
+    list_init(&g->at_free.link);
+    loop_at_free(c->t.loop, &g->at_free);
+    timer_init(&g->timer, c->t.loop, tcp_give_up, c);
+    timer_start(&g->timer, NET_LINGER_MS);
+}
+
 static void tcp_close(struct transport *t, bool abort_it)
 {
     struct tcp *c = tcp_of(t);
@@ -405,8 +451,7 @@ static void tcp_close(struct transport *t, bool abort_it)
         c->fin = TCP_FIN_WANTED;
     c->state = TCP_LINGERING;
     c->paused = false;
-    loop_at_free(c->t.loop, &c->at_free);
-    timer_start(&c->linger, NET_LINGER_MS);
+    tcp_linger_start(c);
     tcp_wake(c);
 }
 
@@ -418,11 +463,7 @@ static struct tcp *tcp_new(struct loop *l, enum tcp_kind kind)
     c->t.loop = l;
     c->kind = kind;
     buf_init(&c->out, NET_QUEUE_MAX_BYTES);
-    buf_init(&c->flight, NET_QUEUE_MAX_BYTES);
     defer_init(&c->turn, tcp_turn, c);
-    timer_init(&c->linger, l, tcp_give_up, c);
-    list_init(&c->at_free.link);
-    c->at_free.fn = tcp_loop_freed;
     if (kind == TCP_INET)
         must(uv_tcp_init(loop_uv(l), &c->h.tcp) == 0);
     else
@@ -471,6 +512,7 @@ static void tcp_on_connected(uv_connect_t *r, int status)
 
     if (c->state == TCP_GONE)
         return;
+    tcp_op_end(c);
     if (status < 0) {
         tcp_break(c, err_from_errno(status));
         return;
@@ -488,11 +530,14 @@ struct transport *net_connect(struct loop *l, const struct addr *to)
     int e;
 
     c->t.peer = *to;
-    c->req.connect.data = c;
+    struct tcp_op *op = tcp_op_new(c);
+    op->req.connect.data = c;
     (void)addr_to_sock(to, &s);
-    e = uv_tcp_connect(&c->req.connect, &c->h.tcp, (struct sockaddr *)&s, tcp_on_connected);
-    if (e != 0)
+    e = uv_tcp_connect(&op->req.connect, &c->h.tcp, (struct sockaddr *)&s, tcp_on_connected);
+    if (e != 0) {
+        tcp_op_end(c);
         tcp_break(c, err_from_errno(e));
+    }
     return &c->t;
 }
 
@@ -500,11 +545,13 @@ struct transport *tcp_connect_unix(struct loop *l, const char *path)
 {
     struct tcp *c = tcp_new(l, TCP_UNIX);
 
-    c->req.connect.data = c;
-    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
         tcp_break(c, ERR_INVALID);
-    else
-        uv_pipe_connect(&c->req.connect, &c->h.pipe, path, tcp_on_connected);
+        return &c->t;
+    }
+    struct tcp_op *op = tcp_op_new(c);
+    op->req.connect.data = c;
+    uv_pipe_connect(&op->req.connect, &c->h.pipe, path, tcp_on_connected);
     return &c->t;
 }
 
@@ -568,7 +615,7 @@ static struct parcel *tcp_detach(struct transport *t)
     tp->broken = c->broken || tp->fd >= 0 ? c->broken : ERR_LIMIT;
     buf_init(&tp->out, NET_QUEUE_MAX_BYTES);
     if (left > 0)
-        buf_add(&tp->out, c->flight.p + c->flight.n - left, left);
+        buf_add(&tp->out, c->op->flight.p + c->op->flight.n - left, left);
     buf_add(&tp->out, c->out.p, c->out.n);
     tcp_destroy(c);
     return &tp->p;

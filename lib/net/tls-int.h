@@ -25,11 +25,18 @@ struct tls_ctx {
     unsigned alpn_n;
 };
 
+/* Texts that most connections never have. */
+struct tls_words {
+    char chain_why[128], subject[128], error[128];
+};
+struct tls_words *tls_words(struct tls_info *i); /* made on demand; freed by the layer */
+
 /* The BIO method of the layer; freed with the context. */
 BIO_METHOD *tls_bio_method(void);
+/* The facts of the layer an SSL belongs to. */
+struct tls_info *tls_info_of(SSL *ssl);
 
-/* Verify callback: never refuses, records the first objection in the struct tls_info that is the
- * SSL's app data. */
+/* Verify callback: never refuses, records the first objection in the layer's tls_info. */
 int tls_verify_note(int ok, X509_STORE_CTX *store);
 /* After the handshake: has_cert, chain_ok, subject. */
 void tls_verify_finish(SSL *ssl, struct tls_info *info);

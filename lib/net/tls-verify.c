@@ -16,10 +16,11 @@
 int tls_verify_note(int ok, X509_STORE_CTX *store)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct tls_info *info = SSL_get_app_data(ssl);
+    struct tls_info *info = tls_info_of(ssl);
 
-    if (!ok && info && !info->chain_why[0])
-        snprintf(info->chain_why, sizeof info->chain_why, "%s (certificate %d of the chain)",
+    if (!ok && !(info->words && info->words->chain_why[0]))
+        snprintf(tls_words(info)->chain_why, sizeof info->words->chain_why,
+                 "%s (certificate %d of the chain)",
                  X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
                  X509_STORE_CTX_get_error_depth(store));
     return 1;
@@ -36,18 +37,29 @@ void tls_verify_finish(SSL *ssl, struct tls_info *info)
     X509 *cert = SSL_get0_peer_certificate(ssl);
 
     info->has_cert = cert != NULL;
-    if (!cert) {
-        snprintf(info->chain_why, sizeof info->chain_why, "no certificate shown");
+    if (!cert)
         return;
-    }
-    X509_NAME_oneline(X509_get_subject_name(cert), info->subject, sizeof info->subject);
-    if (!info->chain_why[0] && SSL_get_verify_result(ssl) != X509_V_OK)
-        str_put(info->chain_why, sizeof info->chain_why,
+    struct tls_words *w = tls_words(info);
+    X509_NAME_oneline(X509_get_subject_name(cert), w->subject, sizeof w->subject);
+    if (!w->chain_why[0] && SSL_get_verify_result(ssl) != X509_V_OK)
+        str_put(w->chain_why, sizeof w->chain_why,
                 X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
-    if (!info->chain_why[0] && !tls_usage_ok(cert))
-        snprintf(info->chain_why, sizeof info->chain_why,
+    if (!w->chain_why[0] && !tls_usage_ok(cert))
+        snprintf(w->chain_why, sizeof w->chain_why,
                  "certificate is for neither TLS servers nor clients");
-    info->chain_ok = !info->chain_why[0];
+    info->chain_ok = !w->chain_why[0];
+}
+
+const char *tls_chain_why(const struct tls_info *i)
+{
+    if (!i->has_cert)
+        return "no certificate shown";
+    return i->words ? i->words->chain_why : "";
+}
+
+const char *tls_subject(const struct tls_info *i)
+{
+    return i->words ? i->words->subject : "";
 }
 
 static struct str str_undot(struct str s)

@@ -53,7 +53,6 @@ struct tls {
     bool blocked;       /* a send returned false: drain is owed */
     bool lower_blocked; /* the lower's did */
     struct tls_info info;
-    char error[128];
 };
 
 static const struct transport_ops tls_ops;
@@ -104,6 +103,19 @@ BIO_METHOD *tls_bio_method(void)
     return m;
 }
 
+struct tls_info *tls_info_of(SSL *ssl)
+{
+    struct tls *s = BIO_get_data(SSL_get_rbio(ssl));
+    return &s->info;
+}
+
+struct tls_words *tls_words(struct tls_info *i)
+{
+    if (!i->words)
+        i->words = mem_alloc(sizeof *i->words);
+    return i->words;
+}
+
 /* --- ends --- */
 
 static void tls_no_errors(void)
@@ -132,8 +144,9 @@ static void tls_fail(struct tls *s)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
-    if (!s->error[0])
-        str_put(s->error, sizeof s->error, reason ? reason : "TLS failure");
+    struct tls_words *w = tls_words(&s->info);
+    if (!w->error[0])
+        str_put(w->error, sizeof w->error, reason ? reason : "TLS failure");
     ERR_clear_error();
     tls_break(s, ERR_TLS);
 }
@@ -329,7 +342,7 @@ static void tls_on_end(void *ctx, enum err why)
     if (s->end_why)
         return;
     if (s->state == TLS_HANDSHAKE) {
-        snprintf(s->error, sizeof s->error, "%s during the handshake",
+        snprintf(tls_words(&s->info)->error, sizeof s->info.words->error, "%s during the handshake",
                  why == ERR_EOF ? "connection closed" : err_text(why));
         tls_break(s, why == ERR_EOF ? ERR_TLS : why);
     } else if (s->paused && why != ERR_EOF) {
@@ -399,6 +412,7 @@ static void tls_free(struct tls *s)
     buf_fini(&s->pending);
     mem_wipe(s->plain.p, s->plain.n);
     buf_fini(&s->plain);
+    mem_free(s->info.words);
     mem_free(s);
 }
 
@@ -485,7 +499,6 @@ static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
     SSL_set_bio(s->ssl, bio, bio);
-    SSL_set_app_data(s->ssl, &s->info);
     buf_init(&s->pending, TLS_PENDING_MAX_BYTES);
     buf_init(&s->plain, NET_QUEUE_MAX_BYTES);
     transport_pause(*lower, false);
@@ -519,7 +532,8 @@ X509 *tls_peer_cert(const struct transport *t)
 
 const char *tls_error(const struct transport *t)
 {
-    return t->ops == &tls_ops ? tls_of(t)->error : "";
+    const struct tls_words *w = t->ops == &tls_ops ? tls_of(t)->info.words : NULL;
+    return w ? w->error : "";
 }
 
 static const struct transport_ops tls_ops = {

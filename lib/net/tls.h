@@ -26,10 +26,12 @@ struct tls_info {
     const char *version, *cipher; /* "TLSv1.3", ... */
     bool has_cert;                /* the peer showed a certificate */
     bool chain_ok; /* trusted by our CAs, in time, serverAuth or clientAuth or no usage at all */
-    char chain_why[128]; /* else the reason in words */
-    char subject[128];
     bool resumed;
+    struct tls_words *words; /* see the two functions; NULL: nothing to say */
 };
+/* Why the chain is not trusted, "" if it is; the subject of the peer's certificate, "" without. */
+const char *tls_chain_why(const struct tls_info *i);
+const char *tls_subject(const struct tls_info *i);
 /* Wrap lower (which is taken, set to NULL; its events are taken over). ready comes when the
  * handshake is complete; end with ERR_TLS when it fails. */
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx);

@@ -485,7 +485,7 @@ static void on_ready(void *ctx)
         return;
     const struct tls_info *info = transport_tls(c->t);
     if (!info || !info->chain_ok)
-        lost(c, ERR_CERT, info ? info->chain_why : "no TLS");
+        lost(c, ERR_CERT, info ? tls_chain_why(info) : "no TLS");
     else if (c->conf.sni && !tls_peer_is(c->t, str_of(c->conf.sni)))
         lost(c, ERR_CERT, "certificate is for another name");
     else
