@@ -17,7 +17,8 @@ struct user_count {
 void conn_count(struct conn *c, bool on)
 {
     struct hmap *users = &c->sh->c2s->users;
-    if (c->bind.is_counted == on)
+    const char *region = c->sh->node->conf->region_name;
+    if (c->bind.is_counted == on || !region)
         return;
     c->bind.is_counted = on;
     struct user_count *u = hmap_get(users, c->jid.bare);
@@ -29,7 +30,7 @@ void conn_count(struct conn *c, bool on)
     }
     u->n += on ? 1 : (size_t)-1;
     if (on && u->n == 1)
-        world_publish(c->sh, u->bare, str_of(c->bind.anchor.home));
+        world_publish(c->sh, u->bare, str_of(c->bind.far ? c->bind.far->home : region));
     if (u->n)
         return;
     world_withdraw(c->sh, u->bare);
@@ -38,8 +39,14 @@ void conn_count(struct conn *c, bool on)
 }
 
 /* ---- to the anchor */
-static void send_to_peer(struct conn *c, const char *peer, enum region_purpose p, struct stanza *s,
-                         struct custody *cu, const char *trace)
+void conn_set_anchor(struct conn *c, const struct anchor *a)
+{
+    mem_free(c->bind.far);
+    c->bind.far = a && a->what == ANCHOR_PEER ? mem_dup(a, sizeof *a) : NULL;
+}
+
+static void send_to_anchor(struct conn *c, enum region_purpose p, struct stanza *s,
+                           struct custody *cu, const char *trace)
 {
     struct region_route r = {.purpose = p};
     if (trace)
@@ -47,8 +54,8 @@ static void send_to_peer(struct conn *c, const char *peer, enum region_purpose p
     else
         route_trace_new(r.trace);
     str_put(r.resource, sizeof r.resource, c->bind.id);
-    str_put(r.home, sizeof r.home, c->bind.anchor.home);
-    world_send(c->sh, peer, s, cu, &r);
+    str_put(r.home, sizeof r.home, c->bind.far->home);
+    world_send(c->sh, c->bind.far->peer, s, cu, &r);
 }
 
 /* A presence from the full JID to the bare one: what UP and DOWN carry. */
@@ -62,9 +69,9 @@ static struct stanza *note(const struct conn *c, enum stanza_type t)
 
 void conn_attach(struct conn *c)
 {
-    if (c->bind.anchor.what == ANCHOR_PEER) {
+    if (c->bind.far) {
         c->bind.is_attached = true;
-        send_to_peer(c, c->bind.anchor.peer, REGION_UP, note(c, PRES_AVAILABLE), NULL, NULL);
+        send_to_anchor(c, REGION_UP, note(c, PRES_AVAILABLE), NULL, NULL);
         return;
     }
     enum err e = user_attach(c->sh, &c->jid, c->bind.id, SESSION_HERE, c->h, NULL, 0);
@@ -82,18 +89,18 @@ void conn_leave(struct conn *c)
     if (!c->bind.is_attached)
         return;
     c->bind.is_attached = false;
-    if (c->bind.anchor.what == ANCHOR_HERE)
-        user_detach(c->sh, &c->jid, c->bind.id);
+    if (c->bind.far)
+        send_to_anchor(c, REGION_DOWN, note(c, PRES_UNAVAILABLE), NULL, NULL);
     else
-        send_to_peer(c, c->bind.anchor.peer, REGION_DOWN, note(c, PRES_UNAVAILABLE), NULL, NULL);
+        user_detach(c->sh, &c->jid, c->bind.id);
 }
 
 void conn_to_anchor(struct conn *c, struct stanza *s, struct custody *cu, const char *trace)
 {
-    if (c->bind.anchor.what == ANCHOR_HERE)
-        user_from_session(c->sh, &c->jid, c->bind.id, NULL, 0, s, cu, trace);
+    if (c->bind.far)
+        send_to_anchor(c, REGION_FROM, s, cu, trace);
     else
-        send_to_peer(c, c->bind.anchor.peer, REGION_FROM, s, cu, trace);
+        user_from_session(c->sh, &c->jid, c->bind.id, NULL, 0, s, cu, trace);
 }
 
 /* The anchor on another node answered. */
@@ -120,9 +127,11 @@ static bool peer_lives(const struct node_shard *sh, const char *peer)
     return false;
 }
 
-static bool same_place(const struct anchor *a, const struct anchor *b)
+static bool is_attached_at(const struct conn *c, const struct anchor *a)
 {
-    return a->what == b->what && strcmp(a->peer, b->peer) == 0;
+    if (!c->bind.far)
+        return a->what == ANCHOR_HERE;
+    return a->what == ANCHOR_PEER && strcmp(a->peer, c->bind.far->peer) == 0;
 }
 
 static void presence_again(struct conn *c)
@@ -135,14 +144,12 @@ static void presence_again(struct conn *c)
 
 static void reattach(struct conn *c, const struct anchor *a)
 {
-    const struct anchor old = c->bind.anchor;
-    if (old.what == ANCHOR_HERE || peer_lives(c->sh, old.peer)) {
-        if (!same_place(&old, a))
-            conn_leave(c);
-    }
+    bool is_alive = !c->bind.far || peer_lives(c->sh, c->bind.far->peer);
+    if (is_alive && !is_attached_at(c, a))
+        conn_leave(c);
     log_info(NULL, "c2s.reattach", "jid", LOG_STR(c->jid.full), "anchor",
              a->what == ANCHOR_HERE ? "here" : a->peer);
-    c->bind.anchor = *a;
+    conn_set_anchor(c, a);
     conn_attach(c);
     presence_again(c);
 }
@@ -158,7 +165,7 @@ static void recheck(struct conn *c, const struct anchor *a, const char *peer)
 {
     if (c->state != CONN_BOUND || (a->what != ANCHOR_HERE && a->what != ANCHOR_PEER))
         return;
-    if (same_place(a, &c->bind.anchor)) {
+    if (is_attached_at(c, a)) {
         if (a->what == ANCHOR_HERE || !peer || strcmp(a->peer, peer) != 0)
             return;
         if (!peer_lives(c->sh, a->peer))
@@ -247,7 +254,7 @@ static void returned_known(void *ctx, const struct anchor *a)
     } else {
         char trace[33];
         route_trace_new(trace);
-        if (!same_place(a, &c->bind.anchor))
+        if (!is_attached_at(c, a))
             reattach(c, a);
         struct stanza *s = r->stanza;
         struct custody *cu = r->custody;

@@ -66,7 +66,7 @@ void conn_bind_end(struct conn *c, enum err e)
 static void bind_anchor(void *ctx, const struct anchor *a)
 {
     struct conn *c = ctx;
-    c->bind.anchor = *a;
+    conn_set_anchor(c, a);
     switch (a->what) {
     case ANCHOR_HERE:
     case ANCHOR_PEER:

@@ -14,6 +14,17 @@ static bool from_is_own(const struct conn *c, const struct stanza *s)
     return jid_is_full(&s->from) ? jid_eq(&s->from, &c->jid) : jid_bare_eq(&s->from, &c->jid);
 }
 
+/* A presence for all who may see it stays, here and at the anchor: in as little memory as it
+ * needs. */
+static struct stanza *packed_presence(struct stanza *s)
+{
+    if (s->kind != STANZA_PRESENCE || s->type != PRES_AVAILABLE || jid_is_set(&s->to))
+        return s;
+    struct stanza *packed = stanza_pack(s);
+    stanza_unref(&s);
+    return packed;
+}
+
 /* What would have to be said again to an anchor that does not know us. */
 static void remember_presence(struct conn *c, struct stanza *s)
 {
@@ -88,7 +99,7 @@ static void bound_stanza(struct conn *c, struct stanza *s)
         conn_close(c, STREAM_INVALID_FROM, NULL);
         return;
     }
-    struct stanza *stamped = stanza_readdress(s, &c->jid, NULL);
+    struct stanza *stamped = packed_presence(stanza_readdress(s, &c->jid, NULL));
     stanza_unref(&s);
     if (conn_is_bind(stamped) && !jid_is_set(&stamped->to)) { /* one resource a connection */
         struct stanza *reply = stanza_error_reply(stamped, STANZA_NOT_ALLOWED, NULL);

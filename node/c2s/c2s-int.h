@@ -47,7 +47,7 @@ struct conn_out {     /* c2s-out.c */
 struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
     char id[32];             /* connection id, of this bind: sorts by time; "" without */
     struct stanza *request;  /* <iq/> to answer */
-    struct anchor anchor;    /* attached there, or asked to */
+    struct anchor *far;      /* attached there, or asked to; NULL: here */
     bool is_attached;        /* the anchor knows, or may know, us */
     bool is_counted;         /* in c2s_set.users */
     struct stanza *presence; /* last available broadcast, as stamped */
@@ -115,7 +115,8 @@ void conn_bind_end(struct conn *c, enum err e);   /* the anchor's answer */
 void conn_bind_drop(struct conn *c);              /* id and request */
 
 /* ---- c2s-anchor.c */
-void conn_attach(struct conn *c); /* at bind.anchor; ends in conn_bind_end, or c2s_attached later */
+void conn_set_anchor(struct conn *c, const struct anchor *a_or_null_for_here);
+void conn_attach(struct conn *c); /* at the anchor; ends in conn_bind_end, or c2s_attached later */
 void conn_leave(struct conn *c);
 /* Give what the client sent to the anchor. Takes s and cu. */
 void conn_to_anchor(struct conn *c, struct stanza *s, struct custody *cu, const char *trace);

@@ -125,15 +125,15 @@ static void give_back(struct conn *c, struct kept *k)
     struct custody *cu = k->custody;
     k->stanza = NULL;
     k->custody = NULL;
-    if (c->bind.anchor.what == ANCHOR_HERE) {
+    if (!c->bind.far) {
         user_returned(c->sh, s, cu, k->hops + 1);
         return;
     }
     struct region_route r = {.purpose = REGION_GONE, .hops = k->hops};
     route_trace_new(r.trace);
     str_put(r.resource, sizeof r.resource, c->bind.id);
-    str_put(r.home, sizeof r.home, c->bind.anchor.home);
-    world_send(c->sh, c->bind.anchor.peer, s, cu, &r);
+    str_put(r.home, sizeof r.home, c->bind.far->home);
+    world_send(c->sh, c->bind.far->peer, s, cu, &r);
 }
 
 void conn_out_return(struct conn *c, bool is_flushed)

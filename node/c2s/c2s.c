@@ -216,6 +216,7 @@ void conn_free(struct conn *c)
         timer_stop(&c->deadline);
     conn_bind_drop(c);
     stanza_unref(&c->bind.presence);
+    mem_free(c->bind.far);
     conn_out_free(c);
     conn_part(c);
     stream_in_free(&c->stream);
@@ -283,9 +284,7 @@ static struct json *conn_json(const struct conn *c)
     json_set_str(o, "tls", str_of(tls ? tls->version : ""));
     json_set_num(o, "shard", c->sh->index);
     if (c->bind.is_attached)
-        json_set_str(o, "anchor",
-                     c->bind.anchor.what == ANCHOR_HERE ? STR("here")
-                                                        : str_of(c->bind.anchor.peer));
+        json_set_str(o, "anchor", c->bind.far ? str_of(c->bind.far->peer) : STR("here"));
     json_set_str(o, "since", str_of(datefmt_utc(since, c->since_us)));
     json_set_num(o, "stanzas_in", (int64_t)c->stanzas_in);
     json_set_num(o, "stanzas_out", (int64_t)c->out.stanzas);

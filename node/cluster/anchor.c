@@ -12,9 +12,8 @@
 enum { HOME_KEEP_S = 600, ABSENT_KEEP_MS = 2000, HOMES_MAX = 200000 };
 
 struct home {
-    char home[64];
-    bool absent;
     uint64_t expires_us;
+    const char *home; /* behind bare; NULL: no such account */
     char bare[];
 };
 
@@ -95,24 +94,25 @@ static void homes_evict(struct anchor_cache *a)
     }
 }
 
-static void home_put(struct anchor_cache *a, struct str bare, const char *home, bool absent)
+static void home_put(struct anchor_cache *a, struct str bare, const char *home_or_null)
 {
     home_forget(a, bare);
     if (hmap_count(&a->homes) >= HOMES_MAX)
         homes_evict(a);
-    struct home *h = mem_alloc(sizeof *h + bare.n + 1);
+    size_t n = home_or_null ? strlen(home_or_null) + 1 : 0;
+    struct home *h = mem_alloc(sizeof *h + bare.n + n);
     memcpy(h->bare, bare.p, bare.n);
-    str_put(h->home, sizeof h->home, home);
-    h->absent = absent;
     h->expires_us =
-        clock_mono_us() + (absent ? ABSENT_KEEP_MS * 1000ull : HOME_KEEP_S * 1000000ull);
+        clock_mono_us() + (home_or_null ? HOME_KEEP_S * 1000000ull : ABSENT_KEEP_MS * 1000ull);
+    if (home_or_null)
+        h->home = memcpy(h->bare + bare.n, home_or_null, n);
     hmap_put(&a->homes, str_make(h->bare, bare.n), h);
 }
 
 void anchor_learn(struct node_shard *sh, struct str bare, const char *home_or_null_for_forget)
 {
     if (home_or_null_for_forget)
-        home_put(sh->anchors, bare, home_or_null_for_forget, false);
+        home_put(sh->anchors, bare, home_or_null_for_forget);
     else
         home_forget(sh->anchors, bare);
 }
@@ -166,7 +166,7 @@ bool anchor_now(struct node_shard *sh, struct str bare, struct anchor *out)
         home_forget(sh->anchors, bare);
         return false;
     }
-    if (h->absent) {
+    if (!h->home) {
         memset(out, 0, sizeof *out);
         out->what = ANCHOR_NO_ACCOUNT;
     } else {
@@ -196,7 +196,7 @@ static void answer(struct question *q, const struct anchor *a)
 static void answer_home(struct question *q, const char *home)
 {
     struct anchor a;
-    home_put(q->cache, q->key, home, false);
+    home_put(q->cache, q->key, home);
     anchor_of_home(q->cache->sh, q->key, home, &a);
     answer(q, &a);
 }
@@ -211,7 +211,7 @@ static void on_world_account(void *ctx, enum err e, const struct account_info *i
     }
     if ((e == ERR_OK || e == ERR_NOTFOUND) && !q->is_doubtful) {
         a.what = ANCHOR_NO_ACCOUNT;
-        home_put(q->cache, q->key, "", true);
+        home_put(q->cache, q->key, NULL);
     }
     answer(q, &a);
 }

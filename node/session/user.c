@@ -108,6 +108,7 @@ void session_free(struct session **pss)
     stanza_unref(&ss->presence);
     directed_clear(ss);
     jid_fini(&ss->full);
+    mem_free(ss->peer);
     mem_free(ss);
 }
 
@@ -171,7 +172,8 @@ static void session_place(struct session *ss, enum session_where where, handle c
 {
     ss->where = where;
     ss->c2s = c2s;
-    str_put(ss->peer, sizeof ss->peer, peer ? peer : "");
+    mem_free(ss->peer);
+    ss->peer = peer ? mem_strdup(peer) : NULL;
     ss->peer_incarnation = peer_incarnation;
 }
 

@@ -34,8 +34,8 @@ struct session {
     char conn_id[SESSION_CONN_MAX]; /* which connection: unique in the world, tells a new one from
                          the one it replaced */
     enum session_where where;
-    handle c2s;     /* SESSION_HERE */
-    char peer[130]; /* SESSION_REMOTE: "region/node" */
+    handle c2s; /* SESSION_HERE */
+    char *peer; /* SESSION_REMOTE: "region/node"; heap */
     uint64_t peer_incarnation;
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
     int8_t priority;
