@@ -14,6 +14,11 @@ static inline void refs_get(struct refs *r)
 {
     must(__atomic_fetch_add(&r->n, 1, __ATOMIC_RELAXED) > 0);
 }
+/* Only the caller has one. */
+static inline bool refs_is_only(const struct refs *r)
+{
+    return __atomic_load_n(&r->n, __ATOMIC_ACQUIRE) == 1;
+}
 /* True when this was the last reference: the caller frees. */
 static inline bool refs_put(struct refs *r)
 {
