@@ -88,6 +88,12 @@ void stanza_unref(struct stanza **ps)
     stanza_unref(&base);
 }
 
+void stanza_set_from(struct stanza *s, const struct jid *from)
+{
+    must(refs_is_only(&s->refs));
+    s->from = jid_dup(s->arena, from);
+}
+
 struct stanza *stanza_readdress(struct stanza *s, const struct jid *from, const struct jid *to)
 {
     struct arena *a = arena_new(0);

@@ -49,6 +49,8 @@ enum stanza_cond stanza_from_doc(struct xml_doc **doc, struct stanza **out, stru
                                  bool *unknown);
 struct stanza *stanza_ref(struct stanza *s);
 void stanza_unref(struct stanza **ps); /* accepts NULL */
+/* Say who sent a stanza that nobody else has a reference to yet. */
+void stanza_set_from(struct stanza *s, const struct jid *from);
 /* Same payload, other addresses. NULL pointers keep, an unset jid removes. */
 struct stanza *stanza_readdress(struct stanza *s, const struct jid *from, const struct jid *to);
 /* The same stanza in memory of just its size, for what is kept long. */

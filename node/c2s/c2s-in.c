@@ -99,20 +99,20 @@ static void bound_stanza(struct conn *c, struct stanza *s)
         conn_close(c, STREAM_INVALID_FROM, NULL);
         return;
     }
-    struct stanza *stamped = packed_presence(stanza_readdress(s, &c->jid, NULL));
-    stanza_unref(&s);
-    if (conn_is_bind(stamped) && !jid_is_set(&stamped->to)) { /* one resource a connection */
-        struct stanza *reply = stanza_error_reply(stamped, STANZA_NOT_ALLOWED, NULL);
-        stanza_unref(&stamped);
+    stanza_set_from(s, &c->jid);
+    s = packed_presence(s);
+    if (conn_is_bind(s) && !jid_is_set(&s->to)) { /* one resource a connection */
+        struct stanza *reply = stanza_error_reply(s, STANZA_NOT_ALLOWED, NULL);
+        stanza_unref(&s);
         if (reply)
             conn_reply(c, reply);
         return;
     }
     char trace[33];
     route_trace_new(trace);
-    remember_presence(c, stamped);
-    struct custody *credit = credit_for(c, stamped);
-    conn_to_anchor(c, stamped, credit, trace);
+    remember_presence(c, s);
+    struct custody *credit = credit_for(c, s);
+    conn_to_anchor(c, s, credit, trace);
 }
 
 static void unbound_stanza(struct conn *c, struct stanza *s)
