@@ -220,6 +220,10 @@ static void on_bind_features(struct load_client *c, const struct load_item *item
         give_up(c, "no bind in", item->all);
         return;
     }
+    if (c->loop->opts->target.has_sm && !load_xml_child(item, "sm", &s)) {
+        give_up(c, "no stream management in", item->all);
+        return;
+    }
     bool needs_session = load_xml_child(item, "session", &s) && !load_span_has(s, "<optional");
     load_conn_say(&c->conn,
                   "<iq type='set' id='%s'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
@@ -230,14 +234,11 @@ static void on_bind_features(struct load_client *c, const struct load_item *item
 
 static bool read_jid(struct load_client *c, const struct load_item *item)
 {
-    static const char open[] = "<jid>";
-    struct load_span bind;
-    if (!load_xml_child(item, "bind", &bind))
+    struct load_span bind, head;
+    if (!load_xml_child(item, "bind", &bind) || !load_xml_find(&bind, "jid", &head))
         return false;
-    const char *p = memmem(bind.p, bind.len, open, sizeof open - 1);
-    if (!p)
-        return false;
-    struct load_span jid = load_xml_text((struct load_span){p, (size_t)(bind.p + bind.len - p)});
+    size_t len = head.len + bind.len; /* the element, up to the end of bind */
+    struct load_span jid = load_xml_text((struct load_span){head.p, len});
     if (jid.len == 0 || jid.len >= sizeof c->jid)
         return false;
     memcpy(c->jid, jid.p, jid.len);
@@ -282,10 +283,14 @@ static void on_enabled(struct load_client *c, const struct load_item *item)
 static void on_roster(struct load_client *c, const struct load_item *item)
 {
     struct load_span id;
-    if (is_result(item, "roster"))
+    if (is_result(item, "roster")) {
+        if (c->login->events->roster)
+            c->login->events->roster(c, item);
         say_presence(c);
-    else if (load_span_is(item->name, "iq") && load_xml_attr(item->head, "id", &id) &&
-             load_span_is(id, "roster"))
+        return;
+    }
+    if (load_span_is(item->name, "iq") && load_xml_attr(item->head, "id", &id) &&
+        load_span_is(id, "roster"))
         give_up(c, "no roster", item->all);
 }
 
@@ -309,6 +314,8 @@ static void answer_iq(struct load_client *c, const struct load_item *item, bool 
     bool has_from = load_xml_attr(item->head, "from", &from);
     bool is_known = is_get ? load_xml_child(item, "ping", &s) : load_xml_child(item, "query", &s);
     load_xml_attr(item->head, "id", &id);
+    if (!is_get && is_known && c->login->events->roster)
+        c->login->events->roster(c, item);
     load_conn_say(&c->conn, "<iq type='%s' id='%.*s'%s%.*s%s", is_known ? "result" : "error",
                   (int)id.len, id.p, has_from ? " to='" : "", has_from ? (int)from.len : 0,
                   has_from ? from.p : "", has_from ? "'" : "");

@@ -29,9 +29,11 @@ struct load_client;
 struct load_client_events {
     /* A stanza for the scenario: messages, presences, results nobody here waits for. */
     void (*stanza)(struct load_client *c, const struct load_item *item);
-    /* Logged in, or gone after a close. Both may be NULL. */
+    /* Logged in, or gone after a close. May be NULL. */
     void (*ready)(struct load_client *c);
     void (*closed)(struct load_client *c);
+    /* Its roster, or a change of it: an iq with a query. May be NULL. */
+    void (*roster)(struct load_client *c, const struct load_item *item);
 };
 
 /* What a login contains; shared by all clients of a scenario. */

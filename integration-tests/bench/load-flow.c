@@ -53,10 +53,10 @@ static bool is_in_order(struct load_flows *fs, struct load_flow *f, uint32_t seq
 }
 
 bool load_flow_take(struct load_flows *fs, struct load_flow *f, const struct load_item *item,
-                    struct load_mark *m)
+                    const char *child, struct load_mark *m)
 {
     struct load_span body;
-    bool has_body = load_xml_child(item, "body", &body);
+    bool has_body = load_xml_child(item, child, &body);
     if (is_error(item)) {
         bad(fs, f, "bounced", item->all);
         return false;
@@ -84,7 +84,22 @@ bool load_flow_take(struct load_flows *fs, struct load_flow *f, const struct loa
     return true;
 }
 
-uint32_t load_flow_missing(const struct load_flow *f)
+/* Less patient than load_turn, so that what is missing is said rather than that all is quiet. */
+void load_flows_wait(struct load_flows *fs)
 {
-    return f->sent - f->received;
+    struct load_loop *l = fs->loop;
+    uint64_t patience = (uint64_t)(l->opts->timeout * 0.9e9);
+    while (!l->is_over && fs->received < fs->sent && l->now_ns - l->moved_ns < patience)
+        load_turn(l, UINT64_MAX);
+}
+
+uint64_t load_flows_missing(struct load_flows *fs)
+{
+    uint64_t missing = fs->sent - fs->received;
+    if (!missing)
+        return 0;
+    load_error(fs->loop, "%llu of %llu messages never came", (unsigned long long)missing,
+               (unsigned long long)fs->sent);
+    fs->loop->tally.errors += missing - 1;
+    return missing;
 }

@@ -22,11 +22,13 @@ struct load_flows {
 /* Put a message from..to into a connection. head: "<message ... id='", up to the id. */
 void load_flow_send(struct load_flows *fs, struct load_flow *f, struct load_conn *c,
                     struct load_span head, uint64_t time_ns);
-/* Account for a message stanza that came to the receiver of f. Returns false if it is none of the
- * flow's next ones; errors are counted. *m is its mark. Messages without a body that are no
- * errors are passed over. */
+/* Account for a stanza that came to the receiver of f; child: the element with our text ("body").
+ * Returns false if it is none of the flow's next ones; errors are counted. *m is its mark. Stanzas
+ * without that child that are no errors are passed over. */
 bool load_flow_take(struct load_flows *fs, struct load_flow *f, const struct load_item *item,
-                    struct load_mark *m);
-/* How many of the flow's messages never came. */
-uint32_t load_flow_missing(const struct load_flow *f);
+                    const char *child, struct load_mark *m);
+/* Turn while something is under way and something moves. */
+void load_flows_wait(struct load_flows *fs);
+/* Count an error for each message that never came; returns how many. */
+uint64_t load_flows_missing(struct load_flows *fs);
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "integration-tests/bench/load-meter.h"
 #include "integration-tests/bench/load-part.h"
 #include "integration-tests/bench/load-scenario.h"
 
@@ -15,7 +16,7 @@ static void pass_traffic(struct load_part *p)
     struct load_loop *l = &p->loop;
     uint64_t flows = 2 * (uint64_t)p->pairs, total = flows * l->opts->traffic;
     load_moved(l);
-    while (!l->is_over && p->flows.received < total) {
+    while (!l->is_over && p->flows.sent < total) {
         while (p->flows.sent < total && p->flows.sent - p->flows.received < UNDER_WAY)
             load_part_send(p, (unsigned)(p->flows.sent % flows), l->now_ns);
         load_turn(l, UINT64_MAX);
@@ -50,7 +51,7 @@ static void add_memory(struct load_report *r, uint64_t before, uint64_t idle, ui
 static void measure(struct load_part *p, size_t n, struct load_report *r)
 {
     const struct load_opts *o = p->loop.opts;
-    struct load_usage a, b;
+    struct load_meter m;
     uint64_t before = load_proc_rss(o);
     if (!load_part_login(p))
         return;
@@ -60,15 +61,12 @@ static void measure(struct load_part *p, size_t n, struct load_report *r)
     pass_traffic(p);
     load_pass(&p->loop, o->settle);
     uint64_t after = load_proc_rss(o);
-    bool has_all = load_proc_usage(o, &a);
+    load_meter_start(&m, &p->loop);
     hold(p, n);
-    has_all &= load_proc_usage(o, &b);
-    if (!has_all)
-        load_fatal(&p->loop, "a process of --pid is gone");
+    load_meter_stop(&m, &p->loop);
     add_memory(r, before, idle, after, (double)n);
-    load_report_real(r, "hold_seconds", (double)(b.wall_ns - a.wall_ns) / 1e9);
-    load_report_real(r, "hold_cpu_percent",
-                     100 * (double)(b.cpu_ns - a.cpu_ns) / (double)(b.wall_ns - a.wall_ns));
+    load_report_real(r, "hold_seconds", load_meter_seconds(&m));
+    load_report_real(r, "hold_cpu_percent", load_meter_cpu_us(&m) / load_meter_seconds(&m) / 1e4);
 }
 
 void load_run_idle(const struct load_opts *o, struct load_report *r, struct load_tally *t)

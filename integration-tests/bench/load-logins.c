@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "integration-tests/bench/load-client.h"
+#include "integration-tests/bench/load-meter.h"
 #include "integration-tests/bench/load-scenario.h"
 
 struct logins {
@@ -36,7 +37,8 @@ static void stanza(struct load_client *c, const struct load_item *item)
     (void)item;
 }
 
-static const struct load_client_events events = {stanza, ready, closed};
+static const struct load_client_events events = {
+    .stanza = stanza, .ready = ready, .closed = closed};
 
 /* Until n more logins are done. */
 static void run(struct logins *s, unsigned n)
@@ -88,38 +90,23 @@ static void warm_up(struct logins *s, const struct load_opts *o)
     s->resumed = s->ready = 0;
 }
 
-static void add_figures(const struct logins *s, const struct load_usage *a,
-                        const struct load_usage *b, struct load_report *r)
-{
-    double wall = (double)(b->wall_ns - a->wall_ns) / 1e9, n = s->ready,
-           cpu_us = (double)(b->cpu_ns - a->cpu_ns) / 1000;
-    load_report_whole(r, "concurrency", s->places);
-    load_report_whole(r, "logins", s->ready);
-    load_report_whole(r, "resumed", s->resumed);
-    load_report_real(r, "seconds", wall);
-    load_report_real(r, "rate", n / wall);
-    load_report_real(r, "cpu_us_per_login", cpu_us / n);
-    load_report_real(r, "cpu_percent", cpu_us / wall / 1e4);
-    load_report_real(r, "generator_cpu_percent",
-                     (double)(b->own_cpu_ns - a->own_cpu_ns) / wall / 1e7);
-    load_report_times(r, "", &s->latency);
-}
-
 void load_run_login(const struct load_opts *o, struct load_report *r, struct load_tally *t)
 {
     struct logins *s = calloc(1, sizeof *s);
-    struct load_usage a, b;
+    struct load_meter m;
     if (!s)
         load_die("no memory");
     init(s, o);
     warm_up(s, o);
-    bool has_all = load_proc_usage(o, &a);
+    load_meter_start(&m, &s->loop);
     if (!s->loop.is_over)
         run(s, o->count);
-    has_all &= load_proc_usage(o, &b);
-    if (!has_all)
-        load_fatal(&s->loop, "a process of --pid is gone");
-    add_figures(s, &a, &b, r);
+    load_meter_stop(&m, &s->loop);
+    load_report_whole(r, "concurrency", s->places);
+    load_report_whole(r, "logins", s->ready);
+    load_report_whole(r, "resumed", s->resumed);
+    load_meter_report(&m, r, "login", s->ready);
+    load_report_times(r, "", &s->latency);
     load_report_whole(r, "rss", load_proc_rss(o));
     fini(s);
     load_tally_merge(t, &s->loop.tally);

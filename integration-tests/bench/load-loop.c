@@ -17,7 +17,8 @@
 #include "integration-tests/bench/load-tls.h"
 
 enum { EVENTS = 512 };
-static const uint64_t WATCH_NS = 200000000; /* how often quiet is looked for */
+static const double REST_S = 0.1, REST_SHARE = 0.03; /* at rest: used less than this share */
+static const uint64_t WATCH_NS = 200000000;          /* how often quiet is looked for */
 
 void load_die(const char *format, ...)
 {
@@ -143,4 +144,21 @@ void load_pass(struct load_loop *l, double seconds)
         load_turn(l, end);
     }
     load_moved(l);
+}
+
+void load_settle(struct load_loop *l)
+{
+    struct load_usage before, after;
+    uint64_t end = load_now_ns() + (uint64_t)(l->opts->settle * 1e9);
+    if (!load_proc_usage(l->opts, &before))
+        return;
+    while (!l->is_over && load_now_ns() < end) {
+        load_pass(l, REST_S);
+        if (!load_proc_usage(l->opts, &after))
+            return;
+        double wall = (double)(after.wall_ns - before.wall_ns);
+        if ((double)(after.cpu_ns - before.cpu_ns) < wall * REST_SHARE)
+            return;
+        before = after;
+    }
 }

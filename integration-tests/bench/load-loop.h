@@ -51,6 +51,8 @@ __attribute__((format(printf, 2, 3))) void load_error(struct load_loop *l, const
 __attribute__((format(printf, 2, 3))) void load_fatal(struct load_loop *l, const char *format, ...);
 /* Turn for so many seconds, which may be quiet ones. */
 void load_pass(struct load_loop *l, double seconds);
+/* Turn until the server's processes have come to rest, at most --settle seconds. */
+void load_settle(struct load_loop *l);
 /* End the program: "loadgen: ..." on stderr, exit code 2. */
 __attribute__((noreturn, format(printf, 1, 2))) void load_die(const char *format, ...);
 #endif

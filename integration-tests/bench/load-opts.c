@@ -63,7 +63,8 @@ static const struct option_row rows[] = {
     {"concurrency", COUNT, AT(concurrency), 1, LOAD_CLIENTS_MAX, NULL,
      "logins at once (default 1)"},
     {"resume", FLAG, AT(is_resumed), 0, 0, NULL, "resume TLS sessions with earlier tickets"},
-    {"sessions", COUNT, AT(sessions), 1, LOAD_CLIENTS_MAX, NULL, "idle sessions"},
+    {"sessions", COUNT, AT(sessions), 1, LOAD_CLIENTS_MAX, NULL,
+     "idle sessions, an even number (else one more)"},
     {"hold", REAL, AT(hold), 0, 86400, NULL, "seconds to stay idle and read CPU time (default 10)"},
     {"keepalive", REAL, AT(keepalive), 0, 3600, NULL,
      "seconds between white space of each idle session (default 0: none)"},
@@ -253,6 +254,11 @@ static bool is_sound(const struct load_opts *o)
         fprintf(stderr, "loadgen: --threads is for pairs and rate\n");
     else if (o->threads > 1 && o->pairs < o->threads)
         fprintf(stderr, "loadgen: fewer pairs than threads\n");
+    else if (strcmp(o->scenario, "presence") == 0 && o->roster >= o->target.accounts)
+        fprintf(stderr, "loadgen: a roster of %u needs %u accounts\n", o->roster, o->roster + 1);
+    else if (strcmp(o->scenario, "offline") == 0 && o->users >= o->target.accounts)
+        fprintf(stderr, "loadgen: %u users and a sender need %u accounts\n", o->users,
+                o->users + 1);
     else
         return true;
     return false;

@@ -11,7 +11,7 @@ static void stanza(struct load_client *c, const struct load_item *item)
     unsigned sender = (unsigned)(c - p->clients) ^ 1;
     struct load_mark m;
     if (load_span_is(item->name, "message") &&
-        load_flow_take(&p->flows, &p->flow[sender], item, &m) && p->arrived)
+        load_flow_take(&p->flows, &p->flow[sender], item, "body", &m) && p->arrived)
         p->arrived(p, sender, &m);
 }
 
@@ -66,14 +66,6 @@ void load_part_send(struct load_part *p, unsigned i, uint64_t time_ns)
 
 void load_part_drain(struct load_part *p)
 {
-    struct load_loop *l = &p->loop;
-    uint64_t patience = (uint64_t)(l->opts->timeout * 0.9e9);
-    while (!l->is_over && p->flows.received < p->flows.sent && l->now_ns - l->moved_ns < patience)
-        load_turn(l, UINT64_MAX);
-    for (unsigned i = 0; i < 2 * p->pairs; i++)
-        p->missing += load_flow_missing(&p->flow[i]);
-    if (!p->missing)
-        return;
-    load_error(l, "%llu messages never came", (unsigned long long)p->missing);
-    l->tally.errors += p->missing - 1;
+    load_flows_wait(&p->flows);
+    p->missing = load_flows_missing(&p->flows);
 }

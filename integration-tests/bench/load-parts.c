@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "integration-tests/bench/load-meter.h"
 #include "integration-tests/bench/load-part.h"
 
 enum word { READY, DONE, FAILED };
@@ -114,24 +115,6 @@ static struct load_window make_window(const struct load_opts *o)
     return (struct load_window){from, from + (uint64_t)(o->seconds * 1e9)};
 }
 
-static void add_figures(const struct load_opts *o, const struct load_part *sum,
-                        const struct load_usage *a, const struct load_usage *b,
-                        struct load_report *r)
-{
-    double wall = (double)(b->wall_ns - a->wall_ns) / 1e9, n = (double)sum->measured,
-           cpu_us = (double)(b->cpu_ns - a->cpu_ns) / 1000;
-    load_report_whole(r, "pairs", o->pairs);
-    load_report_whole(r, "size", o->size);
-    load_report_whole(r, "threads", o->threads);
-    load_report_whole(r, "messages", sum->measured);
-    load_report_real(r, "seconds", wall);
-    load_report_real(r, "rate", n / wall);
-    load_report_real(r, "cpu_us_per_message", cpu_us / n);
-    load_report_real(r, "cpu_percent", cpu_us / wall / 1e4);
-    load_report_real(r, "generator_cpu_percent",
-                     (double)(b->own_cpu_ns - a->own_cpu_ns) / wall / 1e7);
-}
-
 static void sleep_until(uint64_t ns)
 {
     struct timespec t = {(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
@@ -139,7 +122,7 @@ static void sleep_until(uint64_t ns)
         ;
 }
 
-static void measure(const struct load_opts *o, struct worker *all, int up, struct load_usage use[2],
+static void measure(const struct load_opts *o, struct worker *all, int up, struct load_meter *m,
                     struct load_tally *t)
 {
     bool is_up = await(up, o->threads, READY, UINT64_MAX);
@@ -148,9 +131,9 @@ static void measure(const struct load_opts *o, struct worker *all, int up, struc
         tell(all[i].down[1], &w, sizeof w);
     bool has_all = true;
     sleep_until(w.from_ns);
-    has_all &= load_proc_usage(o, &use[0]);
+    has_all &= load_proc_usage(o, &m->from);
     await(up, o->threads, DONE, w.until_ns ? w.until_ns : UINT64_MAX);
-    has_all &= load_proc_usage(o, &use[1]);
+    has_all &= load_proc_usage(o, &m->until);
     if (!has_all)
         load_tally_add(t, "a process of --pid is gone");
 }
@@ -174,16 +157,20 @@ void load_parts_run(const struct load_opts *o, void (*work)(struct load_part *p)
                     struct load_part *sum, struct load_report *r, struct load_tally *t)
 {
     int up[2];
-    struct load_usage use[2];
+    struct load_meter m;
     struct load_tally gone = {0};
     if (pipe(up) != 0)
         load_die("pipe: %s", strerror(errno));
     struct worker *all = start(o, work, up[1]);
-    measure(o, all, up[0], use, &gone);
+    measure(o, all, up[0], &m, &gone);
     uint64_t rss = load_proc_rss(o);
     merge(all, o->threads, sum, t);
     load_tally_merge(t, &gone);
-    add_figures(o, sum, &use[0], &use[1], r);
+    load_report_whole(r, "pairs", o->pairs);
+    load_report_whole(r, "size", o->size);
+    load_report_whole(r, "threads", o->threads);
+    load_report_whole(r, "messages", sum->measured);
+    load_meter_report(&m, r, "message", (double)sum->measured);
     load_report_whole(r, "rss", rss);
     load_report_whole(r, "missing", sum->missing);
     free(all);

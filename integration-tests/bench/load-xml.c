@@ -251,6 +251,20 @@ bool load_xml_child(const struct load_item *item, const char *name, struct load_
     return false;
 }
 
+bool load_xml_find(struct load_span *rest, const char *name, struct load_span *head)
+{
+    const char *end = rest->p + rest->len;
+    for (const char *p = find(rest->p, end, '<'); p; p = find(p + 1, end, '<')) {
+        const char *close = tag_end(p, end);
+        if (!close || !load_span_is(name_at(p + 1, end), name))
+            continue;
+        *head = (struct load_span){p, (size_t)(close + 1 - p)};
+        *rest = (struct load_span){close + 1, (size_t)(end - close - 1)};
+        return true;
+    }
+    return false;
+}
+
 struct load_span load_xml_text(struct load_span element)
 {
     const char *end = element.p + element.len, *p = tag_end(element.p, end);

@@ -48,6 +48,9 @@ enum load_xml_kind load_xml_next(struct load_xml *x, const char *data, size_t le
 bool load_xml_attr(struct load_span head, const char *name, struct load_span *value);
 /* The first direct child with this name (as written), up to its end tag at least. */
 bool load_xml_child(const struct load_item *item, const char *name, struct load_span *child);
+/* The next start tag with this name anywhere in *rest, which then begins behind it. For what lies
+ * deeper than a direct child. */
+bool load_xml_find(struct load_span *rest, const char *name, struct load_span *head);
 /* The text right behind an element's start tag, up to the next tag. */
 struct load_span load_xml_text(struct load_span element);
 

@@ -12,10 +12,8 @@ static const struct {
     const char *name;
     void (*run)(const struct load_opts *o, struct load_report *r, struct load_tally *t);
 } scenarios[] = {
-    {"pairs", load_run_pairs},
-    {"rate", load_run_rate},
-    {"login", load_run_login},
-    {"idle", load_run_idle},
+    {"pairs", load_run_pairs}, {"rate", load_run_rate},         {"login", load_run_login},
+    {"idle", load_run_idle},   {"presence", load_run_presence}, {"offline", load_run_offline},
 };
 
 /* As many descriptors as this process may have. */

@@ -127,6 +127,10 @@ static void test_load_xml_parts(void **state)
     assert_int_equal(load_xml_text(s).len, 0);
     assert_true(load_xml_child(item, "y", &s) && load_span_has(s, "<z/>"));
     assert_false(load_xml_child(item, "z", &s));
+    struct load_span rest = item->all;
+    assert_true(load_xml_find(&rest, "z", &s) && load_span_is(s, "<z/>"));
+    assert_false(load_xml_find(&rest, "z", &s));
+    assert_true(load_xml_find(&rest, "y", &s) == false && load_span_has(rest, "</y>"));
 }
 
 static void test_load_xml_many_children(void **state)
