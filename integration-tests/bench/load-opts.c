@@ -79,6 +79,8 @@ static const struct option_row rows[] = {
      "their names, with one %d (default p%d.peer.test)"},
     {"cert", TEXT, AT(peers.cert), 0, 0, NULL, "certificate chain of the foreign servers"},
     {"key", TEXT, AT(peers.key), 0, 0, NULL, "its key"},
+    {"dialback", FLAG, AT(peers.has_dialback), 0, 0, NULL,
+     "foreign servers offer and use dialback, not certificates"},
     {"direction", WORD, AT(peers.direction), 0, 0, "none|in|out|both",
      "s2s: in (foreign to local), out or both (default)"},
 };
@@ -254,6 +256,8 @@ static bool is_sound(const struct load_opts *o)
         fprintf(stderr, "loadgen: --threads is for pairs and rate\n");
     else if (o->threads > 1 && o->pairs < o->threads)
         fprintf(stderr, "loadgen: fewer pairs than threads\n");
+    else if (!o->peers.direction)
+        fprintf(stderr, "loadgen: --direction is in, out or both\n");
     else if (strcmp(o->scenario, "presence") == 0 && o->roster >= o->target.accounts)
         fprintf(stderr, "loadgen: a roster of %u needs %u accounts\n", o->roster, o->roster + 1);
     else if (strcmp(o->scenario, "offline") == 0 && o->users >= o->target.accounts)

@@ -43,6 +43,7 @@ struct load_peers {
     const char *pattern;
     const char *cert, *key;
     enum load_direction direction;
+    bool has_dialback; /* instead of certificates */
 };
 
 struct load_opts {

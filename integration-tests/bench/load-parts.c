@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -126,6 +127,8 @@ static void measure(const struct load_opts *o, struct worker *all, int up, struc
                     struct load_tally *t)
 {
     bool is_up = await(up, o->threads, READY, UINT64_MAX);
+    if (is_up)
+        fprintf(stderr, "loadgen: %u clients are in\n", 2 * o->pairs);
     struct load_window w = is_up ? make_window(o) : (struct load_window){0, 0};
     for (unsigned i = 0; i < o->threads; i++)
         tell(all[i].down[1], &w, sizeof w);

@@ -69,5 +69,7 @@ SSL_CTX *load_tls_peer(const struct load_opts *o)
         load_die("--key %s: %s", o->peers.key, load_tls_why());
     SSL_CTX_set_verify(x, SSL_VERIFY_PEER, take_any);
     SSL_CTX_set_session_cache_mode(x, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_options(x, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(x, 0);
     return x;
 }
