@@ -2,20 +2,28 @@
  * single change of a byte changes it. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "integration-tests/bench/load-body.h"
 #include "integration-tests/bench/load-loop.h"
 
-enum { FILLER_SHIFT = 4096, SUM_DIGITS = 8, SUM_AT = LOAD_BODY_HEAD - 1 - SUM_DIGITS };
+enum {
+    RUN_MASK = 0xffff,
+    FILLER_SHIFT = 4096,
+    SUM_DIGITS = 8,
+    SUM_AT = LOAD_BODY_HEAD - 1 - SUM_DIGITS
+};
 static const uint64_t TIME_MASK = (1ull << 48) - 1;
 
 /* The fields of a mark: how many hex digits each has; a space behind each. */
-static const unsigned digits[] = {5, 1, 8, 12};
+enum { FIELDS = 5 };
+static const unsigned digits[FIELDS] = {5, 1, 8, 12, 4};
 
 void load_text_init(struct load_text *t, unsigned size)
 {
     uint32_t seed = 1;
     t->size = size;
+    t->run = (uint32_t)getpid() & RUN_MASK;
     t->filler = malloc(size + FILLER_SHIFT);
     if (!t->filler)
         load_die("no memory for a text of %u bytes", size);
@@ -79,9 +87,9 @@ static bool get_hex(const char **p, unsigned n, uint64_t *out)
 
 void load_body_write(const struct load_text *t, const struct load_mark *m, char *out)
 {
-    const uint64_t fields[] = {m->pair, m->direction, m->seq, m->time_ns & TIME_MASK};
+    const uint64_t fields[FIELDS] = {m->pair, m->direction, m->seq, m->time_ns & TIME_MASK, t->run};
     char *p = out;
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < FIELDS; i++)
         p = put_hex(p, fields[i], digits[i]);
     unsigned shift = (m->seq * 31 + m->pair * 7 + m->direction) % FILLER_SHIFT;
     memcpy(out + LOAD_BODY_HEAD, t->filler + shift, t->size - LOAD_BODY_HEAD);
@@ -90,11 +98,11 @@ void load_body_write(const struct load_text *t, const struct load_mark *m, char 
 
 const char *load_body_read(const struct load_text *t, struct load_span body, struct load_mark *m)
 {
-    uint64_t fields[4], sum;
+    uint64_t fields[FIELDS], sum;
     const char *p = body.p;
     if (body.len != t->size)
         return "a body of another length";
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < FIELDS; i++)
         if (!get_hex(&p, digits[i], &fields[i]))
             return "a body that is not ours";
     if (!get_hex(&p, SUM_DIGITS, &sum) || sum != sum_of(body.p, body.len))
@@ -102,7 +110,8 @@ const char *load_body_read(const struct load_text *t, struct load_span body, str
     *m = (struct load_mark){.pair = (uint32_t)fields[0],
                             .direction = (uint32_t)fields[1],
                             .seq = (uint32_t)fields[2],
-                            .time_ns = fields[3]};
+                            .time_ns = fields[3],
+                            .run = (uint32_t)fields[4]};
     return NULL;
 }
 

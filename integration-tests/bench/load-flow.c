@@ -10,7 +10,8 @@ void load_flow_send(struct load_flows *fs, struct load_flow *f, struct load_conn
                     struct load_span head, uint64_t time_ns)
 {
     size_t need = head.len + LOAD_BODY_ID + sizeof middle + fs->text.size + sizeof tail;
-    struct load_mark m = {f->pair, f->direction, f->sent, time_ns};
+    struct load_mark m = {
+        .pair = f->pair, .direction = f->direction, .seq = f->sent, .time_ns = time_ns};
     char *from = load_conn_reserve(c, need), *p = from;
     memcpy(p, head.p, head.len);
     char *id = p + head.len;
@@ -68,6 +69,10 @@ bool load_flow_take(struct load_flows *fs, struct load_flow *f, const struct loa
         bad(fs, f, why, item->all);
         return false;
     }
+    if (m->run != fs->text.run) {
+        fs->loop->tally.left_over++;
+        return false;
+    }
     if (m->pair != f->pair || m->direction != f->direction) {
         bad(fs, f, "somebody else's message", item->all);
         return false;
@@ -90,7 +95,7 @@ void load_flows_wait(struct load_flows *fs)
     struct load_loop *l = fs->loop;
     uint64_t patience = (uint64_t)(l->opts->timeout * 0.9e9);
     while (!l->is_over && fs->received < fs->sent && l->now_ns - l->moved_ns < patience)
-        load_turn(l, UINT64_MAX);
+        load_turn(l, l->moved_ns + patience);
 }
 
 uint64_t load_flows_missing(struct load_flows *fs)

@@ -24,7 +24,8 @@ void load_flow_send(struct load_flows *fs, struct load_flow *f, struct load_conn
                     struct load_span head, uint64_t time_ns);
 /* Account for a stanza that came to the receiver of f; child: the element with our text ("body").
  * Returns false if it is none of the flow's next ones; errors are counted. *m is its mark. Stanzas
- * without that child that are no errors are passed over. */
+ * without that child that are no errors are passed over; so are messages an earlier run left, but
+ * those are counted. */
 bool load_flow_take(struct load_flows *fs, struct load_flow *f, const struct load_item *item,
                     const char *child, struct load_mark *m);
 /* Turn while something is under way and something moves. */

@@ -46,8 +46,10 @@ static void work(struct load_part *p)
         for (unsigned i = 0; i < 2 * p->pairs; i++)
             if (has_more(p, i))
                 load_part_send(p, i, l->now_ns);
-    while (!l->is_over && p->flows.received < goal && load_now_ns() < p->window.until_ns)
+    while (!l->is_over && p->flows.sent < goal && load_now_ns() < p->window.until_ns)
         load_turn(l, p->window.until_ns);
+    if (l->opts->messages)
+        load_flows_wait(&p->flows);
 }
 
 void load_run_pairs(const struct load_opts *o, struct load_report *r, struct load_tally *t)

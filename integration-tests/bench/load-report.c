@@ -21,6 +21,7 @@ void load_tally_merge(struct load_tally *t, const struct load_tally *other)
     if (!t->errors)
         memcpy(t->first, other->first, sizeof t->first);
     t->errors += other->errors;
+    t->left_over += other->left_over;
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct load_report *r, const char *format,
@@ -85,6 +86,7 @@ void load_report_print(const struct load_report *r, const char *scenario, const 
 {
     struct load_report head = {.len = 0};
     load_report_text(&head, "error", t->first);
+    load_report_whole(&head, "left_over", t->left_over);
     load_report_text(&head, "server", server);
     printf("{\"scenario\": \"%s\", \"ok\": %s, \"errors\": %llu%s%s}\n", scenario,
            t->errors ? "false" : "true", (unsigned long long)t->errors, head.text, r->text);

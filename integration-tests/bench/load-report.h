@@ -11,6 +11,7 @@ enum { LOAD_REPORT_MAX = 8192, LOAD_ERROR_MAX = 300 };
 
 struct load_tally {
     uint64_t errors;
+    uint64_t left_over; /* messages of earlier runs that came; no errors of this one */
     char first[LOAD_ERROR_MAX];
 };
 
