@@ -1,5 +1,5 @@
 /* Bodies. The sum is one multiplication for eight bytes: cheap enough for each message, and any
- * single change of a byte changes it. */
+ * change of a byte changes it, but for one in 2^32. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
