@@ -75,8 +75,10 @@ static void end(struct load_conn *c, const char *why)
 char *load_conn_reserve(struct load_conn *c, size_t n)
 {
     struct load_buf *b = &c->out;
-    if (b->len + n > LOAD_OUT_MAX)
-        load_die("the server takes nothing: %zu bytes wait for it", b->len);
+    if (b->len + n > LOAD_OUT_MAX) {
+        load_fatal(c->loop, "the server takes nothing: %zu bytes wait for it", b->len);
+        b->len = 0;
+    }
     if (b->len + n > b->size)
         grow(b, b->len + n);
     return b->p + b->len;
@@ -323,15 +325,17 @@ static void set_no_delay(int fd)
 void load_conn_open(struct load_conn *c, const struct sockaddr_in *to)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        load_die("socket: %s", strerror(errno));
+    if (fd < 0) {
+        load_fatal(c->loop, "socket: %s", strerror(errno));
+        return;
+    }
     set_no_delay(fd);
     c->source.fd = fd;
     c->state = LOAD_CONN_CONNECTING;
     c->is_blocked = true;
     load_loop_watch(c->loop, &c->source, EPOLLIN | EPOLLOUT);
     if (connect(fd, (const struct sockaddr *)to, sizeof *to) != 0 && errno != EINPROGRESS)
-        load_die("connect: %s", strerror(errno));
+        end(c, strerror(errno));
 }
 
 void load_conn_accept(struct load_conn *c, int fd)

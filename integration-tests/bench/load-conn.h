@@ -49,7 +49,7 @@ struct load_conn {
 void load_conn_init(struct load_conn *c, struct load_loop *l, const struct load_conn_events *e,
                     void *owner);
 void load_conn_fini(struct load_conn *c);
-/* Connect; opened or ended comes from a turn. */
+/* Connect; opened or ended comes from a turn, ended at once if there are no ports left. */
 void load_conn_open(struct load_conn *c, const struct sockaddr_in *to);
 /* Take an accepted socket; it is open at once, opened is not called. */
 void load_conn_accept(struct load_conn *c, int fd);
@@ -61,8 +61,8 @@ void load_conn_restart(struct load_conn *c);
 /* Close at once, without a word; `ended` is not called. */
 void load_conn_close(struct load_conn *c);
 
-/* Output of this turn. reserve: room for n bytes, to be filled before added is called; it dies
- * beyond LOAD_OUT_MAX. */
+/* Output of this turn. reserve: room for n bytes, to be filled before added is called. More
+ * than LOAD_OUT_MAX waiting is a fatal error of the run, and is dropped. */
 char *load_conn_reserve(struct load_conn *c, size_t n);
 void load_conn_added(struct load_conn *c, size_t n);
 void load_conn_put(struct load_conn *c, const char *p, size_t n);

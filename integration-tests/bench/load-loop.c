@@ -69,7 +69,8 @@ void load_loop_rewatch(struct load_loop *l, struct load_source *s, uint32_t even
     control(l, EPOLL_CTL_MOD, s, events);
 }
 
-static void add_error(struct load_loop *l, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void add_error(struct load_loop *l, const char *format,
+                                                            va_list args)
 {
     char text[LOAD_ERROR_MAX];
     vsnprintf(text, sizeof text, format, args);

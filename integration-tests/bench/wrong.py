@@ -21,7 +21,7 @@ BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 # befall the last one.
 FAULTS = {
     "drop": "lost or out of order", "drop the last": "never came", "double": "twice or late", "swap": "out of order", "alter": "altered", "cut": "of another length",
-    "number": "altered", "mislead": "somebody else's message", "bounce": "bounced", "hang up": "closed by the other side",
+    "number": "altered", "mislead": "somebody else's message", "bounce": "bounced", "hang up": "connection ended",
     "garbage": "is not XML",
 }
 LAST = ("drop the last", "bounce", "mislead")
