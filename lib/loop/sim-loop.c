@@ -39,6 +39,7 @@ static struct {
     int pools;
     struct loop *current; /* whose turn it is; NULL = the simulation's */
     struct sim_queue queue;
+    void (*around)(struct loop *l, void (*turn)(struct loop *l));
     VEC(struct loop *) loops;
 } sim;
 
@@ -56,6 +57,12 @@ void sim_set_wall(uint64_t wall_us)
 {
     must(sim.is_on);
     sim.wall_offset_us = wall_us - sim.now_us;
+}
+
+void sim_around(void (*around)(struct loop *l, void (*turn)(struct loop *l)))
+{
+    must(sim.is_on && !sim.is_running);
+    sim.around = around;
 }
 
 static uint64_t next_random(void) /* splitmix64 */
@@ -268,12 +275,20 @@ static uint64_t loop_wants_us(struct loop *l)
     return wheel_next(&l->core.wheel, &at_ms) ? at_ms * 1000 : UINT64_MAX;
 }
 
-static void take_turn(struct loop *l)
+static void run_turn(struct loop *l)
 {
-    sim.current = l;
     loop_run_timers(&l->core);
     loop_run_mail(&l->core);
     loop_run_defers(&l->core);
+}
+
+static void take_turn(struct loop *l)
+{
+    sim.current = l;
+    if (sim.around)
+        sim.around(l, run_turn);
+    else
+        run_turn(l);
     sim.current = NULL;
 }
 

@@ -22,5 +22,8 @@ void sim_after(uint64_t delay_us, void (*fn)(void *ctx), void (*on_drop)(void *c
  * Dropped when l is freed or has stopped. */
 void sim_after_on(struct loop *l, uint64_t delay_us, void (*fn)(void *ctx),
                   void (*on_drop)(void *ctx), void *ctx);
+/* Let around call each turn of a loop, for programs that measure: it calls turn(l) exactly once.
+ * NULL: no more. */
+void sim_around(void (*around)(struct loop *l, void (*turn)(struct loop *l)));
 void sim_set_wall(uint64_t wall_us); /* jump; it starts at 2026-01-01T00:00:00Z */
 #endif

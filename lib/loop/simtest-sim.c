@@ -134,6 +134,44 @@ static uint64_t run_world(uint64_t seed)
     return w.hash;
 }
 
+/* A loop with one timer, whose turns somebody watches. */
+static unsigned turns_seen;
+
+static void watch(struct loop *l, void (*turn)(struct loop *l))
+{
+    assert_string_equal(loop_name(l), "h/0");
+    turns_seen++;
+    turn(l);
+}
+
+static void count_up(void *ctx)
+{
+    ++*(unsigned *)ctx;
+}
+
+static void test_sim_around(void **state UNUSED)
+{
+    struct timer t;
+    unsigned fired = 0;
+    turns_seen = 0;
+    sim_begin(1);
+    struct loop *l = loop_new("h/0", 0);
+    timer_init(&t, l, count_up, &fired);
+    sim_around(watch);
+    timer_start(&t, 5);
+    sim_run(100000, NULL, NULL);
+    assert_int_equal(fired, 1);
+    assert_true(turns_seen >= 1);
+    unsigned seen = turns_seen;
+    sim_around(NULL);
+    timer_start(&t, 5);
+    sim_run(100000, NULL, NULL);
+    assert_int_equal(fired, 2);
+    assert_int_equal(turns_seen, seen);
+    loop_free(&l);
+    sim_end();
+}
+
 static void test_sim_seed_is_the_run(void **state UNUSED)
 {
     uint64_t hash[20];
@@ -518,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_sim_run_until),
         cmocka_unit_test(test_sim_equal_timers_shuffled),
         cmocka_unit_test(test_sim_stopped_loop),
+        cmocka_unit_test(test_sim_around),
         cmocka_unit_test(test_sim_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

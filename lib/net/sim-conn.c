@@ -147,19 +147,6 @@ static void side_consume(struct side *s, size_t n)
     side_later(s, sim_latency_us(s->host, side_peer(s)->host), side_credit);
 }
 
-/* One byte, a few, or many: what parsers dislike. */
-static size_t side_draw_size(void)
-{
-    switch (sim_rand(8)) {
-    case 0:
-        return 1;
-    case 1:
-        return 1 + (size_t)sim_rand(64);
-    default:
-        return 1 + (size_t)sim_rand(4096);
-    }
-}
-
 /* Send what the window allows; a side that was given up does not wait for it. */
 static void side_pump(struct side *s)
 {
@@ -168,7 +155,7 @@ static void side_pump(struct side *s)
     if (s->state == SIDE_CONNECTING || s->fin_sent)
         return;
     while (at < s->out.n && (s->in_window < SIM_WINDOW_BYTES || s->state == SIDE_CLOSED)) {
-        size_t n = side_draw_size();
+        size_t n = sim_draw_size();
         n = n < s->out.n - at ? n : s->out.n - at;
         side_put(s, SEG_DATA, str_make(s->out.p + at, n));
         s->in_window += n;

@@ -8,6 +8,7 @@
 #include "lib/net/net-int.h"
 #include "lib/net/sim-net.h"
 
+#define SIM_SEGMENT_MAX ((size_t)4 << 10)
 #define SIM_WINDOW_BYTES ((size_t)64 << 10) /* sent and not yet consumed by the other side */
 
 struct sim_host {
@@ -87,6 +88,7 @@ struct sim_host *sim_host_of(const struct loop *l);
 uint64_t sim_latency_us(struct sim_host *a, struct sim_host *b); /* drawn; b may be NULL: unknown */
 enum sim_cut sim_cut_of(const struct sim_host *a, const struct sim_host *b);
 struct list *sim_conns(void);
+size_t sim_draw_size(void); /* of the next segment, 1..SIM_SEGMENT_MAX */
 
 /* Connections (sim-conn.c). */
 struct conn *

@@ -10,6 +10,7 @@ enum { SIM_MIN_US = 1000, SIM_MAX_US = 5000, SIM_LOCAL_MIN_US = 10, SIM_LOCAL_MA
 
 static struct {
     bool is_on;
+    bool is_whole; /* segments are not broken up */
     unsigned numbers;
     struct list hosts, roads, conns;
 } net;
@@ -18,6 +19,7 @@ void sim_net_begin(void)
 {
     must(!net.is_on);
     net.is_on = true;
+    net.is_whole = false;
     net.numbers = 0;
     list_init(&net.hosts);
     list_init(&net.roads);
@@ -36,6 +38,27 @@ void sim_net_end(void)
     for (struct list *n; (n = list_shift(&net.roads));)
         mem_free(list_entry(n, struct sim_road, link));
     net.is_on = false;
+}
+
+void sim_net_whole(void)
+{
+    must(net.is_on);
+    net.is_whole = true;
+}
+
+/* One byte, a few, or many: what parsers dislike. */
+size_t sim_draw_size(void)
+{
+    if (net.is_whole)
+        return SIM_SEGMENT_MAX;
+    switch (sim_rand(8)) {
+    case 0:
+        return 1;
+    case 1:
+        return 1 + (size_t)sim_rand(64);
+    default:
+        return 1 + (size_t)sim_rand(SIM_SEGMENT_MAX);
+    }
 }
 
 struct list *sim_conns(void)

@@ -13,6 +13,9 @@ void sim_net_latency(const char *host_a, const char *host_b, uint64_t min_us, ui
  * nothing arrives until healed), new ones are refused or hang. */
 void sim_net_cut(const char *host_a, const char *host_b, bool silent);
 void sim_net_heal(const char *host_a, const char *host_b);
+/* Segments of up to 4 KiB as the sender made them, instead of pieces of drawn size: for programs
+ * that measure. Until sim_net_end. */
+void sim_net_whole(void);
 /* A host dies at once: its queued output is lost, peers see ERR_RESET; its listeners and transports
  * stay valid for their owner to free, but do nothing. sim_net_revive lets a new incarnation of the
  * host listen again. */

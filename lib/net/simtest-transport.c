@@ -107,6 +107,25 @@ static void test_silent_cut_heals(void **state UNUSED)
     pair_close(p);
 }
 
+/* 8,000 bytes in drawn pieces, then whole: two segments. */
+static void test_whole_segments(void **state UNUSED)
+{
+    struct peer p[2];
+    pair_open(&plain, p);
+    p[1].expect = p[0].left = 8000;
+    peer_pump(&p[0]);
+    assert_true(sim_run(SUITE_WAIT_US, peer_full, &p[1]));
+    assert_true(p[1].datas > 2);
+    sim_net_whole();
+    unsigned before = p[1].datas;
+    p[1].expect = 16000;
+    p[0].left = 8000;
+    peer_pump(&p[0]);
+    assert_true(sim_run(SUITE_WAIT_US, peer_full, &p[1]));
+    assert_int_equal(p[1].datas, before + 2);
+    pair_close(p);
+}
+
 static void test_kill_resets_peer(void **state UNUSED)
 {
     struct peer p[2];
@@ -263,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_kill_resets_peer), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_no_target),        cmocka_unit_test(test_staggered),
         cmocka_unit_test(test_deadline),         cmocka_unit_test(test_dial_cancelled),
+        cmocka_unit_test(test_whole_segments),
     };
     int failed = 0;
 

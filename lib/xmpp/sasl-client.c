@@ -27,6 +27,7 @@ struct sasl_client {
     struct str user, authzid, password;
     struct str gs2, first_bare, nonce, fixed_nonce;
     unsigned iterations_max;
+    const uint8_t *salted; /* NULL: made from the password */
     uint8_t server_signature[DIGEST_MAX];
 };
 
@@ -169,7 +170,10 @@ static void make_proof(struct sasl_client *c, const struct challenge *ch, const 
     const enum digest d = sasl_mech_digest(c->mech);
     const size_t n = digest_size(d);
     uint8_t salted[DIGEST_MAX], key[DIGEST_MAX], stored[DIGEST_MAX];
-    crypto_pbkdf2(d, c->password, buf_view(&ch->salt), ch->iterations, salted);
+    if (c->salted)
+        memcpy(salted, c->salted, n);
+    else
+        crypto_pbkdf2(d, c->password, buf_view(&ch->salt), ch->iterations, salted);
     crypto_hmac(d, str_make((const char *)salted, n), STR("Client Key"), key);
     crypto_hash(d, str_make((const char *)key, n), stored);
     scram_sign(d, stored, auth, proof);
@@ -258,4 +262,9 @@ void sasl_client_set_nonce(struct sasl_client *c, struct str nonce)
 void sasl_client_set_iterations_max(struct sasl_client *c, unsigned max)
 {
     c->iterations_max = max;
+}
+
+void sasl_client_set_salted(struct sasl_client *c, const uint8_t *salted)
+{
+    c->salted = salted;
 }

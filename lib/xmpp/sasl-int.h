@@ -65,4 +65,7 @@ void scram_sign(enum digest d, const uint8_t *key, const struct str auth[3], uin
 void sasl_server_set_nonce(struct sasl_server *s, struct str nonce);
 void sasl_client_set_nonce(struct sasl_client *c, struct str nonce);
 void sasl_client_set_iterations_max(struct sasl_client *c, unsigned max);
+/* The salted password, digest_size bytes, as the client may have kept it (RFC 5802 section 5.1):
+ * whatever salt the server names, no time is spent on it. Borrowed until free. */
+void sasl_client_set_salted(struct sasl_client *c, const uint8_t *salted);
 #endif

@@ -310,6 +310,38 @@ static void test_sasl_client_needs_the_signature(void **state)
     buf_fini(&out);
 }
 
+/* A client that has kept its salted password needs no password; with another one it is refused. */
+static void test_sasl_client_knows_its_salted_password(void **state)
+{
+    (void)state;
+    struct scram_key k;
+    uint8_t salted[DIGEST_MAX];
+    scram_key_derive(&k, DIGEST_SHA1, STR("pencil"), 4096);
+    crypto_pbkdf2(DIGEST_SHA1, STR("pencil"), str_make((const char *)k.salt, k.salt_len), 4096,
+                  salted);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct sasl_client *c =
+            sasl_client_new(SASL_SCRAM_SHA_1, STR("user"), STR("forgotten"), STR_NONE);
+        struct sasl_server *s = sasl_server_new(SASL_SCRAM_SHA_1);
+        struct buf up, down;
+        buf_init(&up, OUT_MAX);
+        buf_init(&down, OUT_MAX);
+        salted[0] = (uint8_t)(salted[0] ^ wrong);
+        sasl_client_set_salted(c, salted);
+        assert_int_equal(client_step(c, STR_NONE, &up), ERR_OK);
+        assert_int_equal(server_step(s, buf_view(&up), &down), SASL_NEED_KEYS);
+        assert_int_equal(sasl_server_keys(s, &k, &down), SASL_CONTINUE);
+        assert_int_equal(client_step(c, buf_view(&down), &up), ERR_OK);
+        assert_int_equal(server_step(s, buf_view(&up), &down), wrong ? SASL_FAILED : SASL_DONE);
+        if (!wrong)
+            assert_int_equal(sasl_client_finish(c, buf_view(&down)), ERR_OK);
+        sasl_client_free(&c);
+        sasl_server_free(&s);
+        buf_fini(&up);
+        buf_fini(&down);
+    }
+}
+
 static void test_sasl_client_unprepared_name(void **state)
 {
     (void)state;
@@ -352,6 +384,7 @@ int main(void)
         cmocka_unit_test(test_sasl_message_limit),
         cmocka_unit_test(test_sasl_client_refuses_challenges),
         cmocka_unit_test(test_sasl_client_needs_the_signature),
+        cmocka_unit_test(test_sasl_client_knows_its_salted_password),
         cmocka_unit_test(test_sasl_client_unprepared_name),
         cmocka_unit_test(test_sasl_names),
     };
