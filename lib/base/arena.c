@@ -6,6 +6,8 @@
  * red zone. */
 #include "lib/base/arena.h"
 
+#include "lib/base/thread-end.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
 #elif defined(__has_feature)
@@ -94,8 +96,18 @@ static struct block *first_block(void)
     return b;
 }
 
+static void spares_free(void)
+{
+    for (struct block *b; (b = spare);) {
+        spare = b->older;
+        mem_free(b);
+    }
+    spares = SPARE_MAX;
+}
+
 static void block_free(struct block *b)
 {
+    static _Thread_local struct thread_end end;
     show(b->data, b->cap);
     if (b->cap != FIRST_BLOCK - sizeof *b || spares >= SPARE_MAX) {
         mem_free(b);
@@ -106,6 +118,7 @@ static void block_free(struct block *b)
     b->older = spare;
     spare = b;
     spares++;
+    thread_end_add(&end, spares_free);
 }
 
 /* Take from the newest block, which has room. */
