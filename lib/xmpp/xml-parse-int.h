@@ -3,10 +3,18 @@
 /* What the parser's files share: its allocator, and a parser that starts inside a stream. */
 #include "lib/xmpp/xml-parse.h"
 
-/* Allocator with accounting. It gets no context, so the counter it works on is named before each
- * call into expat; blocks are freed under the counter they were taken under. Per thread. */
-void xml_mem_account(size_t *bytes);
-void *xml_mem_alloc(size_t size); /* NULL when there is no memory */
+/* What one expat object holds: bytes handed out, from its slot as far as that reaches. A zeroed
+ * struct holds nothing. */
+struct xml_mem {
+    size_t bytes;
+    char *slot; /* NULL: none yet, or none to be had */
+    size_t used;
+};
+/* The allocator gets no context, so the struct it works on is named before each call into expat.
+ * Per thread. */
+void xml_mem_use(struct xml_mem *m);
+void xml_mem_end(struct xml_mem *m); /* the expat object is freed: the slot goes back */
+void *xml_mem_alloc(size_t size);    /* not zeroed; NULL when there is no memory */
 void *xml_mem_realloc(void *p, size_t size);
 void xml_mem_free(void *p);
 

@@ -24,6 +24,8 @@ enum {
     REBUILD_BYTES = 64 * 1024, /* expat's memory past which it is rebuilt at the next border */
     BUDGET_FACTOR = 4,         /* arena bytes per byte of max_stanza_bytes */
     BUDGET_SLACK = 64 * 1024,
+    SPARE_MAX = 64,          /* expat objects kept by a thread */
+    SPARE_BYTES = 32 * 1024, /* none that holds more */
     WHY_MAX = 128,
 };
 
@@ -48,7 +50,7 @@ struct xml_parser {
     enum parser_state state;
 
     XML_Parser expat;   /* NULL: parked or not started; made by the next feed */
-    size_t expat_bytes; /* what it holds */
+    struct xml_mem mem; /* what it holds */
     size_t fed;         /* bytes it was given */
     size_t element_at;  /* offset of the open first-level element */
     unsigned depth;     /* open elements, root included */
@@ -282,8 +284,9 @@ static void on_doctype(void *ctx, const char *name, const char *sysid, const cha
 static void expat_drop(struct xml_parser *p)
 {
     if (p->expat) {
-        xml_mem_account(&p->expat_bytes);
+        xml_mem_use(&p->mem);
         XML_ParserFree(p->expat);
+        xml_mem_end(&p->mem);
         p->expat = NULL;
     }
     p->fed = 0;
@@ -295,7 +298,7 @@ static void expat_make(struct xml_parser *p)
 {
     static const XML_Memory_Handling_Suite suite = {xml_mem_alloc, xml_mem_realloc, xml_mem_free};
     static const char sep[] = {XML_NAME_SEP, 0};
-    xml_mem_account(&p->expat_bytes);
+    xml_mem_use(&p->mem);
     p->expat = XML_ParserCreate_MM("UTF-8", &suite, sep);
     must(p->expat);
     XML_SetUserData(p->expat, p);
@@ -376,7 +379,7 @@ static void deliver(struct xml_parser *p)
 static bool must_cut(const struct xml_parser *p)
 {
     return p->is_paused || p->must_drop || p->state != STATE_BODY ||
-           p->expat_bytes > REBUILD_BYTES + 8 * p->header.n;
+           p->mem.bytes > REBUILD_BYTES + 8 * p->header.n;
 }
 
 /* Parse one slice, or up to the event in it that changed the course; returns what is left. */
@@ -387,7 +390,7 @@ static struct str step(struct xml_parser *p, struct str todo)
         expat_make(p);
     const size_t base = p->fed;
     p->fed += n;
-    xml_mem_account(&p->expat_bytes);
+    xml_mem_use(&p->mem);
     enum XML_Status s = XML_Parse(p->expat, todo.p, (int)n, XML_FALSE);
     while (s == XML_STATUS_SUSPENDED && p->cond == STREAM_OK) {
         const size_t used = p->event_end - base;
@@ -399,7 +402,7 @@ static struct str step(struct xml_parser *p, struct str todo)
             expat_drop(p);
             return left;
         }
-        xml_mem_account(&p->expat_bytes);
+        xml_mem_use(&p->mem);
         s = XML_ResumeParser(p->expat);
     }
     if (p->cond == STREAM_OK && s == XML_STATUS_ERROR)
@@ -409,12 +412,18 @@ static struct str step(struct xml_parser *p, struct str todo)
     return str_make(todo.p + n, todo.n - n);
 }
 
+static struct str skip_space(struct str s)
+{
+    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t' || *s.p == '\r' || *s.p == '\n'))
+        s = str_make(s.p + 1, s.n - 1);
+    return s;
+}
+
 /* A new stream may follow white space of the old one; a byte order mark is none of XML's business
  * (RFC 6120 section 11.6). Expat's own search for UTF-16 prevails over the encoding we give it. */
 static struct str skip_before_root(struct xml_parser *p, struct str s)
 {
-    while (s.n > 0 && (*s.p == ' ' || *s.p == '\t' || *s.p == '\r' || *s.p == '\n'))
-        s = str_make(s.p + 1, s.n - 1);
+    s = skip_space(s);
     const unsigned char first = s.n > 0 ? (unsigned char)*s.p : '<';
     if (first >= 0xFE)
         fail(p, STREAM_UNSUPPORTED_ENCODING, "not UTF-8");
@@ -440,6 +449,8 @@ static enum stream_cond run(struct xml_parser *p, struct str todo, const char **
             break;
         if (p->state == STATE_START && !p->expat)
             todo = skip_before_root(p, todo);
+        else if (p->state == STATE_BODY && !p->expat) /* a keep-alive need not wake the parser */
+            todo = skip_space(todo);
         if (p->state == STATE_START && looks_like_utf16(p, todo))
             fail(p, STREAM_UNSUPPORTED_ENCODING, "UTF-16");
         if (todo.n > 0 && p->cond == STREAM_OK)
@@ -575,7 +586,7 @@ void xml_parser_park(struct xml_parser *p)
 
 size_t xml_parser_memory(const struct xml_parser *p)
 {
-    return sizeof *p + p->expat_bytes + p->header.cap + p->rest.cap + xml_grow_memory(&p->grow);
+    return sizeof *p + p->mem.bytes + p->header.cap + p->rest.cap + xml_grow_memory(&p->grow);
 }
 
 bool xml_parser_declares(const struct xml_parser *p, const char *ns)
