@@ -79,8 +79,10 @@ lease = "{lease}"
         self.config = lab.write("%s.toml" % self.name, text + extra)
         self.proc = None
 
+    before = ()  # a command that starts its command
+
     def start(self):
-        argv = [program(self.build, "meridiand"), "-c", self.config]
+        argv = [*self.before, program(self.build, "meridiand"), "-c", self.config]
         if self.proc:
             self.proc.launch()
         else:

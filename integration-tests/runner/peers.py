@@ -35,10 +35,10 @@ def with_files(files, argv):
 class Redis:
     port = REDIS
 
-    def __init__(self, lab, ip, password=None):
+    def __init__(self, lab, ip, password=None, before=()):
         need("redis-server", "redis-cli")
         self.lab, self.ip, self.password = lab, ip, password
-        argv = ["redis-server", "--bind", ip, "--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", lab.dir]
+        argv = list(before) + ["redis-server", "--bind", ip, "--port", str(self.port), "--save", "", "--appendonly", "no", "--dir", lab.dir]
         if password:
             argv += ["--requirepass", password]
         self.proc = lab.start("redis", argv)
@@ -59,7 +59,7 @@ class Dns:
     """NSD with one zone per domain, on port 53 of its private address: resolv.conf cannot name another."""
     port = DNS
 
-    def __init__(self, lab, ip, zones):
+    def __init__(self, lab, ip, zones, before=()):
         need("nsd")
         self.lab, self.ip = lab, ip
         text = ("server:\n  ip-address: %s@%d\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"%s\"\n  database: \"\"\n"
@@ -70,7 +70,7 @@ class Dns:
             lab.write("%s.zone" % domain, "$ORIGIN %s.\n$TTL 60\n@ SOA ns.%s. root.%s. 1 60 60 60 60\n@ NS ns.%s.\nns A %s\n%s\n"
                       % (domain, domain, domain, domain, ip, "\n".join(records)))
             text += "zone:\n  name: \"%s\"\n  zonefile: \"%s.zone\"\n" % (domain, domain)
-        self.proc = lab.start("nsd", [sbin("nsd"), "-d", "-c", lab.write("nsd.conf", text)])
+        self.proc = lab.start("nsd", list(before) + [sbin("nsd"), "-d", "-c", lab.write("nsd.conf", text)])
         self.proc.wait_port(ip, self.port)
 
     @property
@@ -80,16 +80,8 @@ class Dns:
 
 class Prosody:
     """In a mount namespace of its own with a resolv.conf that names the lab's DNS. libunbound answers NXDOMAIN for everything
-    under "test." by itself, so Prosody's own resolver is used, installed or not."""
-
-    def __init__(self, lab, ip, domain, authority, dns, secure_auth=True):
-        """secure_auth: only servers with a trusted certificate; otherwise dialback does, too."""
-        need("prosody", "prosodyctl", "unshare")
-        self.lab, self.ip, self.domain = lab, ip, domain
-        crt, key = authority.issue(domain, domain)
-        data = lab.path("prosody/data/x")
-        os.makedirs(os.path.dirname(data), exist_ok=True)
-        conf = """
+    under "test." by itself, so Prosody's own resolver is used, installed or not. A subclass may have another CONF."""
+    CONF = """
 run_as_root = true
 daemonize = false
 pidfile = "{dir}/prosody/prosody.pid"
@@ -112,12 +104,21 @@ c2s_ssl = ssl
 log = {{ info = "*console" }}
 VirtualHost "{domain}"
   ssl = {{ certificate = "{crt}"; key = "{key}"; cafile = "{ca}"; }}
-""".format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S,
-           secure_auth="true" if secure_auth else "false")
+"""
+
+    def __init__(self, lab, ip, domain, authority, dns, secure_auth=True, before=(), **more):
+        """secure_auth: only servers with a trusted certificate; otherwise dialback does, too. before: a command that starts its
+        command. more: words of CONF."""
+        need("prosody", "prosodyctl", "unshare")
+        self.lab, self.ip, self.domain, self.before = lab, ip, domain, list(before)
+        crt, key = authority.issue(domain, domain)
+        os.makedirs(lab.path("prosody/data"), exist_ok=True)
+        conf = self.CONF.format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S,
+                                secure_auth="true" if secure_auth else "false", **more)
         self.config = lab.write("prosody/prosody.cfg.lua", conf)
         self.resolv = lab.write("prosody/resolv.conf", "nameserver %s\n" % dns.ip)
         lab.write("prosody/lua/lunbound.lua", "error('libunbound refuses the top level domain test')\n")
-        os.makedirs(lab.path("prosody/certs/x").rsplit("/", 1)[0], exist_ok=True)
+        os.makedirs(lab.path("prosody/certs"), exist_ok=True)
         self.proc = None
 
     def adduser(self, name, password):
@@ -129,7 +130,7 @@ VirtualHost "{domain}"
         if self.proc:
             self.proc.launch()
         else:
-            argv = with_files([(self.resolv, "/etc/resolv.conf")], ["prosody", "--config", self.config])
+            argv = self.before + with_files([(self.resolv, "/etc/resolv.conf")], ["prosody", "--config", self.config])
             self.proc = self.lab.start("prosody", argv,
                                        env={"LUA_PATH": "%s/prosody/lua/?.lua;;" % self.lab.dir})
         self.proc.wait_port(self.ip, C2S)
@@ -139,17 +140,8 @@ VirtualHost "{domain}"
 
 class Ejabberd:
     """Without Erlang distribution and epmd, in a mount namespace of its own whose hosts file holds the names: this version
-    resolves the target of an SRV record through the C library."""
-
-    def __init__(self, lab, ip, domain, authority, dns, hosts, accounts):
-        need("erl", "unshare")
-        crt, key = authority.issue(domain, domain, usage="serverAuth,clientAuth")
-        pem = lab.path("ejabberd/%s.pem" % domain)
-        with open(pem, "w") as out:
-            for name in (crt, key):
-                with open(name) as f:
-                    out.write(f.read())
-        conf = """
+    resolves the target of an SRV record through the C library. A subclass may have another CONF."""
+    CONF = """
 hosts: ["{domain}"]
 loglevel: info
 certfiles: ["{pem}"]
@@ -168,22 +160,37 @@ modules:
   mod_ping: {{}}
   mod_roster: {{}}
   mod_s2s_dialback: {{}}
-""".format(domain=domain, pem=pem, ca=authority.crt, ip=ip, c2s=C2S, s2s=S2S)
-        config = lab.write("ejabberd/ejabberd.yml", conf)
+"""
+
+    def __init__(self, lab, ip, domain, authority, dns, hosts, accounts, before=(), flags=("+K", "true"), **more):
+        """before: a command that starts its command; flags: of the Erlang machine; more: words of CONF."""
+        need("erl", "unshare")
+        crt, key = authority.issue(domain, domain, usage="serverAuth,clientAuth")
+        pem = lab.path("ejabberd/%s.pem" % domain)
+        with open(pem, "w") as out:
+            for name in (crt, key):
+                with open(name) as f:
+                    out.write(f.read())
+        config = lab.write("ejabberd/ejabberd.yml", self.CONF.format(domain=domain, pem=pem, ca=authority.crt, ip=ip, c2s=C2S,
+                                                                     s2s=S2S, **more))
         inetrc = lab.write("ejabberd/inetrc", "{resolv_conf,\"\"}.\n{nameserver,{%s},%d}.\n{lookup,[file,native]}.\n"
                            % (dns.ip.replace(".", ","), dns.port))
         hosts_file = lab.write("ejabberd/hosts", "127.0.0.1 localhost\n" + "".join("%s %s\n" % h for h in hosts))
-        os.makedirs(lab.path("ejabberd/spool/x").rsplit("/", 1)[0], exist_ok=True)
-        register = ", ".join("ejabberd_auth:try_register(<<\"%s\">>, <<\"%s\">>, <<\"%s\">>)" % (n, domain, p)
-                             for n, p in accounts)
+        os.makedirs(lab.path("ejabberd/spool"), exist_ok=True)
         libs = os.path.dirname(glob.glob("/usr/lib/*/ejabberd-*")[0])
-        erl = ["erl", "-noinput", "+K", "true", "-start_epmd", "false", "-mnesia", "dir", '"%s/ejabberd/spool"' % lab.dir,
-               "-s", "ejabberd", "-eval",
-               "{ok, _} = application:ensure_all_started(ejabberd), %s, io:format(\"accounts ready~n\")." % register]
         self.lab, self.ip, self.domain = lab, ip, domain
-        self.proc = lab.start("ejabberd", with_files([(hosts_file, "/etc/hosts")], erl),
+        erl = ["erl", "-noinput", *flags, "-start_epmd", "false", "-mnesia", "dir", '"%s/ejabberd/spool"' % lab.dir,
+               "-s", "ejabberd", "-eval",
+               "{ok, _} = application:ensure_all_started(ejabberd), %s io:format(\"accounts ready~n\")."
+               % self.register(accounts)]
+        self.proc = lab.start("ejabberd", list(before) + with_files([(hosts_file, "/etc/hosts")], erl),
                               env={"EJABBERD_CONFIG_PATH": config, "EJABBERD_LOG_PATH": lab.path("ejabberd/ejabberd.log"),
                                    "ERL_INETRC": inetrc, "ERL_LIBS": libs, "HOME": lab.path("ejabberd")})
+
+    def register(self, accounts):
+        """Erlang that makes the accounts."""
+        return "".join("ejabberd_auth:try_register(<<\"%s\">>, <<\"%s\">>, <<\"%s\">>), " % (n, self.domain, p)
+                       for n, p in accounts)
 
     def wait(self):
         """It takes seconds to start: wait when it is needed."""
