@@ -31,6 +31,10 @@ void node_conf_init(struct node_conf *c)
         .offline_max = 1000,
         .limits = stream_limits_default,
         .roster_max = 1000,
+        .ping_timeout_ms = 60000,
+        .private_max = 100,
+        .private_bytes = 64 << 10,
+        .vcard_bytes = 64 << 10,
         .sessions_max = 50,
     };
     rand_id(c->dialback_drawn);

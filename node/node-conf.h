@@ -11,6 +11,16 @@ struct node_conf_listen {
     struct addr at;
     bool direct_tls;
 };
+enum contact {
+    CONTACT_ABUSE,
+    CONTACT_ADMIN,
+    CONTACT_FEEDBACK,
+    CONTACT_SALES,
+    CONTACT_SECURITY,
+    CONTACT_STATUS,
+    CONTACT_SUPPORT,
+    CONTACT_COUNT
+};
 struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
@@ -54,6 +64,15 @@ struct node_conf {
     const char *control_path; /* unix socket; NULL = none */
     /* [modules.offline] */
     size_t offline_max; /* messages per account; default 1,000 */
+    /* [modules.ping] */
+    uint64_t ping_interval_ms, ping_timeout_ms; /* interval 0 = off */
+    /* [modules.version] */
+    bool version_os; /* tell the operating system too */
+    /* [modules.contact]: each NULL-terminated, or NULL */
+    const char *const *contacts[CONTACT_COUNT];
+    /* [modules.private], [modules.vcard] */
+    size_t private_max, private_bytes; /* elements of an account, bytes of one */
+    size_t vcard_bytes;
     /* [limits] */
     struct stream_limits limits;
     size_t roster_max;   /* items per account; default 1,000 */

@@ -65,6 +65,22 @@ struct opt_offline {
 struct opt_roster {
     int64_t max;
 };
+struct opt_ping {
+    uint64_t interval, timeout;
+};
+struct opt_version {
+    bool show_os;
+};
+struct opt_contact {
+    struct conf_list abuse, admin, feedback, sales, security, status, support;
+};
+struct opt_private {
+    int64_t max;
+    uint64_t bytes;
+};
+struct opt_vcard {
+    uint64_t bytes;
+};
 struct opt_limits {
     uint64_t stanza_bytes, auth_timeout;
 };
@@ -85,6 +101,11 @@ struct options {
     struct opt_control control;
     struct opt_offline offline;
     struct opt_roster roster;
+    struct opt_ping ping;
+    struct opt_version version;
+    struct opt_contact contact;
+    struct opt_private private_storage;
+    struct opt_vcard vcard;
     struct opt_limits limits;
 };
 
@@ -216,6 +237,36 @@ static const struct conf_option roster_options[] = {
     CONF_INT(struct opt_roster, max, "max", .def = "1000", .min = 1, .max = 100000, .unit = "items",
              .doc = "Contacts of an account"),
 };
+static const struct conf_option ping_options[] = {
+    CONF_DURATION(struct opt_ping, interval, "interval", .def = "0s", .max = 86400000,
+                  .doc = "Ask a client that was silent for this long whether it is there; 0s: do "
+                         "not ask"),
+    CONF_DURATION(struct opt_ping, timeout, "timeout", .def = "60s", .min = 1000, .max = 3600000,
+                  .doc = "Close it when it does not answer for this long"),
+};
+static const struct conf_option version_options[] = {
+    CONF_BOOL(struct opt_version, show_os, "show_os", .doc = "Tell the operating system too"),
+};
+static const struct conf_option contact_options[] = {
+    CONF_LIST(struct opt_contact, abuse, "abuse",
+              .doc = "URIs for reports of abuse: \"mailto:abuse@example.org\""),
+    CONF_LIST(struct opt_contact, admin, "admin", .doc = "URIs of the administrators"),
+    CONF_LIST(struct opt_contact, feedback, "feedback", .doc = "URIs for opinions"),
+    CONF_LIST(struct opt_contact, sales, "sales", .doc = "URIs for offers"),
+    CONF_LIST(struct opt_contact, security, "security", .doc = "URIs for security matters"),
+    CONF_LIST(struct opt_contact, status, "status", .doc = "URIs of pages on the service's state"),
+    CONF_LIST(struct opt_contact, support, "support", .doc = "URIs for help"),
+};
+static const struct conf_option private_options[] = {
+    CONF_INT(struct opt_private, max, "max", .def = "100", .min = 1, .max = 1000,
+             .unit = "elements", .doc = "Kept for an account"),
+    CONF_SIZE(struct opt_private, bytes, "bytes", .def = "64KiB", .min = 1024, .max = 512 << 10,
+              .doc = "Largest element"),
+};
+static const struct conf_option vcard_options[] = {
+    CONF_SIZE(struct opt_vcard, bytes, "bytes", .def = "64KiB", .min = 1024, .max = 512 << 10,
+              .doc = "Largest vCard"),
+};
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
@@ -249,6 +300,15 @@ static const struct conf_section sections[] = {
                  .doc = "Offline messages (XEP-0160)"),
     CONF_SECTION(struct options, roster, "modules.roster", roster_options,
                  .doc = "Rosters (RFC 6121)"),
+    CONF_SECTION(struct options, ping, "modules.ping", ping_options,
+                 .doc = "Pings to silent clients (XEP-0199)"),
+    CONF_SECTION(struct options, version, "modules.version", version_options,
+                 .doc = "Software version (XEP-0092)"),
+    CONF_SECTION(struct options, contact, "modules.contact", contact_options,
+                 .doc = "Whom to write to about this service (XEP-0157)"),
+    CONF_SECTION(struct options, private_storage, "modules.private", private_options,
+                 .doc = "Private storage of clients (XEP-0049)"),
+    CONF_SECTION(struct options, vcard, "modules.vcard", vcard_options, .doc = "vCards (XEP-0054)"),
     CONF_SECTION(struct options, limits, "limits", limits_options,
                  .doc = "What a peer may ask of us"),
 };
@@ -389,6 +449,30 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
 }
 
+static const char *const *addresses(const struct conf_list *l)
+{
+    return l->n ? l->items : NULL;
+}
+
+static void open_modules(const struct options *o, struct node_conf *c)
+{
+    c->offline_max = (size_t)o->offline.max;
+    c->roster_max = (size_t)o->roster.max;
+    c->ping_interval_ms = o->ping.interval;
+    c->ping_timeout_ms = o->ping.timeout;
+    c->version_os = o->version.show_os;
+    c->contacts[CONTACT_ABUSE] = addresses(&o->contact.abuse);
+    c->contacts[CONTACT_ADMIN] = addresses(&o->contact.admin);
+    c->contacts[CONTACT_FEEDBACK] = addresses(&o->contact.feedback);
+    c->contacts[CONTACT_SALES] = addresses(&o->contact.sales);
+    c->contacts[CONTACT_SECURITY] = addresses(&o->contact.security);
+    c->contacts[CONTACT_STATUS] = addresses(&o->contact.status);
+    c->contacts[CONTACT_SUPPORT] = addresses(&o->contact.support);
+    c->private_max = (size_t)o->private_storage.max;
+    c->private_bytes = o->private_storage.bytes;
+    c->vcard_bytes = o->vcard.bytes;
+}
+
 void node_settings_open(const struct conf *snapshot, struct node_settings *out)
 {
     const struct options *o = conf_root(snapshot);
@@ -410,8 +494,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->store_uri = o->store.uri;
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
     c->control_path = o->control.path;
-    c->offline_max = (size_t)o->offline.max;
-    c->roster_max = (size_t)o->roster.max;
+    open_modules(o, c);
     c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
     c->limits.auth_timeout_ms = o->limits.auth_timeout;
     open_s2s(o, c);

@@ -232,11 +232,21 @@ static enum stream_out_next on_refused(void *ctx, enum sasl_failure f, const str
     return STREAM_OUT_FAIL;
 }
 
+static void keep_features(struct sim_client *c, const struct xml *features)
+{
+    struct letter *l = mem_alloc(sizeof *l);
+    l->doc = mem_alloc(sizeof *l->doc);
+    l->doc->arena = arena_new(0);
+    l->doc->root = xml_copy(l->doc->arena, features);
+    list_push(&c->inbox, &l->link);
+}
+
 static void on_ready(void *ctx, const struct xml *features, bool sasl_done)
 {
     struct sim_client *c = ctx;
-    (void)features;
     c->state = SIM_CLIENT_READY;
+    if (c->conf.keep_features)
+        keep_features(c, features);
     if (!sasl_done || c->conf.no_bind)
         return;
     if (c->conf.resource)

@@ -26,6 +26,7 @@ struct sim_client_conf { /* copied, strings borrowed until sim_client_free */
     struct tls_ctx *tls; /* NULL: without TLS */
     bool direct_tls;
     bool no_sasl, no_bind; /* stop before; the script does it */
+    bool keep_features;    /* the last <stream:features/> comes first in the inbox */
 };
 /* Starts to connect. Close order: clients before loops of the node and sim_net_end. */
 struct sim_client *sim_client_new(const struct sim_client_conf *c);

@@ -44,21 +44,6 @@ static void test_accounts_set_password(void **state)
     }
 }
 
-/* Both see each other. */
-static void befriend(struct sim_client *a, struct sim_client *b)
-{
-    struct sim_client *pair[] = {a, b};
-    const char *names[] = {"alice", "bob"};
-    for (int i = 0; i < 2; i++) {
-        sim_client_send(pair[i], "<presence to='%s@%s' type='subscribe'/>", names[!i], RIG_DOMAIN);
-        assert_true(sim_client_expect(pair[!i], "<presence from='%s@%s' type='subscribe'/>",
-                                      names[i], RIG_DOMAIN));
-        sim_client_send(pair[!i], "<presence to='%s@%s' type='subscribed'/>", names[i], RIG_DOMAIN);
-        assert_true(sim_client_expect(pair[i], "<presence from='%s@%s' type='subscribed'/>",
-                                      names[!i], RIG_DOMAIN));
-    }
-}
-
 static void expect_roster(struct sim_client *c, bool has_items)
 {
     sim_client_send(c, "<iq type='get' id='roster'><query xmlns='%s'/></iq>", NS_ROSTER);
@@ -83,6 +68,11 @@ static void test_accounts_delete(void **state)
         struct sim_client *quiet = rig_login(&r, "alice", "quiet");
         befriend(a, b);
         expect_roster(a, true);
+        sim_client_send(a, "<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>A</FN></vCard></iq>"
+                           "<iq type='set' id='p'><query xmlns='jabber:iq:private'><k xmlns='x'>y"
+                           "</k></query></iq>");
+        assert_true(sim_client_expect(a, "<iq type='result' id='v'/>"));
+        assert_true(sim_client_expect(a, "<iq type='result' id='p'/>"));
         assert_int_equal(erase(&r, "alice@" RIG_DOMAIN), ERR_OK);
         expect_removed(a);
         expect_removed(quiet);
@@ -103,6 +93,12 @@ static void test_accounts_delete(void **state)
         assert_int_equal(rig_create(&r, "alice@" RIG_DOMAIN, "wonder"), ERR_OK);
         struct sim_client *again = rig_online(&r, "alice", "a");
         expect_roster(again, false);
+        sim_client_send(again, "<iq type='get' id='v'><vCard xmlns='vcard-temp'/></iq>"
+                               "<iq type='get' id='p'><query xmlns='jabber:iq:private'>"
+                               "<k xmlns='x'/></query></iq>");
+        assert_true(expect_error(again, "v", "item-not-found"));
+        assert_true(sim_client_expect(again, "<iq type='result' id='p'/>"));
+        assert_null(xml_first(xml_first(sim_client_last(again)))->first);
         struct sim_client *all[] = {a, b, quiet, again};
         for (size_t i = 0; i < ARRAY_LEN(all); i++)
             sim_client_free(&all[i]);

@@ -11,14 +11,6 @@ static uint64_t stat_sum(const struct rig *r, size_t offset)
 }
 #define STAT(r, name) stat_sum((r), offsetof(struct node_stats, name))
 
-/* A round trip through the user's queue: what was sent before has been worked off. */
-static void settle(struct sim_client *c)
-{
-    static unsigned n;
-    sim_client_send(c, "<iq type='get' id='settle-%u'><ping xmlns='%s'/></iq>", ++n, NS_PING);
-    assert_true(sim_client_expect(c, "<iq type='result' id='settle-%u'/>", n));
-}
-
 static void test_ping_session_unknown(void **state)
 {
     struct rig r;

@@ -45,13 +45,6 @@ static void arrive(const struct rig *r, const char *text)
     route_start(&r->node->shard[0], s, NULL, ROUTE_S2S, 0, NULL);
 }
 
-static void settle(struct sim_client *c)
-{
-    static unsigned n;
-    sim_client_send(c, "<iq type='get' id='settle-%u'><ping xmlns='urn:xmpp:ping'/></iq>", ++n);
-    assert_true(sim_client_expect(c, "<iq type='result' id='settle-%u'/>", n));
-}
-
 static void become_friends(struct sim_client *a, struct sim_client *b)
 {
     sim_client_send(a, "<presence to='" BOB "' type='subscribe'/>");

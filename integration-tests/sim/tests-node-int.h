@@ -171,4 +171,34 @@ static UNUSED struct sim_client *rig_online(const struct rig *r, const char *use
     assert_true(sim_client_expect(s, "<presence from='%s' type='-'/>", sim_client_jid(s)));
     return s;
 }
+
+/* A round trip through the user's queue: what was sent before has been worked off. */
+static UNUSED void settle(struct sim_client *c)
+{
+    static unsigned n;
+    sim_client_send(c, "<iq type='get' id='settle-%u'><ping xmlns='%s'/></iq>", ++n, NS_PING);
+    assert_true(sim_client_expect(c, "<iq type='result' id='settle-%u'/>", n));
+}
+
+/* An error to this id with this condition. */
+static UNUSED bool expect_error(struct sim_client *c, const char *id, const char *condition)
+{
+    return sim_client_expect(c, "<iq type='error' id='%s'><error><%s xmlns='%s'/></error></iq>", id,
+                             condition, NS_STANZA_ERRORS);
+}
+
+/* alice and bob see each other. */
+static UNUSED void befriend(struct sim_client *a, struct sim_client *b)
+{
+    struct sim_client *pair[] = {a, b};
+    const char *names[] = {"alice", "bob"};
+    for (int i = 0; i < 2; i++) {
+        sim_client_send(pair[i], "<presence to='%s@%s' type='subscribe'/>", names[!i], RIG_DOMAIN);
+        assert_true(sim_client_expect(pair[!i], "<presence from='%s@%s' type='subscribe'/>",
+                                      names[i], RIG_DOMAIN));
+        sim_client_send(pair[!i], "<presence to='%s@%s' type='subscribed'/>", names[i], RIG_DOMAIN);
+        assert_true(sim_client_expect(pair[i], "<presence from='%s@%s' type='subscribed'/>",
+                                      names[!i], RIG_DOMAIN));
+    }
+}
 #endif

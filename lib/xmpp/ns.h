@@ -26,6 +26,12 @@
     X(SM, "urn:xmpp:sm:3")                                                                         \
     X(DELAY, "urn:xmpp:delay")                                                                     \
     X(VERSION, "jabber:iq:version")                                                                \
+    X(TIME, "urn:xmpp:time")                                                                       \
+    X(LAST, "jabber:iq:last")                                                                      \
+    X(PRIVATE, "jabber:iq:private")                                                                \
+    X(VCARD_TEMP, "vcard-temp")                                                                    \
+    X(DATA_FORMS, "jabber:x:data")                                                                 \
+    X(CAPS, "http://jabber.org/protocol/caps")                                                     \
     X(OFFLINE, "msgoffline")                                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \

@@ -154,6 +154,7 @@ static void stanza_in(struct conn *c, struct xml_doc *doc)
 void conn_element(void *ctx, struct xml_doc *doc)
 {
     struct conn *c = ctx;
+    c->idle.is_heard = true;
     switch (c->state) {
     case CONN_UNBOUND:
     case CONN_BOUND:

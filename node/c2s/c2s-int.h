@@ -52,6 +52,10 @@ struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
     bool is_counted;         /* in c2s_set.users */
     struct stanza *presence; /* last available broadcast, as stamped */
 };
+struct conn_idle { /* c2s-idle.c */
+    bool is_heard, is_pinged;
+    uint64_t since_ms; /* monotonic: when it was found silent, or pinged; 0 = never looked at */
+};
 struct conn {
     struct list link; /* c2s_set.conns */
     struct node_shard *sh;
@@ -70,6 +74,7 @@ struct conn {
     uint64_t stanzas_in;
     struct conn_in in;
     struct conn_out out;
+    struct conn_idle idle;
     struct conn_bind bind;
 };
 struct c2s_set {
@@ -79,6 +84,7 @@ struct c2s_set {
     struct hmap by_id; /* connection id -> struct conn */
     struct hmap users; /* bare JID -> struct user_count: bound connections here */
     struct timer stop_deadline;
+    struct timer idle; /* c2s-idle.c: looks for silent connections */
     bool is_stopping;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -124,6 +130,10 @@ void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID 
 
 /* ---- c2s-in.c */
 void conn_element(void *ctx, struct xml_doc *doc);
+
+/* ---- c2s-idle.c */
+void c2s_idle_init(struct c2s_set *s);
+void c2s_idle_watch(struct c2s_set *s); /* there is a connection to look at */
 
 /* ---- c2s-out.c */
 void conn_out_join(struct conn *c); /* on the loop of its shard */

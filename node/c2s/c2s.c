@@ -1,6 +1,6 @@
 /* DOC: client connections of a shard: accepted, moved home, bound, ended. This file has the set and
  * the life of a connection; the phases are in c2s-auth.c, c2s-move.c, c2s-bind.c and c2s-anchor.c,
- * stanzas in c2s-in.c and c2s-out.c. A connection is one object from accept to end; it belongs to
+ * stanzas in c2s-in.c and c2s-out.c, pings in c2s-idle.c. A connection is one object from accept to end; it belongs to
  * one shard at a time and to none while it travels. Others name it by handle (same shard) or by
  * connection id (the world). Ends are told to the anchor exactly once: by conn_leave. Standards:
  * RFC 6120 section 4.9 (stream errors), RFC 7590. */
@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/net/tls.h"
 #include "node/c2s/c2s-int.h"
+#include "node/route/hooks.h"
 
 /* ---- states */
 static const char *const state_names[CONN_STATES] = {
@@ -41,6 +42,7 @@ struct c2s_set *c2s_set_new(struct node_shard *sh)
     struct c2s_set *s = mem_alloc(sizeof *s);
     s->sh = sh;
     list_init(&s->conns);
+    c2s_idle_init(s);
     return s;
 }
 
@@ -85,6 +87,7 @@ void c2s_set_free(struct c2s_set **ps)
     *ps = NULL;
     if (s->stop_deadline.fn)
         timer_stop(&s->stop_deadline);
+    timer_stop(&s->idle);
     hmap_fini(&s->by_id);
     void *count;
     for (size_t it = 0; (count = hmap_next(&s->users, &it, NULL));)
@@ -99,6 +102,7 @@ void conn_join(struct conn *c, struct node_shard *sh)
     c->h = handle_new(sh->handles, c);
     list_push(&sh->c2s->conns, &c->link);
     sh->c2s->n++;
+    c2s_idle_watch(sh->c2s);
     conn_out_join(c);
 }
 
@@ -120,10 +124,24 @@ struct conn *conn_by_id(struct node_shard *sh, const char *conn_id)
 }
 
 /* ---- events of the stream */
+static void features_collected(void *ctx, struct hook_run *run, struct features_subject *f,
+                               enum verdict v)
+{
+    (void)ctx;
+    (void)run;
+    (void)f;
+    (void)v;
+}
+
 static void conn_features(void *ctx, struct arena *a, struct xml *features)
 {
     struct conn *c = ctx;
-    if (!stream_in_is_authenticated(c->stream))
+    struct features_subject f = {.arena = a,
+                                 .features = features,
+                                 .is_authenticated = stream_in_is_authenticated(c->stream),
+                                 .is_secure = stream_in_is_secure(c->stream)};
+    hook_run_stream_features(c->sh, &f, features_collected, NULL);
+    if (!f.is_authenticated)
         return;
     xml_add(a, features, NS_BIND, "bind");
     struct xml *session = xml_add(a, features, NS_SESSION, "session");

@@ -2,6 +2,8 @@
  * everything else from the hook disco. An account shows itself to its user and to contacts who may
  * see its presence; to others it does not exist (the roster is loaded before, see needs_roster in
  * node/session/user-queue.c). Standards: XEP-0030. */
+#include "node/mod/disco.h"
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/roster.h"
 
@@ -40,17 +42,39 @@ static void collected(void *ctx, struct hook_run *run, struct disco_subject *d, 
         iq_result_el(an->request, d->query);
 }
 
+static struct xml *basics(struct arena *a, const struct node *n, bool account)
+{
+    struct xml *query = xml_new(a, NS_DISCO_INFO, "query");
+    add_identity(a, query, account);
+    add_features(a, query, n, account);
+    return query;
+}
+
+static void collected_basics(void *ctx, struct hook_run *run, struct disco_subject *d,
+                             enum verdict v)
+{
+    (void)ctx;
+    (void)run;
+    (void)d;
+    (void)v;
+}
+
+struct xml *mod_disco_server(struct node_shard *sh, struct arena *a)
+{
+    struct disco_subject d = {.arena = a, .query = basics(a, sh->node, false)};
+    hook_run_disco(sh, &d, collected_basics, NULL);
+    return d.query;
+}
+
 static void answer(struct iq_request *r, bool items)
 {
     struct arena *a = arena_new(0);
     bool account = r->user != NULL;
     struct str node = xml_get(stanza_payload(r->stanza), "node");
-    struct xml *query = xml_new(a, items ? NS_DISCO_ITEMS : NS_DISCO_INFO, "query");
+    bool plain = !items && !node.p;
+    struct xml *query = plain ? basics(a, r->shard->node, account)
+                              : xml_new(a, items ? NS_DISCO_ITEMS : NS_DISCO_INFO, "query");
     xml_set(a, query, "node", node);
-    if (!items && !node.p) {
-        add_identity(a, query, account);
-        add_features(a, query, r->shard->node, account);
-    }
     struct answer an = {.request = r, .is_known_node = !node.p};
     struct disco_subject d = {
         .arena = a, .query = query, .items = items, .account = account, .node = node};
@@ -60,10 +84,7 @@ static void answer(struct iq_request *r, bool items)
 
 static bool may_see(const struct iq_request *r)
 {
-    if (!r->user || r->session || jid_bare_eq(&r->stanza->from, &r->user->bare))
-        return true;
-    const struct roster_item *it = roster_find(r->user, r->stanza->from.bare);
-    return it && (it->state & SUBS_FROM);
+    return !r->user || r->session || roster_shows_to(r->user, &r->stanza->from);
 }
 
 static void on_info(struct iq_request *r)
@@ -82,6 +103,8 @@ static void on_items(struct iq_request *r)
         iq_error(r, STANZA_SERVICE_UNAVAILABLE, NULL);
 }
 
+XEP("0030", "2.5.0", COMPLETE);
+
 static const struct iq_handler iqs[] = {
     {NS_DISCO_INFO, "query", IQ_TO_SERVER, true, false, false, on_info},
     {NS_DISCO_ITEMS, "query", IQ_TO_SERVER, true, false, false, on_items},
@@ -95,6 +118,7 @@ const struct module mod_disco = {
     .xep = "0030",
     .iqs = iqs,
     .n_iqs = ARRAY_LEN(iqs),
+    .iqs_need_roster = true,
     .server_features = features,
     .account_features = features,
 };

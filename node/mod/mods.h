@@ -8,7 +8,14 @@
     X(disco)                                                                                       \
     X(session)                                                                                     \
     X(roster)                                                                                      \
-    X(offline)
+    X(offline)                                                                                     \
+    X(version)                                                                                     \
+    X(time)                                                                                        \
+    X(last)                                                                                        \
+    X(contact)                                                                                     \
+    X(private)                                                                                     \
+    X(vcard_temp)                                                                                  \
+    X(caps)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

@@ -13,8 +13,12 @@
 #include "lib/base/log.h"
 #include "lib/loop/timer.h"
 #include "lib/xmpp/delay.h"
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/user.h"
+
+XEP("0160", "1.0.1", COMPLETE);
+XEP("0203", "2.0", COMPLETE);
 
 #define TABLE "offline"
 enum { PAGE = 100, PAGE_BYTES = 256 * 1024, WATCH_MS = 200 };

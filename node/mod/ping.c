@@ -1,5 +1,8 @@
 /* DOC: XMPP Ping, asked of the domain or of an account. Standards: XEP-0199. */
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
+
+XEP("0199", "2.0.1", COMPLETE);
 
 static const struct iq_handler iqs[] = {
     {NS_PING, "ping", IQ_TO_SERVER, true, false, false, iq_result},

@@ -3,8 +3,11 @@
  * change is stored first, then pushed, then confirmed. Removing a contact ends the subscriptions; a
  * request of the contact that was not answered stays. Standards: RFC 6121 section 2. */
 #include "node/session/roster.h"
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/presence.h"
+
+RFC("6121", COMPLETE, "section 2");
 
 static bool is_own(const struct iq_request *r)
 {
@@ -230,6 +233,7 @@ const struct module mod_roster = {
     .xep = "RFC 6121",
     .iqs = iqs,
     .n_iqs = ARRAY_LEN(iqs),
+    .iqs_need_roster = true,
     .data = data,
     .n_data = ARRAY_LEN(data),
 };

@@ -165,6 +165,7 @@ static void own_session_event(void *subject, bool take)
 {
     (void)take;
     ((struct session_event *)subject)->session = NULL;
+    ((struct session_event *)subject)->presence = NULL;
 }
 static struct user *user_of_user_stanza(const void *s)
 {
@@ -195,6 +196,7 @@ CLASS(user_unreachable, struct user_stanza, user_of_user_stanza, own_user_stanza
 CLASS(session_available, struct session_event, user_of_session_event, own_session_event, NULL)
 CLASS(session_closed, struct session_event, user_of_session_event, own_session_event, NULL)
 CLASS(disco, struct disco_subject, NULL, NULL, NULL)
+CLASS(stream_features, struct features_subject, NULL, NULL, NULL)
 
 static void parked_end(struct parked *p, enum verdict v);
 

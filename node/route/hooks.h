@@ -7,6 +7,7 @@
 struct user;
 struct session;
 struct disco_subject;
+struct features_subject;
 
 #define HOOK_TABLE(X)                                                                              \
     /* a stanza a user's own session sent, at the user's anchor, before it is routed;              \
@@ -20,7 +21,9 @@ struct disco_subject;
     X(session_available, struct session_event)                                                     \
     X(session_closed, struct session_event)                                                        \
     /* collect features, identities and items for a disco answer */                                \
-    X(disco, struct disco_subject)
+    X(disco, struct disco_subject)                                                                 \
+    /* collect what a client's stream offers beside SASL, TLS and binding */                       \
+    X(stream_features, struct features_subject)
 
 struct user_stanza {
     struct user *user;
@@ -32,6 +35,12 @@ struct user_stanza {
 struct session_event {
     struct user *user;
     struct session *session;
+    const struct stanza *presence; /* session_closed: the unavailable one; not after parking */
+};
+struct features_subject { /* handlers add to features; no parking */
+    struct arena *arena;
+    struct xml *features;
+    bool is_authenticated, is_secure;
 };
 struct disco_subject { /* handlers add to query; no parking */
     struct arena *arena;

@@ -75,22 +75,31 @@ static void on_deadline(void *ctx)
 }
 
 static const struct iq_handler *find(const struct node *n, enum iq_target target,
-                                     const struct xml *payload)
+                                     const struct xml *payload, const struct module **whose)
 {
     size_t count;
     const struct module *const *m = module_list(n, &count);
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < m[i]->n_iqs; k++)
             if (m[i]->iqs[k].target == target &&
-                xml_is(payload, m[i]->iqs[k].ns, m[i]->iqs[k].name))
+                xml_is(payload, m[i]->iqs[k].ns, m[i]->iqs[k].name)) {
+                *whose = m[i];
                 return &m[i]->iqs[k];
+            }
     return NULL;
+}
+
+bool iq_needs_roster(const struct node *n, const struct stanza *s)
+{
+    const struct module *m;
+    return find(n, IQ_TO_ACCOUNT, stanza_payload(s), &m) && m->iqs_need_roster;
 }
 
 void iq_dispatch(struct node_shard *sh, enum iq_target target, struct user *u, handle session,
                  struct stanza *s, struct custody *c)
 {
-    const struct iq_handler *h = find(sh->node, target, stanza_payload(s));
+    const struct module *m;
+    const struct iq_handler *h = find(sh->node, target, stanza_payload(s), &m);
     bool own = target == IQ_TO_SERVER || session != 0;
     if (!h || (h->own_only && !own)) {
         route_bounce(sh, s, c, STANZA_SERVICE_UNAVAILABLE, NULL);

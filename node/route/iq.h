@@ -35,6 +35,8 @@ void iq_error(struct iq_request *r, enum stanza_cond c, const char *text_or_null
 /* The handler wrote the answer to the session itself (order with what else it writes there); frees
  * r. */
 void iq_answered(struct iq_request *r);
+/* A request to one of our users that needs the roster (whatever address it has). */
+bool iq_needs_roster(const struct node *n, const struct stanza *s);
 /* Find the handler and call it; service-unavailable when there is none. Takes stanza and custody.
  */
 void iq_dispatch(struct node_shard *sh, enum iq_target target, struct user *u, handle session,

@@ -20,6 +20,7 @@ struct module {
     size_t n_hooks;
     const struct iq_handler *iqs;
     size_t n_iqs;
+    bool iqs_need_roster; /* it is loaded before hooks and handlers see such a request to a user */
     const char *const *server_features; /* disco features of the domain; NULL-terminated or NULL */
     const char *const *account_features;
     const struct module_data *data;

@@ -156,7 +156,7 @@ static void withdraw(struct user *u, struct session *ss, struct stanza *unavaila
     stanza_unref(&ss->presence);
     if (!was_available)
         return;
-    struct session_event ev = {.user = u, .session = ss};
+    struct session_event ev = {.user = u, .session = ss, .presence = unavailable};
     hook_run_session_closed(u->shard, &ev, closed_done, NULL);
 }
 
@@ -251,8 +251,7 @@ static bool answer_directed(struct user *u, const struct stanza *s)
 /* RFC 6121 section 4.3.2: only who is subscribed learns anything. */
 static void answer_probe(struct user *u, const struct stanza *s)
 {
-    const struct roster_item *it = roster_find(u, s->from.bare);
-    bool may_see = jid_bare_eq(&s->from, &u->bare) || (it && (it->state & SUBS_FROM));
+    bool may_see = roster_shows_to(u, &s->from);
     if (may_see && presence_show(u, &s->from, false))
         return;
     if (may_see)

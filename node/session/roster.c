@@ -49,6 +49,14 @@ struct roster_item *roster_find(const struct user *u, struct str bare)
     return u->roster ? hmap_get(&u->roster->items, bare) : NULL;
 }
 
+bool roster_shows_to(const struct user *u, const struct jid *who)
+{
+    if (jid_bare_eq(who, &u->bare))
+        return true;
+    const struct roster_item *it = roster_find(u, who->bare);
+    return it && (it->state & SUBS_FROM);
+}
+
 static struct roster_item *item_new(struct roster *r, const struct jid *bare)
 {
     struct roster_item *it = mem_alloc(sizeof *it);

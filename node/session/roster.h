@@ -32,6 +32,8 @@ bool roster_is_loaded(const struct user *u);
 void roster_load(struct user *u, roster_done *done,
                  void *ctx); /* never inside the call; not at all when the user goes */
 void roster_free(struct roster **pr);
+/* This entity may see the user's presence: it is the user, or has a subscription. */
+bool roster_shows_to(const struct user *u, const struct jid *who);
 struct roster_item *roster_find(const struct user *u, struct str bare);
 /* Found or made (state 0, not visible); NULL when the account has roster_max items. */
 struct roster_item *roster_get(struct user *u, const struct jid *bare);

@@ -1,7 +1,7 @@
 /* A user's queue: one task after the other, each through its hooks, so that order holds across
  * parked hooks and storage. What needs the roster waits for it to be loaded. */
 #include "lib/base/log.h"
-#include "node/route/hooks.h"
+#include "node/route/iq.h"
 #include "node/session/presence.h"
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
@@ -23,7 +23,7 @@ void user_task(struct user *u, struct task *t)
     user_kick(u);
 }
 
-static bool needs_roster(const struct task *t)
+static bool needs_roster(const struct node *n, const struct task *t)
 {
     if (t->kind == TASK_GONE)
         return presence_is_shown(t->departed);
@@ -35,8 +35,7 @@ static bool needs_roster(const struct task *t)
                (s->type != PRES_AVAILABLE && s->type != PRES_UNAVAILABLE && s->type != PRES_ERROR);
     if (s->kind != STANZA_IQ || !stanza_iq_request(s))
         return false;
-    return stanza_child(s, NS_ROSTER, "query") || stanza_child(s, NS_DISCO_INFO, "query") ||
-           stanza_child(s, NS_DISCO_ITEMS, "query"); /* disco: who may see the account */
+    return iq_needs_roster(n, s);
 }
 
 /* ---- what a hook run left behind */
@@ -157,7 +156,7 @@ void user_run(struct user *u)
     u->running = true;
     while (!u->pauses && !list_empty(&u->queue)) {
         struct task *t = list_entry(list_first(&u->queue), struct task, link);
-        if (needs_roster(t) && !roster_is_loaded(u)) {
+        if (needs_roster(u->shard->node, t) && !roster_is_loaded(u)) {
             user_pause(u);
             roster_load(u, roster_ready, u);
             break;

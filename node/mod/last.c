@@ -1,0 +1,159 @@
+/* DOC: last activity. Of the domain: how long this node runs. Of an account: when its last
+ * available session went, with what it said then; 0 while one is there. A question to a resource
+ * is the client's to answer, but only contacts who may see the presence may ask. The store has one
+ * value an account, written when its last available session goes.
+ * Standards: XEP-0012; XEP-0256 is not used. */
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/base/log.h"
+#include "lib/xmpp/xep.h"
+#include "lib/xmpp/xml-parse.h"
+#include "node/mod/mods.h"
+#include "node/session/roster.h"
+
+XEP("0012", "2.0", COMPLETE);
+
+#define TABLE "last"
+#define KEY "last"
+enum { STATUS_MAX = 1024 }; /* bytes; a longer status is not kept */
+
+static uint64_t seconds_since(uint64_t wall_us)
+{
+    uint64_t now = clock_wall_us();
+    return now > wall_us ? (now - wall_us) / 1000000 : 0;
+}
+
+static void answer(struct iq_request *r, uint64_t seconds, struct str status)
+{
+    struct arena *a = arena_new(0);
+    struct xml *query = xml_new(a, NS_LAST, "query");
+    xml_set(a, query, "seconds", arena_printf(a, "%" PRIu64, seconds));
+    if (status.n)
+        xml_add_text(a, query, status);
+    iq_result_el(r, query);
+    arena_free(&a);
+}
+
+static void on_server(struct iq_request *r)
+{
+    answer(r, seconds_since(r->shard->node->incarnation), STR_NONE); /* the time of its start */
+}
+
+/* ---- asked of an account */
+static bool is_available(struct user *u)
+{
+    list_each (&u->sessions, n) {
+        if (list_entry(n, struct session, link)->presence)
+            return true;
+    }
+    return false;
+}
+
+static void looked(void *ctx, enum err e, const struct store_kv *v)
+{
+    struct iq_request *r = ctx;
+    struct xml_doc *doc = NULL;
+    uint64_t at;
+    if (e == ERR_NOTFOUND) {
+        iq_error(r, STANZA_ITEM_NOT_FOUND, "never online");
+        return;
+    }
+    if (e == ERR_OK)
+        e = xml_parse_one(v->value, NS_LAST, &xml_limits_default, &doc);
+    if (e == ERR_OK)
+        e = datefmt_parse(xml_get(doc->root, "at"), &at);
+    if (e == ERR_OK) {
+        answer(r, seconds_since(at), xml_text(doc->arena, doc->root));
+    } else {
+        log_error(NULL, "last.read.failed", "user", LOG_STR(r->user->bare.full), "why",
+                  err_text(e));
+        iq_error(r, STANZA_INTERNAL_SERVER_ERROR, NULL);
+    }
+    xml_doc_free(&doc);
+}
+
+static void on_account(struct iq_request *r)
+{
+    if (!r->session && !roster_shows_to(r->user, &r->stanza->from))
+        iq_error(r, STANZA_FORBIDDEN, NULL);
+    else if (is_available(r->user))
+        answer(r, 0, STR_NONE);
+    else
+        store_kv_get(r->shard->store, &r->ops, TABLE, r->user->bare.full, STR(KEY), looked, r);
+}
+
+/* ---- asked of a resource (section 4) */
+static enum verdict on_receive(struct hook_run *run, struct user_stanza *us)
+{
+    const struct stanza *s = us->route->stanza;
+    if (s->kind != STANZA_IQ || s->type != IQ_GET || !jid_is_full(&s->to) ||
+        !xml_is(stanza_payload(s), NS_LAST, "query") || roster_shows_to(us->user, &s->from))
+        return V_PASS;
+    run->bounce = STANZA_FORBIDDEN;
+    return V_BOUNCE;
+}
+
+/* ---- a session went */
+static void kept(void *ctx, enum err e)
+{
+    struct user *u = ctx;
+    if (e != ERR_OK)
+        log_error(NULL, "last.write.failed", "user", LOG_STR(u->bare.full), "why", err_text(e));
+    user_release(&u);
+}
+
+static void keep(struct user *u, struct str status)
+{
+    char now[DATEFMT_LEN + 1];
+    struct arena *a = arena_new(0);
+    struct xml *el = xml_new(a, NS_LAST, "last");
+    xml_set(a, el, "at", str_of(datefmt_utc(now, clock_wall_us())));
+    if (status.n && status.n <= STATUS_MAX)
+        xml_add_text(a, el, status);
+    struct buf text;
+    buf_init(&text, STORE_VALUE_MAX);
+    xml_write(&text, el, NS_LAST);
+    struct store_txn *t = store_txn_new(u->shard->store, u->bare.full);
+    store_txn_kv_put(t, TABLE, STR(KEY), buf_view(&text), STORE_REV_ANY);
+    user_hold(u);
+    store_commit(&t, &u->ops, kept, u);
+    buf_fini(&text);
+    arena_free(&a);
+}
+
+static enum verdict on_closed(struct hook_run *run, struct session_event *ev)
+{
+    (void)run;
+    if (is_available(ev->user))
+        return V_PASS;
+    struct arena *a = arena_new(0);
+    const struct xml *status = stanza_child(ev->presence, NS_CLIENT, "status");
+    keep(ev->user, status ? xml_text(a, status) : STR_NONE);
+    arena_free(&a);
+    return V_PASS;
+}
+
+static const struct iq_handler iqs[] = {
+    {NS_LAST, "query", IQ_TO_SERVER, true, false, false, on_server},
+    {NS_LAST, "query", IQ_TO_ACCOUNT, true, false, false, on_account},
+};
+static const struct hook_handler hooks[] = {
+    HOOK_ON(user_receive, PH_POLICY, on_receive),
+    HOOK_ON(session_closed, PH_OBSERVE, on_closed),
+};
+static const struct module_data data[] = {{DATA_KV, TABLE, KEY}};
+static const char *const features[] = {NS_LAST, NULL};
+
+const struct module mod_last = {
+    .name = "last",
+    .xep = "0012",
+    .hooks = hooks,
+    .n_hooks = ARRAY_LEN(hooks),
+    .iqs = iqs,
+    .n_iqs = ARRAY_LEN(iqs),
+    .iqs_need_roster = true,
+    .data = data,
+    .n_data = ARRAY_LEN(data),
+    .server_features = features,
+    .account_features = features,
+};
