@@ -34,6 +34,7 @@ void node_conf_init(struct node_conf *c)
         .ping_timeout_ms = 60000,
         .private_max = 100,
         .private_bytes = 64 << 10,
+        .blocklist_max = 1000,
         .vcard_bytes = 64 << 10,
         .sessions_max = 50,
     };

@@ -73,6 +73,8 @@ struct node_conf {
     /* [modules.private], [modules.vcard] */
     size_t private_max, private_bytes; /* elements of an account, bytes of one */
     size_t vcard_bytes;
+    /* [modules.blocklist] */
+    size_t blocklist_max; /* addresses of an account */
     /* [limits] */
     struct stream_limits limits;
     size_t roster_max;   /* items per account; default 1,000 */

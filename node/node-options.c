@@ -81,6 +81,9 @@ struct opt_private {
 struct opt_vcard {
     uint64_t bytes;
 };
+struct opt_blocklist {
+    int64_t max;
+};
 struct opt_limits {
     uint64_t stanza_bytes, auth_timeout;
 };
@@ -106,6 +109,7 @@ struct options {
     struct opt_contact contact;
     struct opt_private private_storage;
     struct opt_vcard vcard;
+    struct opt_blocklist blocklist;
     struct opt_limits limits;
 };
 
@@ -267,6 +271,10 @@ static const struct conf_option vcard_options[] = {
     CONF_SIZE(struct opt_vcard, bytes, "bytes", .def = "64KiB", .min = 1024, .max = 512 << 10,
               .doc = "Largest vCard"),
 };
+static const struct conf_option blocklist_options[] = {
+    CONF_INT(struct opt_blocklist, max, "max", .def = "1000", .min = 1, .max = 1000,
+             .unit = "addresses", .doc = "What an account may block"),
+};
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
@@ -309,6 +317,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, private_storage, "modules.private", private_options,
                  .doc = "Private storage of clients (XEP-0049)"),
     CONF_SECTION(struct options, vcard, "modules.vcard", vcard_options, .doc = "vCards (XEP-0054)"),
+    CONF_SECTION(struct options, blocklist, "modules.blocklist", blocklist_options,
+                 .doc = "Blocked addresses (XEP-0191)"),
     CONF_SECTION(struct options, limits, "limits", limits_options,
                  .doc = "What a peer may ask of us"),
 };
@@ -470,6 +480,7 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->contacts[CONTACT_SUPPORT] = addresses(&o->contact.support);
     c->private_max = (size_t)o->private_storage.max;
     c->private_bytes = o->private_storage.bytes;
+    c->blocklist_max = (size_t)o->blocklist.max;
     c->vcard_bytes = o->vcard.bytes;
 }
 

@@ -32,6 +32,8 @@
     X(VCARD_TEMP, "vcard-temp")                                                                    \
     X(DATA_FORMS, "jabber:x:data")                                                                 \
     X(CAPS, "http://jabber.org/protocol/caps")                                                     \
+    X(BLOCKING, "urn:xmpp:blocking")                                                               \
+    X(BLOCKING_ERRORS, "urn:xmpp:blocking:errors")                                                 \
     X(OFFLINE, "msgoffline")                                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \

@@ -15,7 +15,8 @@
     X(contact)                                                                                     \
     X(private)                                                                                     \
     X(vcard_temp)                                                                                  \
-    X(caps)
+    X(caps)                                                                                        \
+    X(blocklist)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

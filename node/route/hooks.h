@@ -22,6 +22,8 @@ struct features_subject;
     X(session_closed, struct session_event)                                                        \
     /* collect features, identities and items for a disco answer */                                \
     X(disco, struct disco_subject)                                                                 \
+    /* may this user's presence go there: V_DROP when not */                                       \
+    X(user_contact, struct contact_check)                                                          \
     /* collect what a client's stream offers beside SASL, TLS and binding */                       \
     X(stream_features, struct features_subject)
 
@@ -36,6 +38,10 @@ struct session_event {
     struct user *user;
     struct session *session;
     const struct stanza *presence; /* session_closed: the unavailable one; not after parking */
+};
+struct contact_check { /* no parking */
+    struct user *user;
+    const struct jid *jid;
 };
 struct features_subject { /* handlers add to features; no parking */
     struct arena *arena;

@@ -172,6 +172,6 @@ void subs_show_pending(struct user *u, struct session *ss)
 {
     struct roster_item *it;
     for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
-        if (it->pending)
+        if (it->pending && presence_may_reach(u, &it->jid))
             session_write(ss, stanza_readdress(it->pending, &it->jid, &u->bare), NULL, true, 0);
 }

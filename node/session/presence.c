@@ -57,11 +57,27 @@ static void send_to(struct node_shard *sh, struct stanza *s, const struct jid *f
     route_send(sh, stanza_readdress(s, from, to));
 }
 
+static void may_reach_done(void *ctx, struct hook_run *run, struct contact_check *k, enum verdict v)
+{
+    bool *may = ctx;
+    (void)run;
+    (void)k;
+    *may = v == V_PASS;
+}
+
+bool presence_may_reach(struct user *u, const struct jid *to)
+{
+    bool may = true;
+    struct contact_check k = {.user = u, .jid = to};
+    hook_run_user_contact(u->shard, &k, may_reach_done, &may);
+    return may;
+}
+
 static void to_contacts(struct user *u, struct stanza *s, const struct jid *from, uint8_t state_bit)
 {
     struct roster_item *it;
     for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
-        if (it->state & state_bit)
+        if ((it->state & state_bit) && presence_may_reach(u, &it->jid))
             send_to(u->shard, s, from, &it->jid);
 }
 
@@ -234,6 +250,30 @@ bool presence_show(struct user *u, const struct jid *to, bool unavailable)
             send_to(u->shard, o->presence, &o->full, to);
     }
     return any;
+}
+
+void presence_withdraw(struct user *u, bool (*is_meant)(void *ctx, const struct jid *to), void *ctx)
+{
+    list_each (&u->sessions, n) {
+        struct session *ss = list_entry(n, struct session, link);
+        list_each (&ss->directed, k) {
+            struct directed *d = list_entry(k, struct directed, link);
+            if (!is_meant(ctx, &d->jid))
+                continue;
+            route_send(u->shard, simple(PRES_UNAVAILABLE, &ss->full, &d->jid));
+            directed_free(d);
+        }
+    }
+}
+
+void presence_probe(struct user *u, const struct jid *to)
+{
+    bool any = false;
+    list_each (&u->sessions, n) {
+        any |= list_entry(n, struct session, link)->presence != NULL;
+    }
+    if (any)
+        route_send(u->shard, simple(PRES_PROBE, &u->bare, to));
 }
 
 /* Who got directed presence of the session it asks about is told that it is there, no more (RFC

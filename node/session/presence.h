@@ -19,6 +19,13 @@ void presence_out(struct user *u, struct session *ss, struct route *r);
 void presence_in(struct user *u, struct route *r);
 /* A session that is out of the list: withdraw what it showed (also without a roster). */
 void presence_gone(struct user *u, struct session *departed);
+/* Nothing forbids that the user's presence goes there (hook user_contact). */
+bool presence_may_reach(struct user *u, const struct jid *to);
+/* The sessions' directed presence to these addresses is withdrawn and forgotten. */
+void presence_withdraw(struct user *u, bool (*is_meant)(void *ctx, const struct jid *to),
+                       void *ctx);
+/* Our sessions are told what the contact shows: asked anew. */
+void presence_probe(struct user *u, const struct jid *to);
 /* Somebody thinks it is available. */
 bool presence_is_shown(struct session *ss);
 

@@ -40,6 +40,7 @@ struct session {
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
     int8_t priority;
     bool interested;      /* asked for the roster */
+    bool has_blocklist;   /* asked for the blocklist: gets its pushes */
     struct list directed; /* struct directed (presence.h): who got directed presence */
 };
 /* All on the home shard of bare. */
