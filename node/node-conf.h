@@ -77,8 +77,9 @@ struct node_conf {
     size_t blocklist_max; /* addresses of an account */
     /* [limits] */
     struct stream_limits limits;
-    size_t roster_max;   /* items per account; default 1,000 */
-    size_t sessions_max; /* resources per account; default 50 */
+    bool guard_resources; /* requests reach a resource only from who may see its presence */
+    size_t roster_max;    /* items per account; default 1,000 */
+    size_t sessions_max;  /* resources per account; default 50 */
 };
 /* Defaults in all fields; then overwrite. The struct must not be copied afterwards
  * (dialback_drawn). */

@@ -64,6 +64,7 @@ struct opt_offline {
 };
 struct opt_roster {
     int64_t max;
+    bool guard_resources;
 };
 struct opt_ping {
     uint64_t interval, timeout;
@@ -240,6 +241,9 @@ static const struct conf_option offline_options[] = {
 static const struct conf_option roster_options[] = {
     CONF_INT(struct opt_roster, max, "max", .def = "1000", .min = 1, .max = 100000, .unit = "items",
              .doc = "Contacts of an account"),
+    CONF_BOOL(struct opt_roster, guard_resources, "guard_resources", .def = "true",
+              .doc = "Requests (IQ) reach a resource only from who may see its presence (RFC 6121 "
+                     "section 8.5.3.1)"),
 };
 static const struct conf_option ping_options[] = {
     CONF_DURATION(struct opt_ping, interval, "interval", .def = "0s", .max = 86400000,
@@ -468,6 +472,7 @@ static void open_modules(const struct options *o, struct node_conf *c)
 {
     c->offline_max = (size_t)o->offline.max;
     c->roster_max = (size_t)o->roster.max;
+    c->guard_resources = o->roster.guard_resources;
     c->ping_interval_ms = o->ping.interval;
     c->ping_timeout_ms = o->ping.timeout;
     c->version_os = o->version.show_os;

@@ -235,9 +235,9 @@ static enum stream_out_next on_refused(void *ctx, enum sasl_failure f, const str
 static void keep_features(struct sim_client *c, const struct xml *features)
 {
     struct letter *l = mem_alloc(sizeof *l);
-    l->doc = mem_alloc(sizeof *l->doc);
-    l->doc->arena = arena_new(0);
-    l->doc->root = xml_copy(l->doc->arena, features);
+    struct arena *a = arena_new(0);
+    l->doc = arena_alloc(a, sizeof *l->doc);
+    *l->doc = (struct xml_doc){.arena = a, .root = xml_copy(a, features)};
     list_push(&c->inbox, &l->link);
 }
 

@@ -65,21 +65,23 @@ struct situation {
 };
 static const struct situation situations[] = {
     {{NULL}, {0}, BOB, {"o", "o", "e", "s", "s"}},
-    {{NULL}, {0}, BOB "/desk", {"o", "o", "e", "s", "s"}},
+    {{NULL}, {0}, BOB "/desk", {"e", "o", "e", "e", "s"}},
     {{"desk"}, {NOT_AVAILABLE}, BOB, {"o", "o", "e", "s", "s"}},
     {{"desk"}, {NOT_AVAILABLE}, BOB "/desk", {"1", "1", "1", "1", "1"}},
     {{"desk"}, {-1}, BOB, {"o", "o", "e", "s", "s"}},
     {{"desk"}, {-1}, BOB "/desk", {"1", "1", "1", "1", "1"}},
-    {{"desk"}, {-1}, BOB "/gone", {"o", "o", "e", "s", "s"}},
+    {{"desk"}, {-1}, BOB "/gone", {"e", "o", "e", "e", "s"}},
     {{"desk"}, {0}, BOB, {"1", "1", "e", "1", "s"}},
     {{"desk"}, {0}, BOB "/desk", {"1", "1", "1", "1", "1"}},
-    {{"desk"}, {0}, BOB "/gone", {"1", "1", "e", "s", "s"}},
+    {{"desk"}, {0}, BOB "/gone", {"e", "1", "e", "e", "s"}},
     {{"desk", "phone"}, {5, 0}, BOB, {"12", "12", "e", "12", "s"}},
     {{"desk", "phone"}, {5, -5}, BOB, {"1", "1", "e", "1", "s"}},
     {{"desk", "phone"}, {NOT_AVAILABLE, 127}, BOB, {"2", "2", "e", "2", "s"}},
     {{"desk", "phone"}, {5, 0}, BOB "/phone", {"2", "2", "2", "2", "2"}},
     {{"desk", "phone"}, {-1, -128}, BOB, {"o", "o", "e", "s", "s"}},
-    {{"desk", "phone"}, {5, 0}, BOB "/gone", {"12", "12", "e", "s", "s"}},
+    {{"desk", "phone"}, {5, 0}, BOB "/gone", {"e", "12", "e", "e", "s"}},
+    {{NULL}, {0}, "nobody@" RIG_DOMAIN, {"e", "e", "e", "s", "s"}},
+    {{NULL}, {0}, "nobody@" RIG_DOMAIN "/x", {"e", "e", "e", "e", "s"}},
 };
 static const char *const types[] = {"normal", "chat", "groupchat", "headline", "error"};
 
@@ -139,6 +141,126 @@ static void test_session_delivery(void **state)
         assert_null(user_of(&r, BOB));
     }
     sim_client_free(&a);
+    rig_end(&r);
+}
+
+/* Presence and requests by the same table. Alice has bob's presence only where it says so. */
+enum { TO_BARE, TO_MATCH, TO_GONE, TOS };
+struct other_row {
+    const char *stanza; /* from alice, with her address for bob as %s */
+    /* What bob's resource gets (1), alice gets as an error (e), or silence (s); a: the server
+     * answered. */
+    char want[TOS], want_friends[TOS];
+};
+static const struct other_row other_rows[] = {
+    {"<presence id='x' to='%s'/>", "11s", "11s"},
+    {"<presence id='x' type='unavailable' to='%s'/>", "11s", "11s"},
+    {"<presence id='x' type='error' to='%s'/>", "11s", "11s"},
+    {"<iq type='get' id='x' to='%s'><ping xmlns='urn:xmpp:ping'/></iq>", "aee", "a1e"},
+    {"<iq type='set' id='x' to='%s'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+     "eee", "e1e"},
+    {"<iq type='result' id='x' to='%s'/>", "s1s", "s1s"},
+    {"<iq type='error' id='x' to='%s'/>", "s1s", "s1s"},
+};
+
+static char other_outcome(struct sim_client *a, struct sim_client *b, const struct other_row *k,
+                          const char *to)
+{
+    char text[512];
+    const char *at = strstr(k->stanza, "%s");
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - k->stanza), k->stanza, to, at + 2);
+    sim_client_forget(a);
+    sim_client_forget(b);
+    sim_client_send(a, "%s", text);
+    settle(a);
+    (void)sim_run(SEC / 10, NULL, NULL);
+    if (sim_client_count(b, "<presence id='x' to='%s'/>", to) ||
+        sim_client_count(b, "<iq id='x' to='%s'/>", to))
+        return '1';
+    if (sim_client_count(a, "<iq id='x' type='result'/>"))
+        return 'a';
+    return sim_client_count(
+               a, "<iq id='x' type='error'><error><service-unavailable xmlns='%s'/></error></iq>",
+               NS_STANZA_ERRORS)
+               ? 'e'
+               : 's';
+}
+
+static void test_session_delivery_others(void **state)
+{
+    static const char *const to[] = {BOB, BOB "/desk", BOB "/gone"};
+    struct rig r;
+    (void)state;
+    for (int friends = 0; friends < 2; friends++) {
+        rig_begin(&r, 1, 2, NULL);
+        struct sim_client *a = rig_online(&r, "alice", "phone"), *b = rig_online(&r, "bob", "desk");
+        if (friends)
+            become_friends(a, b);
+        for (size_t i = 0; i < ARRAY_LEN(other_rows); i++) {
+            const struct other_row *k = &other_rows[i];
+            for (int t = 0; t < TOS; t++) {
+                char want = friends ? k->want_friends[t] : k->want[t];
+                char got = other_outcome(a, b, k, to[t]);
+                if (got != want)
+                    fail_msg("%s to %s: %c, not %c", k->stanza, to[t], got, want);
+            }
+        }
+        /* a resource that showed itself may be asked */
+        sim_client_send(b, "<presence to='" ALICE "'/>");
+        settle(b);
+        assert_int_equal(other_outcome(a, b, &other_rows[3], BOB "/desk"), '1');
+        sim_client_free(&a);
+        sim_client_free(&b);
+        rig_end(&r);
+    }
+}
+
+/* Subscription stanzas to a resource that is not there: a request counts for the account, the rest
+ * is ignored (section 8.5.3.2.2). */
+static void test_session_delivery_subscriptions(void **state)
+{
+    static const char *const types_of[] = {"subscribe", "subscribed", "unsubscribe",
+                                           "unsubscribed"};
+    struct rig r;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(types_of); i++) {
+        for (int gone = 0; gone < 2; gone++) {
+            rig_begin(&r, 1, 2, NULL);
+            struct sim_client *b = rig_online(&r, "bob", "desk");
+            /* bob has asked alice, and she him: each of the four means something */
+            sim_client_send(b, "<presence type='subscribe' to='" ALICE "'/>");
+            if (i != 0)
+                arrive(&r, "<presence type='subscribe' from='alice@im.test' to='bob@im.test'/>");
+            settle(b);
+            sim_client_forget(b);
+            char text[160];
+            snprintf(text, sizeof text,
+                     "<presence type='%s' from='alice@im.test' to='bob@im.test/%s'/>", types_of[i],
+                     gone ? "gone" : "desk");
+            arrive(&r, text);
+            settle(b);
+            bool shown = sim_client_count(b, "<presence from='" ALICE "' type='%s'/>", types_of[i]);
+            assert_int_equal(shown, !gone || i == 0);
+            sim_client_free(&b);
+            rig_end(&r);
+        }
+    }
+}
+
+/* Who showed unavailable presence gets no withdrawal of what was directed there (section 4.6.1). */
+static void test_session_directed_left(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 2, NULL);
+    struct sim_client *a = rig_online(&r, "alice", "phone"), *b = rig_online(&r, "bob", "desk");
+    sim_client_send(a, "<presence to='" BOB "/desk'/>");
+    assert_true(sim_client_expect(b, "<presence from='" ALICE "/phone' type='-'/>"));
+    sim_client_send(b, "<presence to='" ALICE "' type='unavailable'/>");
+    assert_true(sim_client_expect(a, "<presence from='" BOB "/desk' type='unavailable'/>"));
+    sim_client_free(&a);
+    assert_true(sim_client_absent(b, SEC, "<presence type='unavailable'/>"));
+    sim_client_free(&b);
     rig_end(&r);
 }
 
@@ -217,15 +339,28 @@ static void test_session_probes(void **state)
     assert_null(xml_first(sim_client_last(c)));
     arrive(&r, "<presence type='probe' from='carol@im.test/pad' to='bob@im.test/phone'/>");
     assert_true(sim_client_absent(c, SEC, "<presence type='-'/>"));
-    /* a client's own probe goes nowhere */
+    /* a subscriber hears of the asked resource only, and no more than that it is there */
+    sim_client_forget(a);
+    arrive(&r, "<presence type='probe' id='f1' from='alice@im.test' to='bob@im.test/phone'/>");
+    assert_true(sim_client_expect(a, "<presence id='f1' from='" BOB "/phone' type='-'/>"));
+    assert_null(xml_first(sim_client_last(a)));
+    arrive(&r, "<presence type='probe' id='f2' from='alice@im.test' to='bob@im.test/gone'/>");
+    assert_true(sim_client_expect(a, "<presence id='f2' from='" BOB "/gone' type='unavailable'/>"));
+    assert_true(sim_client_absent(a, SEC, "<presence from='" BOB "/desk'/>"));
+    /* a client's own probe is answered as well */
+    sim_client_send(a, "<presence type='probe' to='" BOB "'/>");
+    assert_true(sim_client_expect(a, "<presence from='" BOB "/desk' type='-'/>"));
     sim_client_send(a, "<presence type='probe' to='carol@im.test'/>");
-    assert_true(sim_client_absent(a, SEC, "<presence from='carol@im.test' type='unsubscribed'/>"));
+    assert_true(sim_client_absent(a, SEC, "<presence from='carol@im.test'/>"));
     /* nobody there */
     sim_client_free(&b);
     sim_client_free(&b2);
     (void)sim_run(SEC, NULL, NULL);
     struct sim_client *a3 = rig_online(&r, "alice", "watch");
-    assert_true(sim_client_expect(a3, "<presence from='" BOB "' type='unavailable'/>"));
+    assert_true(sim_client_expect(a3,
+                                  "<presence from='" BOB "' type='unavailable'><delay xmlns='%s' "
+                                  "from='" RIG_DOMAIN "' stamp='*'/></presence>",
+                                  NS_DELAY));
     sim_client_free(&a);
     sim_client_free(&a2);
     sim_client_free(&a3);
@@ -469,7 +604,96 @@ static void test_session_roster_full(void **state)
     rig_end(&r);
 }
 
+/* Section 2.6: the version of now gets an empty result, everything else the whole roster; each push
+ * has a version of its own, and a version of another roster is not taken for one of this. */
+static void ask_version(struct sim_client *c, const char *ver, bool whole, char out[64])
+{
+    sim_client_send(c, "<iq type='get' id='v'><query xmlns='%s' ver='%s'/></iq>", NS_ROSTER, ver);
+    assert_true(sim_client_expect(c, "<iq type='result' id='v'/>"));
+    const struct xml *query = xml_first(sim_client_last(c));
+    assert_int_equal(query != NULL, whole);
+    if (query)
+        snprintf(out, 64, STR_FMT, STR_ARG(xml_get(query, "ver")));
+}
+
+static void push_version(struct sim_client *c, char out[64])
+{
+    assert_true(sim_client_expect(c, "<iq type='set'><query xmlns='%s' ver='*'/></iq>", NS_ROSTER));
+    snprintf(out, 64, STR_FMT, STR_ARG(xml_get(xml_first(sim_client_last(c)), "ver")));
+}
+
+static void test_session_roster_versions(void **state)
+{
+    struct rig r;
+    char first[64], second[64], third[64], again[64];
+    (void)state;
+    rig_begin(&r, 1, 2, NULL);
+    struct sim_client_conf conf = rig_conf(&r, "alice", "phone");
+    conf.keep_features = true;
+    struct sim_client *a = sim_client_login(&conf);
+    assert_true(sim_client_expect(a,
+                                  "<stream:features xmlns:stream='%s'><ver xmlns='%s'/>"
+                                  "<sub xmlns='%s'/></stream:features>",
+                                  NS_STREAM, NS_ROSTERVER, NS_SUBS_PREAPPROVAL));
+    ask_version(a, "", true, first);
+    ask_version(a, first, false, NULL);
+    set_contact(a, "x@y.test", "X");
+    push_version(a, second);
+    assert_string_not_equal(first, second);
+    ask_version(a, second, false, NULL);
+    ask_version(a, first, true, again);
+    assert_string_equal(again, second);
+    sim_client_free(&a);
+    (void)sim_run(SEC, NULL, NULL);
+    assert_null(user_of(&r, ALICE)); /* from the store now */
+    a = rig_login(&r, "alice", "phone");
+    ask_version(a, second, false, NULL);
+    set_contact(a, "x@y.test", "Y");
+    push_version(a, third);
+    set_contact(a, "x@y.test", "X");
+    push_version(a, again); /* what it was before is a version of its own */
+    assert_string_not_equal(again, second);
+    assert_string_not_equal(again, third);
+    /* a roster that began anew */
+    sim_client_send(a,
+                    "<iq type='set' id='d'><query xmlns='%s'><item jid='x@y.test' "
+                    "subscription='remove'/></query></iq>",
+                    NS_ROSTER);
+    push_version(a, again);
+    sim_client_free(&a);
+    (void)sim_run(SEC, NULL, NULL);
+    a = rig_login(&r, "alice", "phone");
+    roster_size(a); /* interested */
+    set_contact(a, "z@y.test", "Z");
+    push_version(a, again);
+    ask_version(a, second, true, again);
+    ask_version(a, first, true, again);
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
 /* ---- subscriptions */
+/* While the contact is still subscribed it sees the resources go (section 3.2.2). */
+static void test_session_cancel_order(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 1, 3, NULL);
+    struct sim_client *a = rig_online(&r, "alice", "phone"), *b = rig_online(&r, "bob", "desk");
+    become_friends(a, b);
+    settle(a);
+    (void)sim_run(SEC, NULL, NULL);
+    sim_client_forget(a);
+    sim_client_send(b, "<presence to='" ALICE "' type='unsubscribed'/>");
+    assert_true(sim_client_wait(a, SIM_CLIENT_BOUND));
+    (void)sim_run(SEC, NULL, NULL);
+    assert_true(sim_client_expect_next(a, "<presence from='" BOB "/desk' type='unavailable'/>"));
+    assert_true(sim_client_expect_next(a, "<presence from='" BOB "' type='unsubscribed'/>"));
+    sim_client_free(&a);
+    sim_client_free(&b);
+    rig_end(&r);
+}
+
 static void test_session_subscription_effects(void **state)
 {
     struct rig r;
@@ -572,6 +796,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_session_delivery),
+        cmocka_unit_test(test_session_delivery_others),
+        cmocka_unit_test(test_session_delivery_subscriptions),
+        cmocka_unit_test(test_session_directed_left),
+        cmocka_unit_test(test_session_roster_versions),
+        cmocka_unit_test(test_session_cancel_order),
         cmocka_unit_test(test_session_priority),
         cmocka_unit_test(test_session_probes),
         cmocka_unit_test(test_session_directed),

@@ -235,7 +235,7 @@ static void reply_changed(void *ctx, enum err e)
     struct reply *r = ctx;
     const char *region = r->sh->node->conf->region_name;
     struct account_info info = {.exists = e == ERR_OK};
-    snprintf(info.home, sizeof info.home, "%s", region ? region : "");
+    str_put(info.home, sizeof info.home, region ? region : "");
     reply_ready(r, e == ERR_NOTFOUND ? ERR_OK : e, &info);
 }
 

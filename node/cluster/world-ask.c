@@ -198,7 +198,7 @@ struct op *world_ask_member(struct node_shard *sh, struct op_owner *o, const cha
     a->asker = sh;
     a->h = as->h;
     a->question = question;
-    snprintf(a->only, sizeof a->only, "%s", peer_id);
+    str_put(a->only, sizeof a->only, peer_id);
     rand_id(a->id);
     node_post(a->world->hub, ask_arrived, ask_free, a);
     return &as->op;

@@ -123,7 +123,7 @@ static enum verdict on_load(struct hook_run *run, struct user_stanza *us)
     if (is_loaded(u))
         return V_PASS;
     struct load *l = mem_alloc(sizeof *l);
-    *l = (struct load){.user = u, .parked = run->parked};
+    *l = (struct load){.user = u, .parked = hook_wait(run)};
     op_start(&l->op, &u->ops, load_cancel);
     run->bounce = STANZA_INTERNAL_SERVER_ERROR;
     store_map_read(u->shard->store, &u->ops, TABLE, u->bare.full, STR(""),

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
+#include "lib/xmpp/delay.h"
 #include "lib/xmpp/xep.h"
 #include "lib/xmpp/xml-parse.h"
 #include "node/mod/mods.h"
@@ -93,6 +94,64 @@ static enum verdict on_receive(struct hook_run *run, struct user_stanza *us)
     return V_BOUNCE;
 }
 
+/* ---- a contact's probe finds nobody there: since when (RFC 6121 section 4.3.2, case 3) */
+struct probe {
+    struct op op; /* on the user */
+    struct user *user;
+    struct stanza *stanza;
+    handle parked;
+};
+
+static void probe_cancel(struct op *op)
+{
+    struct probe *p = container_of(op, struct probe, op);
+    stanza_unref(&p->stanza);
+    mem_free(p);
+}
+
+static void probe_answer(struct user *u, const struct stanza *probe, uint64_t at)
+{
+    struct stanza_build b;
+    stanza_build(&b, STANZA_PRESENCE, PRES_UNAVAILABLE, &u->bare, &probe->from, probe->id);
+    delay_add(b.arena, b.el, u->bare.domain, at, STR_NONE);
+    route_send(u->shard, stanza_finish(&b));
+}
+
+static void probe_looked(void *ctx, enum err e, const struct store_kv *v)
+{
+    struct probe *p = ctx;
+    struct user *u = p->user;
+    struct stanza *s = p->stanza;
+    handle parked = p->parked;
+    struct xml_doc *doc = NULL;
+    uint64_t at;
+    op_end(&p->op);
+    mem_free(p);
+    if (e == ERR_OK)
+        e = xml_parse_one(v->value, NS_LAST, &xml_limits_default, &doc);
+    if (e == ERR_OK)
+        e = datefmt_parse(xml_get(doc->root, "at"), &at);
+    if (e == ERR_OK)
+        probe_answer(u, s, at);
+    xml_doc_free(&doc);
+    stanza_unref(&s);
+    hook_resume(u->shard, parked, e == ERR_OK ? V_STOP : V_PASS);
+}
+
+static enum verdict on_probe(struct hook_run *run, struct user_stanza *us)
+{
+    struct user *u = us->user;
+    struct stanza *s = us->route->stanza;
+    if (s->type != PRES_PROBE || jid_is_full(&s->to) || is_available(u) ||
+        !roster_shows_to(u, &s->from))
+        return V_PASS;
+    struct probe *p = mem_alloc(sizeof *p);
+    *p = (struct probe){.user = u, .stanza = stanza_ref(s), .parked = hook_wait(run)};
+    op_start(&p->op, &u->ops, probe_cancel);
+    store_kv_get(u->shard->store, &u->ops, TABLE, u->bare.full, STR(KEY), probe_looked, p);
+    return V_WAIT;
+}
+
 /* ---- a session went */
 static void kept(void *ctx, enum err e)
 {
@@ -139,6 +198,7 @@ static const struct iq_handler iqs[] = {
 };
 static const struct hook_handler hooks[] = {
     HOOK_ON(user_receive, PH_POLICY, on_receive),
+    HOOK_ON(user_receive, PH_DELIVER, on_probe),
     HOOK_ON(session_closed, PH_OBSERVE, on_closed),
 };
 static const struct module_data data[] = {{DATA_KV, TABLE, KEY}};

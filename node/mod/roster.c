@@ -7,24 +7,33 @@
 #include "node/mod/mods.h"
 #include "node/session/presence.h"
 
-RFC("6121", COMPLETE, "section 2");
+RFC("6121", COMPLETE, "section 2; changes since a version are answered with the whole roster");
+XEP("0237", "1.3", COMPLETE);
 
 static bool is_own(const struct iq_request *r)
 {
     return r->session || jid_bare_eq(&r->stanza->from, &r->user->bare);
 }
 
-/* ---- get (section 2.1.3) */
+/* ---- get (section 2.1.3). Who has the version of now gets an empty result, others everything. */
+static void add_all(struct stanza_build *b, struct user *u, struct str ver)
+{
+    struct xml *query = xml_add(b->arena, b->el, NS_ROSTER, "query");
+    xml_set(b->arena, query, "ver", ver);
+    struct roster_item *it;
+    for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
+        if (it->visible)
+            roster_item_xml(b->arena, query, it, false);
+}
+
 static void on_get(struct iq_request *r)
 {
     struct session *ss = session_by_handle(r->shard, r->session);
     struct stanza_build b;
     stanza_result_build(&b, r->stanza);
-    struct xml *query = xml_add(b.arena, b.el, NS_ROSTER, "query");
-    struct roster_item *it;
-    for (size_t i = 0; (it = hmap_next(&r->user->roster->items, &i, NULL));)
-        if (it->visible)
-            roster_item_xml(b.arena, query, it, false);
+    struct str ver = roster_ver(b.arena, r->user);
+    if (!str_eq(xml_get(stanza_payload(r->stanza), "ver"), ver))
+        add_all(&b, r->user, ver);
     struct stanza *answer = stanza_finish(&b);
     if (ss) {
         ss->interested = true;
@@ -226,11 +235,25 @@ static const struct iq_handler iqs[] = {
     {NS_ROSTER, "query", IQ_TO_ACCOUNT, true, true, false, on_roster},
 };
 
+/* Sections 2.6.1 and 3.4. */
+static enum verdict on_features(struct hook_run *run, struct features_subject *f)
+{
+    (void)run;
+    if (!f->is_authenticated)
+        return V_PASS;
+    xml_add(f->arena, f->features, NS_ROSTERVER, "ver");
+    xml_add(f->arena, f->features, NS_SUBS_PREAPPROVAL, "sub");
+    return V_PASS;
+}
+
+static const struct hook_handler hooks[] = {HOOK_ON(stream_features, PH_ANNOTATE, on_features)};
 static const struct module_data data[] = {{DATA_MAP, "roster", NULL}};
 
 const struct module mod_roster = {
     .name = "roster",
     .xep = "RFC 6121",
+    .hooks = hooks,
+    .n_hooks = ARRAY_LEN(hooks),
     .iqs = iqs,
     .n_iqs = ARRAY_LEN(iqs),
     .iqs_need_roster = true,

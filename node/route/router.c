@@ -80,7 +80,9 @@ static void to_anchor(void *ctx, const struct anchor *a)
         to_peer(r, a);
         break;
     case ANCHOR_NO_ACCOUNT:
-        if (r->stanza->kind == STANZA_PRESENCE) /* RFC 6121 section 8.5.1: ignored in silence */
+        /* RFC 6121 section 8.5.1: in silence, as for an account that is offline */
+        if (r->stanza->kind == STANZA_PRESENCE ||
+            (r->stanza->type == MSG_HEADLINE && !jid_is_full(&r->stanza->to)))
             route_free(r);
         else
             route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);

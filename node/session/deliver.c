@@ -1,23 +1,54 @@
-/* Which resources get a stanza addressed to the user, as one table. Source: RFC 6121 section 8.5.
- */
+/* DOC: what happens to a stanza addressed to the user, as one table. Standards: RFC 6121
+ * section 8.5. */
 #include "lib/base/log.h"
+#include "lib/xmpp/xep.h"
 #include "node/route/hooks.h"
 #include "node/route/iq.h"
 #include "node/session/presence.h"
+#include "node/session/roster.h"
 #include "node/session/session-int.h"
 
-enum where { FULL_MATCH, FULL_NO_MATCH, BARE_ONLINE, BARE_OFFLINE, WHERE_COUNT };
-enum act { A_ONE, A_ALL, A_AS_BARE, A_KEEP, A_ERROR, A_DROP };
+RFC("6121", COMPLETE, "section 8");
 
-/* Section 8.5.2 and 8.5.3; online = a resource with non-negative priority. A_KEEP: the offline
- * hooks, else an error. */
-static const enum act message_rules[][WHERE_COUNT] = {
-    /*                 FULL_MATCH FULL_NO_MATCH BARE_ONLINE BARE_OFFLINE */
-    [MSG_NORMAL] = {A_ONE, A_AS_BARE, A_ALL, A_KEEP},
+enum where { FULL_MATCH, FULL_NO_MATCH, BARE_ONLINE, BARE_OFFLINE, WHERE_COUNT };
+enum act {
+    A_ONE,     /* to that resource */
+    A_GUARDED, /* the same, if the user shares presence with the sender, else an error */
+    A_ALL,     /* to all with non-negative priority */
+    A_AS_BARE, /* as if it had been sent to the bare JID */
+    A_KEEP,    /* the offline hooks, else an error */
+    A_SHOW,    /* to all available resources */
+    A_SUBS,    /* section 3 */
+    A_PROBE,   /* section 4.3 */
+    A_ANSWER,  /* the server answers for the user */
+    A_ERROR,   /* service-unavailable */
+    A_DROP,
+};
+
+/* Sections 8.5.2 and 8.5.3; online = a resource with non-negative priority. Where the RFC leaves
+ * the choice between silence and an error, an address that matches nothing gives an error, as one
+ * of no account does: the sender learns that it did not arrive, and no more. A chat message to the
+ * bare JID goes to all resources: with copies for other devices (XEP-0280) that is what users want.
+ */
+static const enum act rules[][WHERE_COUNT] = {
+    /*                   FULL_MATCH FULL_NO_MATCH BARE_ONLINE BARE_OFFLINE */
+    [MSG_NORMAL] = {A_ONE, A_ERROR, A_ALL, A_KEEP},
     [MSG_CHAT] = {A_ONE, A_AS_BARE, A_ALL, A_KEEP},
     [MSG_GROUPCHAT] = {A_ONE, A_ERROR, A_ERROR, A_ERROR},
-    [MSG_HEADLINE] = {A_ONE, A_DROP, A_ALL, A_DROP},
+    [MSG_HEADLINE] = {A_ONE, A_ERROR, A_ALL, A_DROP},
     [MSG_ERROR] = {A_ONE, A_DROP, A_DROP, A_DROP},
+    [PRES_AVAILABLE] = {A_ONE, A_DROP, A_SHOW, A_SHOW},
+    [PRES_UNAVAILABLE] = {A_ONE, A_DROP, A_SHOW, A_SHOW},
+    [PRES_SUBSCRIBE] = {A_SUBS, A_SUBS, A_SUBS, A_SUBS},
+    [PRES_SUBSCRIBED] = {A_SUBS, A_DROP, A_SUBS, A_SUBS},
+    [PRES_UNSUBSCRIBE] = {A_SUBS, A_DROP, A_SUBS, A_SUBS},
+    [PRES_UNSUBSCRIBED] = {A_SUBS, A_DROP, A_SUBS, A_SUBS},
+    [PRES_PROBE] = {A_PROBE, A_PROBE, A_PROBE, A_PROBE},
+    [PRES_ERROR] = {A_ONE, A_DROP, A_SHOW, A_SHOW},
+    [IQ_GET] = {A_GUARDED, A_ERROR, A_ANSWER, A_ANSWER},
+    [IQ_SET] = {A_GUARDED, A_ERROR, A_ANSWER, A_ANSWER},
+    [IQ_RESULT] = {A_ONE, A_ERROR, A_DROP, A_DROP},
+    [IQ_ERROR] = {A_ONE, A_DROP, A_DROP, A_DROP},
 };
 
 static bool is_reachable(const struct session *ss)
@@ -90,27 +121,81 @@ static enum where where_of(struct user *u, struct str resource, struct session *
     return any_reachable(u) ? BARE_ONLINE : BARE_OFFLINE;
 }
 
-static void deliver_message(struct user *u, struct route *r, struct str resource)
+/* To all available sessions, whatever their priority. */
+static void show(struct user *u, struct route *r)
 {
-    struct session *match;
-    enum where w = where_of(u, resource, &match);
-    if (r->hops > ROUTE_HOPS_MAX) /* sessions came and went under it: it is kept, or refused */
-        w = BARE_OFFLINE;
-    switch (message_rules[r->stanza->type][w]) {
+    list_each (&u->sessions, n) {
+        struct session *ss = list_entry(n, struct session, link);
+        if (ss->presence)
+            session_write(ss, stanza_ref(r->stanza), custody_ref(r->custody), true, r->hops);
+    }
+    refs_done(r);
+}
+
+static void answer(struct user *u, struct route *r)
+{
+    struct stanza *s = r->stanza;
+    struct session *own =
+        jid_bare_eq(&s->from, &u->bare) ? user_session(u, s->from.resource) : NULL;
+    iq_dispatch(u->shard, IQ_TO_ACCOUNT, u, own ? own->h : 0, s, r->custody);
+}
+
+/* Section 8.5.3.1: a request reaches a resource if its sender may know that it is there; the domain
+ * itself may. */
+static bool may_ask(struct user *u, const struct session *ss, const struct stanza *s)
+{
+    return !u->shard->node->conf->guard_resources || roster_shows_to(u, &s->from) ||
+           presence_is_directed(ss, &s->from) ||
+           (!s->from.local.p && node_serves(u->shard->node, s->from.domain));
+}
+
+static void to_one(struct session *ss, struct route *r)
+{
+    bool covered = r->stanza->kind == STANZA_PRESENCE; /* void when the session is gone */
+    session_write(ss, r->stanza, r->custody, covered, r->hops);
+}
+
+/* A full JID that matches nobody may count as the bare one. */
+static enum act act_for(struct user *u, enum stanza_type type, struct str resource,
+                        struct session **match)
+{
+    enum act a = rules[type][where_of(u, resource, match)];
+    return a == A_AS_BARE ? rules[type][where_of(u, STR_NONE, match)] : a;
+}
+
+static void act(struct user *u, struct route *r, enum act a, struct session *match)
+{
+    switch (a) {
+    case A_GUARDED:
+        if (may_ask(u, match, r->stanza))
+            to_one(match, r);
+        else
+            refuse(u, r, 0);
+        break;
     case A_ONE:
-        session_write(match, r->stanza, r->custody, false, r->hops);
+        to_one(match, r);
         break;
     case A_ALL:
         to_all(u, r);
         break;
-    case A_AS_BARE:
-        deliver_message(u, r, STR_NONE);
-        break;
+    case A_AS_BARE: /* act_for looked further */
     case A_KEEP:
         keep(u, r);
         break;
+    case A_SHOW:
+        show(u, r);
+        break;
+    case A_SUBS:
+        subs_in(u, r);
+        break;
+    case A_PROBE:
+        presence_answer(u, r);
+        break;
+    case A_ANSWER:
+        answer(u, r);
+        break;
     case A_ERROR:
-        route_bounce(u->shard, r->stanza, r->custody, STANZA_SERVICE_UNAVAILABLE, NULL);
+        refuse(u, r, 0);
         break;
     case A_DROP:
         route_drop(u->shard, r->stanza, r->custody);
@@ -118,36 +203,14 @@ static void deliver_message(struct user *u, struct route *r, struct str resource
     }
 }
 
-static void deliver_iq(struct user *u, struct route *r)
-{
-    struct stanza *s = r->stanza;
-    if (!jid_is_full(&s->to)) {
-        struct session *own =
-            jid_bare_eq(&s->from, &u->bare) ? user_session(u, s->from.resource) : NULL;
-        if (stanza_iq_request(s))
-            iq_dispatch(u->shard, IQ_TO_ACCOUNT, u, own ? own->h : 0, s, r->custody);
-        else
-            route_drop(u->shard, s, r->custody);
-        return;
-    }
-    struct session *ss = user_session(u, s->to.resource);
-    if (ss)
-        session_write(ss, s, r->custody, false, r->hops);
-    else
-        route_bounce(u->shard, s, r->custody, STANZA_SERVICE_UNAVAILABLE, NULL);
-}
-
 void deliver(struct user *u, struct route *r)
 {
-    switch (r->stanza->kind) {
-    case STANZA_MESSAGE:
-        deliver_message(u, r, r->stanza->to.resource);
-        break;
-    case STANZA_IQ:
-        deliver_iq(u, r);
-        break;
-    case STANZA_PRESENCE:
-        presence_in(u, r);
-        break;
-    }
+    struct session *match = NULL;
+    const struct stanza *s = r->stanza;
+    enum act a = act_for(u, s->type, s->to.resource, &match);
+    if (s->kind == STANZA_MESSAGE && r->hops > ROUTE_HOPS_MAX)
+        a = rules[s->type][BARE_OFFLINE]; /* sessions came and went under it */
+    if (s->type == PRES_UNAVAILABLE)
+        presence_left(u, &s->from);
+    act(u, r, a, match);
 }

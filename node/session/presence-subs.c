@@ -1,9 +1,12 @@
-/* Subscriptions: the table of lib/xmpp/subs-table applied to the roster, the change stored first,
- * then shown. Source: RFC 6121 section 3 and appendix A. */
+/* DOC: subscriptions: the table of lib/xmpp/subs-table applied to the roster, the change stored
+ * first, then shown. Standards: RFC 6121 section 3 and appendix A. */
 #include "lib/base/log.h"
+#include "lib/xmpp/xep.h"
 #include "node/session/presence.h"
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
+
+RFC("6121", COMPLETE, "section 3 and appendix A");
 
 struct change { /* between the decision and its confirmation by the store */
     struct user *user;
@@ -81,6 +84,9 @@ static void change_effects(struct change *c)
     struct user *u = c->user;
     struct subs_result *res = &c->result;
     const struct roster_item *it = roster_find(u, c->contact.full);
+    bool cancels = res->send_unavailable && c->direction == SUBS_OUTBOUND;
+    if (cancels) /* while the contact is still subscribed (section 3.2.2) */
+        presence_show(u, &c->contact, true);
     if (res->route) {
         struct stanza *out = stanza_readdress(c->route.stanza, &u->bare, &c->contact);
         route_start(u->shard, out, custody_ref(c->route.custody), ROUTE_CLIENT, c->route.hops,
@@ -96,7 +102,7 @@ static void change_effects(struct change *c)
         roster_push(u, it, false);
     if (res->send_presence)
         presence_show(u, &c->contact, false);
-    if (res->send_unavailable)
+    if (res->send_unavailable && !cancels)
         presence_show(u, &c->contact, true);
 }
 

@@ -1,10 +1,13 @@
-/* Presence: initial, updates, unavailable, directed, probes. Source: RFC 6121 section 4. */
+/* DOC: presence: initial, updates, unavailable, directed, probes. Standards: RFC 6121 section 4. */
 #include "node/session/presence.h"
 
 #include "lib/base/log.h"
+#include "lib/xmpp/xep.h"
 #include "node/route/hooks.h"
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
+
+RFC("6121", COMPLETE, "section 4");
 
 /* ---- directed presence */
 static void directed_free(struct directed *d)
@@ -227,11 +230,8 @@ void presence_out(struct user *u, struct session *ss, struct route *r)
         route_bounce(u->shard, s, r->custody, STANZA_RESOURCE_CONSTRAINT,
                      "directed presence to too many");
         return;
-    case PRES_ERROR:
+    default: /* errors, and probes, which are the server's to send but pass (section 4.3) */
         break;
-    default: /* a probe is the server's to send */
-        route_drop(u->shard, s, r->custody);
-        return;
     }
     route_start(u->shard, s, r->custody, ROUTE_CLIENT, r->hops, r->trace);
 }
@@ -276,63 +276,61 @@ void presence_probe(struct user *u, const struct jid *to)
         route_send(u->shard, simple(PRES_PROBE, &u->bare, to));
 }
 
-/* Who got directed presence of the session it asks about is told that it is there, no more (RFC
- * 6121 section 4.6.6). */
-static bool answer_directed(struct user *u, const struct stanza *s)
+/* ---- probes */
+bool presence_is_directed(const struct session *ss, const struct jid *to)
+{
+    list_each (&ss->directed, n) {
+        const struct directed *d = list_entry(n, struct directed, link);
+        if (jid_bare_eq(&d->jid, to))
+            return true;
+    }
+    return false;
+}
+
+void presence_left(struct user *u, const struct jid *who)
+{
+    list_each (&u->sessions, n) {
+        size_t count;
+        struct directed *d = directed_find(list_entry(n, struct session, link), who, &count);
+        if (d)
+            directed_free(d);
+    }
+}
+
+/* An answer that is no presence of a client carries the id of the probe (section 4.3.2.1). */
+static void answer_simple(struct user *u, const struct stanza *probe, enum stanza_type t,
+                          const struct jid *from)
+{
+    struct stanza_build b;
+    stanza_build(&b, STANZA_PRESENCE, t, from, &probe->from, probe->id);
+    route_send(u->shard, stanza_finish(&b));
+}
+
+/* To one resource: no more than whether it is there, to who is subscribed or got directed presence
+ * of it (sections 4.3.2 and 4.6.6). */
+static void answer_full(struct user *u, const struct stanza *s, bool may_see)
 {
     size_t count;
-    struct session *ss = jid_is_full(&s->to) ? user_session(u, s->to.resource) : NULL;
-    if (!ss || !directed_find(ss, &s->from, &count))
-        return false;
-    route_send(u->shard, simple(PRES_AVAILABLE, &ss->full, &s->from));
-    return true;
-}
-
-/* RFC 6121 section 4.3.2: only who is subscribed learns anything. */
-static void answer_probe(struct user *u, const struct stanza *s)
-{
-    bool may_see = roster_shows_to(u, &s->from);
-    if (may_see && presence_show(u, &s->from, false))
-        return;
+    struct session *ss = user_session(u, s->to.resource);
     if (may_see)
-        route_send(u->shard, simple(PRES_UNAVAILABLE, &u->bare, &s->from));
-    else if (!answer_directed(u, s))
-        route_send(u->shard, simple(PRES_UNSUBSCRIBED, &u->bare, &s->from));
+        answer_simple(u, s, ss && ss->presence ? PRES_AVAILABLE : PRES_UNAVAILABLE, &s->to);
+    else if (ss && directed_find(ss, &s->from, &count))
+        answer_simple(u, s, PRES_AVAILABLE, &s->to);
+    else
+        answer_simple(u, s, PRES_UNSUBSCRIBED, &u->bare);
 }
 
-static void deliver_presence(struct user *u, struct route *r)
+/* Section 4.3.2: only who is subscribed learns anything. */
+void presence_answer(struct user *u, struct route *r)
 {
-    struct stanza *s = r->stanza;
-    struct session *only = jid_is_full(&s->to) ? user_session(u, s->to.resource) : NULL;
-    if (only) {
-        session_write(only, stanza_ref(s), custody_ref(r->custody), true, r->hops);
-    } else if (!jid_is_full(&s->to)) {
-        list_each (&u->sessions, n) {
-            struct session *o = list_entry(n, struct session, link);
-            if (o->presence)
-                session_write(o, stanza_ref(s), custody_ref(r->custody), true, r->hops);
-        }
-    }
+    const struct stanza *s = r->stanza;
+    bool may_see = roster_shows_to(u, &s->from);
+    if (jid_is_full(&s->to))
+        answer_full(u, s, may_see);
+    else if (!may_see)
+        answer_simple(u, s, PRES_UNSUBSCRIBED, &u->bare);
+    else if (!presence_show(u, &s->from, false))
+        answer_simple(u, s, PRES_UNAVAILABLE, &u->bare);
     custody_unref(&r->custody);
     stanza_unref(&r->stanza);
-}
-
-void presence_in(struct user *u, struct route *r)
-{
-    switch (r->stanza->type) {
-    case PRES_SUBSCRIBE:
-    case PRES_SUBSCRIBED:
-    case PRES_UNSUBSCRIBE:
-    case PRES_UNSUBSCRIBED:
-        subs_in(u, r);
-        break;
-    case PRES_PROBE:
-        answer_probe(u, r->stanza);
-        custody_unref(&r->custody);
-        stanza_unref(&r->stanza);
-        break;
-    default:
-        deliver_presence(u, r);
-        break;
-    }
 }

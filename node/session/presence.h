@@ -15,8 +15,12 @@ void directed_clear(struct session *ss);
 void presence_broadcast(struct user *u, struct session *ss, struct route *r);
 /* From our session to somebody: directed presence, subscriptions. */
 void presence_out(struct user *u, struct session *ss, struct route *r);
-/* From somebody to our user. */
-void presence_in(struct user *u, struct route *r);
+/* A probe from somebody to our user. */
+void presence_answer(struct user *u, struct route *r);
+/* Somebody showed that he is gone: who got directed presence of ours there, needs no withdrawal. */
+void presence_left(struct user *u, const struct jid *who);
+/* The session sent directed presence there: to this address, or the bare one. */
+bool presence_is_directed(const struct session *ss, const struct jid *to);
 /* A session that is out of the list: withdraw what it showed (also without a roster). */
 void presence_gone(struct user *u, struct session *departed);
 /* Nothing forbids that the user's presence goes there (hook user_contact). */

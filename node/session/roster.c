@@ -3,6 +3,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
+#include "lib/base/siphash.h"
 #include "lib/xmpp/xml-parse.h"
 #include "node/session/roster-int.h"
 
@@ -250,8 +251,41 @@ void roster_item_xml(struct arena *a, struct xml *query, const struct roster_ite
         xml_add_text(a, xml_add(a, el, NS_ROSTER, "group"), str_of(it->groups[i]));
 }
 
+struct str roster_ver(struct arena *a, const struct user *u)
+{
+    const struct roster_item *it;
+    uint64_t sum = 0;
+    for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));) {
+        if (!it->visible)
+            continue;
+        struct arena *own = arena_new(0);
+        struct buf text;
+        struct xml *query = xml_new(own, NS_ROSTER, "query");
+        buf_init(&text, 8 * STORE_VALUE_MAX);
+        roster_item_xml(own, query, it, false);
+        xml_write(&text, query, NS_ROSTER);
+        sum += hash_stable(buf_view(&text)); /* in no order: the map has none */
+        buf_fini(&text);
+        arena_free(&own);
+    }
+    return arena_printf(a, "%" PRIu64 "-%016" PRIx64, u->roster->version, sum);
+}
+
+static bool any_interested(struct user *u)
+{
+    list_each (&u->sessions, n) {
+        if (list_entry(n, struct session, link)->interested)
+            return true;
+    }
+    return false;
+}
+
 void roster_push(struct user *u, const struct roster_item *it, bool removed)
 {
+    if (!any_interested(u))
+        return;
+    struct arena *a = arena_new(0);
+    struct str ver = roster_ver(a, u);
     list_each (&u->sessions, n) {
         struct session *ss = list_entry(n, struct session, link);
         if (!ss->interested)
@@ -259,7 +293,10 @@ void roster_push(struct user *u, const struct roster_item *it, bool removed)
         char id[RAND_ID_LEN + 1];
         struct stanza_build b;
         stanza_build(&b, STANZA_IQ, IQ_SET, &u->bare, &ss->full, str_of(rand_id(id)));
-        roster_item_xml(b.arena, xml_add(b.arena, b.el, NS_ROSTER, "query"), it, removed);
+        struct xml *query = xml_add(b.arena, b.el, NS_ROSTER, "query");
+        xml_set(b.arena, query, "ver", ver);
+        roster_item_xml(b.arena, query, it, removed);
         session_write(ss, stanza_finish(&b), NULL, true, 0);
     }
+    arena_free(&a);
 }

@@ -49,6 +49,10 @@ void roster_save(struct user *u, struct roster_item *it, roster_done *done, void
 /* <item/> as clients see it. */
 void roster_item_xml(struct arena *a, struct xml *query, const struct roster_item *it,
                      bool removed);
+/* What a client may show to learn only of what changed (section 2.6): the store's version, which
+ * grows, and a digest of what clients see, so that a roster that began anew is never taken for an
+ * old one. In a. */
+struct str roster_ver(struct arena *a, const struct user *u);
 /* Tell all interested sessions (RFC 6121 section 2.1.6). */
 void roster_push(struct user *u, const struct roster_item *it, bool removed);
 #endif

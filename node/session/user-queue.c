@@ -35,6 +35,8 @@ static bool needs_roster(const struct node *n, const struct task *t)
                (s->type != PRES_AVAILABLE && s->type != PRES_UNAVAILABLE && s->type != PRES_ERROR);
     if (s->kind != STANZA_IQ || !stanza_iq_request(s))
         return false;
+    if (t->kind == TASK_TO && jid_is_full(&s->to)) /* who may ask a resource (deliver.c) */
+        return n->conf->guard_resources;
     return iq_needs_roster(n, s);
 }
 
