@@ -73,6 +73,11 @@ struct node_conf {
     /* [modules.private], [modules.vcard] */
     size_t private_max, private_bytes; /* elements of an account, bytes of one */
     size_t vcard_bytes;
+    /* [modules.register]: new accounts, other passwords, removal by the user */
+    bool register_new, register_password, register_remove;
+    size_t password_min, password_max; /* characters, bytes */
+    unsigned register_max;             /* of an address or account within the window */
+    uint64_t register_window_ms;
     /* [modules.blocklist] */
     size_t blocklist_max; /* addresses of an account */
     /* [limits] */

@@ -82,6 +82,11 @@ struct opt_private {
 struct opt_vcard {
     uint64_t bytes;
 };
+struct opt_register {
+    bool accounts, passwords, removal;
+    int64_t password_min, password_max, max;
+    uint64_t window;
+};
 struct opt_blocklist {
     int64_t max;
 };
@@ -110,6 +115,7 @@ struct options {
     struct opt_contact contact;
     struct opt_private private_storage;
     struct opt_vcard vcard;
+    struct opt_register registration;
     struct opt_blocklist blocklist;
     struct opt_limits limits;
 };
@@ -275,6 +281,22 @@ static const struct conf_option vcard_options[] = {
     CONF_SIZE(struct opt_vcard, bytes, "bytes", .def = "64KiB", .min = 1024, .max = 512 << 10,
               .doc = "Largest vCard"),
 };
+static const struct conf_option register_options[] = {
+    CONF_BOOL(struct opt_register, accounts, "accounts", .doc = "Strangers may make accounts"),
+    CONF_BOOL(struct opt_register, passwords, "passwords",
+              .doc = "Users may change their passwords"),
+    CONF_BOOL(struct opt_register, removal, "removal", .doc = "Users may remove their accounts"),
+    CONF_INT(struct opt_register, password_min, "password_min", .def = "8", .min = 1, .max = 128,
+             .unit = "characters", .doc = "Shortest new password"),
+    CONF_INT(struct opt_register, password_max, "password_max", .def = "256", .min = 8, .max = 1000,
+             .unit = "bytes", .doc = "Longest new password"),
+    CONF_INT(struct opt_register, max, "max", .def = "5", .min = 1, .max = 10000,
+             .unit = "attempts",
+             .doc = "From one address (IPv6: one /64), or of one account, "
+                    "within `window`, on one node"),
+    CONF_DURATION(struct opt_register, window, "window", .def = "1h", .min = 1000, .max = 86400000,
+                  .doc = "See `max`"),
+};
 static const struct conf_option blocklist_options[] = {
     CONF_INT(struct opt_blocklist, max, "max", .def = "1000", .min = 1, .max = 1000,
              .unit = "addresses", .doc = "What an account may block"),
@@ -321,6 +343,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, private_storage, "modules.private", private_options,
                  .doc = "Private storage of clients (XEP-0049)"),
     CONF_SECTION(struct options, vcard, "modules.vcard", vcard_options, .doc = "vCards (XEP-0054)"),
+    CONF_SECTION(struct options, registration, "modules.register", register_options,
+                 .doc = "Registration in the stream (XEP-0077); all off unless said otherwise"),
     CONF_SECTION(struct options, blocklist, "modules.blocklist", blocklist_options,
                  .doc = "Blocked addresses (XEP-0191)"),
     CONF_SECTION(struct options, limits, "limits", limits_options,
@@ -384,6 +408,8 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
         conf_error_at(errs, c, "registry", 0, "lease", "must be at least twice the beat");
     if (o->registry.username && !o->registry.password)
         conf_error_at(errs, c, "registry", 0, "username", "needs a password too");
+    if (o->registration.password_max < o->registration.password_min)
+        conf_error_at(errs, c, "modules.register", 0, "password_max", "is below password_min");
     if (o->region.domain && o->region.domain_suffix &&
         !str_ends(str_of(o->region.domain), str_of(o->region.domain_suffix)))
         conf_error_at(errs, c, "region", 0, "domain", "does not end with domain_suffix \"%s\"",
@@ -485,6 +511,13 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->contacts[CONTACT_SUPPORT] = addresses(&o->contact.support);
     c->private_max = (size_t)o->private_storage.max;
     c->private_bytes = o->private_storage.bytes;
+    c->register_new = o->registration.accounts;
+    c->register_password = o->registration.passwords;
+    c->register_remove = o->registration.removal;
+    c->password_min = (size_t)o->registration.password_min;
+    c->password_max = (size_t)o->registration.password_max;
+    c->register_max = (unsigned)o->registration.max;
+    c->register_window_ms = o->registration.window;
     c->blocklist_max = (size_t)o->blocklist.max;
     c->vcard_bytes = o->vcard.bytes;
 }

@@ -34,6 +34,8 @@
     X(CAPS, "http://jabber.org/protocol/caps")                                                     \
     X(BLOCKING, "urn:xmpp:blocking")                                                               \
     X(BLOCKING_ERRORS, "urn:xmpp:blocking:errors")                                                 \
+    X(REGISTER, "jabber:iq:register")                                                              \
+    X(REGISTER_FEATURE, "http://jabber.org/features/iq-register")                                  \
     X(OFFLINE, "msgoffline")                                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \

@@ -161,6 +161,8 @@ void conn_element(void *ctx, struct xml_doc *doc)
         stanza_in(c, doc);
         return;
     case CONN_AUTH:
+        if (conn_register(c, &doc))
+            return;
         conn_close(c, STREAM_NOT_AUTHORIZED, "authenticate first");
         break;
     case CONN_MOVING: /* not read in these */

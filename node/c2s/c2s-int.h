@@ -30,7 +30,13 @@ enum conn_state {
     CONN_CLOSING, /* we ended it; the stream closes; its anchor knows */
     CONN_STATES
 };
-enum conn_stop { STOP_MOVE = 1, STOP_BIND = 2, STOP_OUTPUT = 4, STOP_INPUT = 8 };
+enum conn_stop {
+    STOP_MOVE = 1,
+    STOP_BIND = 2,
+    STOP_OUTPUT = 4,
+    STOP_INPUT = 8,
+    STOP_REGISTER = 32
+};
 
 struct conn_in {                 /* c2s-in.c */
     size_t stanzas, bytes;       /* taken, not yet in custody elsewhere (as far as credits tell) */
@@ -68,6 +74,7 @@ struct conn {
     struct defer later;    /* the end of this turn: move, look at the output */
     unsigned stops;        /* enum conn_stop */
     unsigned auth_tries;
+    bool has_registered;
     char *domain;      /* of the stream header, in normal form */
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
     uint64_t since_us; /* wall */
@@ -130,6 +137,10 @@ void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID 
 
 /* ---- c2s-in.c */
 void conn_element(void *ctx, struct xml_doc *doc);
+
+/* ---- c2s-register.c: an element before authentication. True: it was a registration's, and taken.
+ */
+bool conn_register(struct conn *c, struct xml_doc **doc);
 
 /* ---- c2s-idle.c */
 void c2s_idle_init(struct c2s_set *s);

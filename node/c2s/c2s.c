@@ -1,9 +1,9 @@
 /* DOC: client connections of a shard: accepted, moved home, bound, ended. This file has the set and
  * the life of a connection; the phases are in c2s-auth.c, c2s-move.c, c2s-bind.c and c2s-anchor.c,
- * stanzas in c2s-in.c and c2s-out.c, pings in c2s-idle.c. A connection is one object from accept to end; it belongs to
- * one shard at a time and to none while it travels. Others name it by handle (same shard) or by
- * connection id (the world). Ends are told to the anchor exactly once: by conn_leave. Standards:
- * RFC 6120 section 4.9 (stream errors), RFC 7590. */
+ * stanzas in c2s-in.c and c2s-out.c, pings in c2s-idle.c. A connection is one object from accept to
+ * end; it belongs to one shard at a time and to none while it travels. Others name it by handle
+ * (same shard) or by connection id (the world). Ends are told to the anchor exactly once: by
+ * conn_leave. Standards: RFC 6120 section 4.9 (stream errors), RFC 7590. */
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"

@@ -16,7 +16,8 @@
     X(private)                                                                                     \
     X(vcard_temp)                                                                                  \
     X(caps)                                                                                        \
-    X(blocklist)
+    X(blocklist)                                                                                   \
+    X(register)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)
