@@ -21,6 +21,10 @@ enum contact {
     CONTACT_SUPPORT,
     CONTACT_COUNT
 };
+struct node_conf_component { /* a domain that an external component serves */
+    const char *domain, *secret;
+    bool kicks_old; /* a second connection takes over, else it is refused */
+};
 struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
@@ -30,6 +34,10 @@ struct node_conf {
     /* [[listen.c2s]], [[listen.s2s]] */
     const struct node_conf_listen *c2s, *s2s;
     size_t c2s_n, s2s_n;
+    /* [[listen.component]], [[component]] */
+    const struct node_conf_listen *component_listen;
+    const struct node_conf_component *components;
+    size_t component_listen_n, components_n;
     bool c2s_tls_required; /* default true */
     /* [auth] */
     unsigned scram_iterations;

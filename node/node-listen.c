@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/world.h"
+#include "node/component/component.h"
 #include "node/node-int.h"
 #include "s2s/s2s.h"
 
@@ -10,6 +11,12 @@ static void accept_c2s(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
     c2s_accept(l->shard, t, l->direct_tls);
+}
+
+static void accept_component(void *ctx, struct transport *t)
+{
+    struct node_listener *l = ctx;
+    component_accept(l->shard, t, l->direct_tls);
 }
 
 static void accept_s2s(void *ctx, struct transport *t)
@@ -49,6 +56,9 @@ static enum err open_shard(struct node_shard *sh, char *why, size_t why_size)
     for (size_t i = 0; i < c->c2s_n && e == ERR_OK; i++)
         e = open_one(sh, &c->c2s[i].at, c->c2s[i].direct_tls, accept_c2s, "listen.c2s", why,
                      why_size);
+    for (size_t i = 0; i < c->component_listen_n && e == ERR_OK; i++)
+        e = open_one(sh, &c->component_listen[i].at, c->component_listen[i].direct_tls,
+                     accept_component, "listen.component", why, why_size);
     for (size_t i = 0; sh->s2s && i < c->s2s_n && e == ERR_OK; i++)
         e = open_one(sh, &c->s2s[i].at, c->s2s[i].direct_tls, accept_s2s, "listen.s2s", why,
                      why_size);

@@ -23,6 +23,18 @@ struct opt_listen {
     const char *at;
     enum listen_tls tls;
 };
+enum component_tls { COMPONENT_PLAIN, COMPONENT_DIRECT };
+enum component_conflict { CONFLICT_REFUSE, CONFLICT_KICK_OLD };
+static const char *const component_tls_names[] = {"none", "direct", NULL};
+static const char *const conflict_names[] = {"refuse", "kick-old", NULL};
+struct opt_component_listen {
+    const char *at;
+    enum component_tls tls;
+};
+struct opt_component {
+    const char *domain, *secret;
+    enum component_conflict conflict;
+};
 struct opt_auth {
     int64_t scram_iterations;
 };
@@ -98,6 +110,9 @@ struct options {
     struct opt_tls tls;
     struct opt_listen *listen_c2s, *listen_s2s;
     size_t listen_c2s_n, listen_s2s_n;
+    struct opt_component_listen *listen_component;
+    struct opt_component *components;
+    size_t listen_component_n, components_n;
     struct opt_auth auth;
     struct opt_store store;
     struct opt_dns dns;
@@ -271,6 +286,20 @@ static const struct conf_option contact_options[] = {
     CONF_LIST(struct opt_contact, status, "status", .doc = "URIs of pages on the service's state"),
     CONF_LIST(struct opt_contact, support, "support", .doc = "URIs for help"),
 };
+static const struct conf_option component_listen_options[] = {
+    CONF_STRING(struct opt_component_listen, at, "at", .flags = CONF_REQUIRED,
+                .doc = "Address and port: \"127.0.0.1:5347\""),
+    CONF_ENUM(struct opt_component_listen, tls, "tls", component_tls_names, .def = "none",
+              .doc = "direct: TLS from the first byte; none: for components on this machine"),
+};
+static const struct conf_option component_options[] = {
+    CONF_STRING(struct opt_component, domain, "domain", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .doc = "Its domain, none of general.domains"),
+    CONF_STRING(struct opt_component, secret, "secret",
+                .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_SECRET, .doc = "What it must know"),
+    CONF_ENUM(struct opt_component, conflict, "conflict", conflict_names, .def = "refuse",
+              .doc = "A second connection to one node: refuse it, or let it take over"),
+};
 static const struct conf_option private_options[] = {
     CONF_INT(struct opt_private, max, "max", .def = "100", .min = 1, .max = 1000,
              .unit = "elements", .doc = "Kept for an account"),
@@ -317,6 +346,10 @@ static const struct conf_section sections[] = {
                .doc = "A port for clients"),
     CONF_ARRAY(struct options, listen_s2s, listen_s2s_n, "listen.s2s", listen_options,
                .doc = "A port for servers"),
+    CONF_ARRAY(struct options, listen_component, listen_component_n, "listen.component",
+               component_listen_options, .doc = "A port for components"),
+    CONF_ARRAY(struct options, components, components_n, "component", component_options,
+               .doc = "An external component (XEP-0114); the same on all nodes of the world"),
     CONF_SECTION(struct options, auth, "auth", auth_options, .doc = "Accounts and login"),
     CONF_SECTION(struct options, store, "store", store_options, .min_count = 1,
                  .doc = "Durable data"),
@@ -387,6 +420,30 @@ static void check_member(const struct conf *c, struct conf_errors *errs, const c
         conf_error_at(errs, c, "region", 0, option, "is longer than %d bytes", REG_NAME_MAX - 1);
 }
 
+static bool is_served(const struct options *o, const char *domain)
+{
+    for (size_t i = 0; i < o->general.domains.n; i++)
+        if (strcmp(domain, o->general.domains.items[i]) == 0)
+            return true;
+    return false;
+}
+
+static void check_components(const struct conf *c, struct conf_errors *errs,
+                             const struct options *o)
+{
+    for (size_t i = 0; i < o->listen_component_n; i++)
+        check_address(c, errs, "listen.component", i, "at", o->listen_component[i].at);
+    for (size_t i = 0; i < o->components_n; i++) {
+        const char *domain = o->components[i].domain;
+        check_domain(c, errs, "component", i, "domain", domain);
+        if (domain && is_served(o, domain))
+            conf_error_at(errs, c, "component", i, "domain", "is served by the node itself");
+        for (size_t k = 0; k < i; k++)
+            if (domain && o->components[k].domain && strcmp(domain, o->components[k].domain) == 0)
+                conf_error_at(errs, c, "component", i, "domain", "stands twice");
+    }
+}
+
 static void verify(const struct conf *c, const void *root, struct conf_errors *errs)
 {
     const struct options *o = root;
@@ -402,6 +459,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
         check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);
     for (size_t i = 0; i < o->dns.servers.n; i++)
         check_address(c, errs, "dns", 0, "servers", o->dns.servers.items[i]);
+    check_components(c, errs, o);
     check_address(c, errs, "region", 0, "listen", o->region.listen);
     check_address(c, errs, "region", 0, "endpoint", o->region.endpoint);
     if (o->registry.lease < 2 * o->registry.beat)
@@ -432,6 +490,25 @@ static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
         out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
     }
     return out;
+}
+
+static void open_components(const struct options *o, struct node_conf *c)
+{
+    struct node_conf_listen *at = mem_calloc(o->listen_component_n + 1, sizeof *at);
+    for (size_t i = 0; i < o->listen_component_n; i++) {
+        must(addr_parse_hostport(str_of(o->listen_component[i].at), &at[i].at) == ERR_OK);
+        at[i].direct_tls = o->listen_component[i].tls == COMPONENT_DIRECT;
+    }
+    struct node_conf_component *all = mem_calloc(o->components_n + 1, sizeof *all);
+    for (size_t i = 0; i < o->components_n; i++) {
+        all[i].domain = o->components[i].domain;
+        all[i].secret = o->components[i].secret;
+        all[i].kicks_old = o->components[i].conflict == CONFLICT_KICK_OLD;
+    }
+    c->component_listen = at;
+    c->component_listen_n = o->listen_component_n;
+    c->components = all;
+    c->components_n = o->components_n;
 }
 
 static struct s2s_override *overrides(const struct opt_override *in, size_t n)
@@ -544,6 +621,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
     c->control_path = o->control.path;
     open_modules(o, c);
+    open_components(o, c);
     c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
     c->limits.auth_timeout_ms = o->limits.auth_timeout;
     open_s2s(o, c);
@@ -554,5 +632,7 @@ void node_settings_close(struct node_settings *s)
 {
     mem_free((void *)(uintptr_t)s->conf.c2s);
     mem_free((void *)(uintptr_t)s->conf.s2s);
+    mem_free((void *)(uintptr_t)s->conf.component_listen);
+    mem_free((void *)(uintptr_t)s->conf.components);
     mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
 }

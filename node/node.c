@@ -10,6 +10,7 @@
 #include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
+#include "node/component/component.h"
 #include "node/route/module.h"
 #include "node/session/user.h"
 #include "s2s/s2s.h"
@@ -64,7 +65,8 @@ void node_post(struct node_shard *to, void (*fn)(struct node_shard *sh, void *ct
 /* ---- what s2s needs from its host */
 static bool host_is_local(void *ctx, struct str domain)
 {
-    return node_serves(((struct node_shard *)ctx)->node, domain);
+    const struct node *n = ((struct node_shard *)ctx)->node;
+    return node_serves(n, domain) || component_serves(n, domain);
 }
 
 static void host_deliver(void *ctx, struct stanza *s)
@@ -247,6 +249,7 @@ static void stop_shard(struct node_shard *sh, void *ctx)
 {
     (void)ctx;
     node_listen_close(sh);
+    component_stop(sh);
     c2s_stop(sh, stop_s2s, sh);
 }
 

@@ -106,7 +106,8 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
         return;
     }
     stream_in_settle(s);
-    send_features(s);
+    if (!s->conf->no_features)
+        send_features(s);
 }
 
 void stream_in_on_early(struct stream_base *b, struct stream_input *in)

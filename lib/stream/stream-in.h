@@ -45,6 +45,7 @@ struct stream_in_conf { /* borrowed for the life of the stream */
     const char *content_ns;
     struct tls_ctx *tls; /* NULL: STARTTLS is not offered */
     bool tls_required;   /* nothing but STARTTLS before TLS */
+    bool no_features;    /* a stream without features (components) */
     const struct stream_limits *limits;
     const char *default_from; /* our domain, for errors before a valid to */
 };

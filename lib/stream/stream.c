@@ -95,7 +95,7 @@ enum stream_cond stream_header_read(struct stream_base *b, const struct xml *roo
         return *why = "the root is not a stream", STREAM_BAD_FORMAT;
     if (!content_ns || !str_eqc(str_of(content_ns), b->content_ns))
         return *why = "wrong content namespace", STREAM_INVALID_NAMESPACE;
-    if (!version_is_supported(h->version))
+    if (b->content_ns != NS_COMPONENT && !version_is_supported(h->version)) /* XEP-0114 has none */
         return *why = "version 1.0 is needed", STREAM_UNSUPPORTED_VERSION;
     return STREAM_OK;
 }

@@ -36,6 +36,7 @@
     X(BLOCKING_ERRORS, "urn:xmpp:blocking:errors")                                                 \
     X(REGISTER, "jabber:iq:register")                                                              \
     X(REGISTER_FEATURE, "http://jabber.org/features/iq-register")                                  \
+    X(COMPONENT, "jabber:component:accept")                                                        \
     X(OFFLINE, "msgoffline")                                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \

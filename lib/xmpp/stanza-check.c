@@ -16,7 +16,7 @@ struct reading {
 
 static bool find_kind(const struct xml *el, enum stanza_kind *out)
 {
-    if (el->ns != NS_CLIENT && el->ns != NS_SERVER)
+    if (el->ns != NS_CLIENT && el->ns != NS_SERVER && el->ns != NS_COMPONENT)
         return false;
     for (int k = STANZA_MESSAGE; k <= STANZA_IQ; k++) {
         if (strcmp(el->name, stanza_kind_name((enum stanza_kind)k)) == 0) {
@@ -96,15 +96,15 @@ static struct stanza *make_reply(const struct reading *r, const struct xml *el)
     return stanza_finish(&b);
 }
 
-/* Our tree is in jabber:client: rename what stands in the content namespace of a server stream.
+/* Our tree is in jabber:client: rename what stands in the content namespace of another stream.
  * Elements below another namespace are none of ours. */
-static void to_client_ns(struct xml *el)
+static void to_client_ns(struct xml *el, const char *content_ns)
 {
     el->ns = NS_CLIENT;
     xml_each(el, c)
     {
-        if (c->el->ns == NS_SERVER)
-            to_client_ns(c->el);
+        if (c->el->ns == content_ns)
+            to_client_ns(c->el, content_ns);
     }
 }
 
@@ -127,8 +127,8 @@ enum stanza_cond stanza_from_doc(struct xml_doc **pdoc, struct stanza **out, str
     if (r.kind == STANZA_IQ && r.is_type_known)
         check_iq(&r, doc->root);
     if (r.cond == STANZA_OK) {
-        if (doc->root->ns == NS_SERVER)
-            to_client_ns(doc->root);
+        if (doc->root->ns != NS_CLIENT)
+            to_client_ns(doc->root, doc->root->ns);
         struct stanza *s = stanza_new_take(&doc->arena, r.kind, r.type, doc->root);
         s->from = r.from;
         s->to = r.to;

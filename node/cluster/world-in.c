@@ -4,6 +4,7 @@
 #include "node/auth/account.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/world-int.h"
+#include "node/component/component.h"
 #include "node/session/user.h"
 
 struct ticket { /* custody of one stanza of a link */
@@ -60,7 +61,8 @@ static void in_free(void *ctx)
 static void in_user(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    if (node_serves(sh->node, i->stanza->to.domain))
+    if (node_serves(sh->node, i->stanza->to.domain) ||
+        component_serves(sh->node, i->stanza->to.domain))
         route_start(sh, i->stanza, i->custody, ROUTE_REGION, i->route.hops + 1, i->route.trace);
     else /* members serve other domains than we do: it must not leave to other servers from here */
         route_bounce(sh, i->stanza, i->custody, STANZA_SERVICE_UNAVAILABLE, NULL);

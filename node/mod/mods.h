@@ -17,7 +17,8 @@
     X(vcard_temp)                                                                                  \
     X(caps)                                                                                        \
     X(blocklist)                                                                                   \
-    X(register)
+    X(register)                                                                                    \
+    X(component)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

@@ -1,14 +1,14 @@
 #ifndef NODE_ROUTE_ROUTE_H
 #define NODE_ROUTE_ROUTE_H
 /* A stanza on its journey, and the router that says where it goes (modules say whether). Steps, in
- * order: own domain (server IQ), local user anchored here, user anchored elsewhere (world),
- * everything else (s2s). Each step answers done, not mine or a bounce. A stanza ends delivered,
- * stored, or bounced (P4). */
+ * order: own domain (server IQ), local user anchored here, user anchored elsewhere (world), domain
+ * of a component, everything else (s2s). Each step answers done, not mine or a bounce. A stanza
+ * ends delivered, stored, or bounced (P4). */
 #include "lib/xmpp/stanza.h"
 #include "node/node.h"
 #include "node/route/custody.h"
 
-enum route_source { ROUTE_CLIENT, ROUTE_S2S, ROUTE_REGION, ROUTE_SERVER };
+enum route_source { ROUTE_CLIENT, ROUTE_COMPONENT, ROUTE_S2S, ROUTE_REGION, ROUTE_SERVER };
 struct route {
     struct node_shard *shard; /* where it is now */
     struct stanza *stanza;    /* owned reference */

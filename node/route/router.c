@@ -6,6 +6,7 @@
 #include "lib/base/rand.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
+#include "node/component/component.h"
 #include "node/route/iq.h"
 #include "node/route/route.h"
 #include "node/session/user.h"
@@ -117,6 +118,27 @@ static enum route_result step_user(struct route *r)
     return ROUTE_DONE;
 }
 
+/* ---- step: domains of components; on the shard of the domain */
+static void component_on_shard(struct node_shard *sh, void *ctx)
+{
+    struct route *r = ctx;
+    r->shard = sh;
+    component_route(r);
+    mem_free(r);
+}
+
+static enum route_result step_component(struct route *r)
+{
+    if (!component_serves(r->shard->node, r->stanza->to.domain))
+        return ROUTE_NOT_MINE;
+    struct node_shard *owner = node_shard_of(r->shard->node, r->stanza->to.domain);
+    if (owner == r->shard)
+        component_on_shard(owner, r);
+    else
+        node_post(owner, component_on_shard, route_free, r);
+    return ROUTE_DONE;
+}
+
 /* ---- step: everything else is another server's; on the shard that owns the remote domain */
 static void s2s_on_shard(struct node_shard *sh, void *ctx)
 {
@@ -143,7 +165,8 @@ static enum route_result step_s2s(struct route *r)
     return ROUTE_DONE;
 }
 
-static enum route_result (*const steps[])(struct route *r) = {step_server, step_user, step_s2s};
+static enum route_result (*const steps[])(struct route *r) = {step_server, step_user,
+                                                              step_component, step_s2s};
 
 void route_start(struct node_shard *sh, struct stanza *s, struct custody *c, enum route_source src,
                  unsigned hops, const char *trace)

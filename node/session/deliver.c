@@ -2,6 +2,7 @@
  * section 8.5. */
 #include "lib/base/log.h"
 #include "lib/xmpp/xep.h"
+#include "node/component/component.h"
 #include "node/route/hooks.h"
 #include "node/route/iq.h"
 #include "node/session/presence.h"
@@ -141,12 +142,13 @@ static void answer(struct user *u, struct route *r)
 }
 
 /* Section 8.5.3.1: a request reaches a resource if its sender may know that it is there; the domain
- * itself may. */
+ * itself and its components may. */
 static bool may_ask(struct user *u, const struct session *ss, const struct stanza *s)
 {
     return !u->shard->node->conf->guard_resources || roster_shows_to(u, &s->from) ||
            presence_is_directed(ss, &s->from) ||
-           (!s->from.local.p && node_serves(u->shard->node, s->from.domain));
+           (!s->from.local.p && node_serves(u->shard->node, s->from.domain)) ||
+           component_serves(u->shard->node, s->from.domain);
 }
 
 static void to_one(struct session *ss, struct route *r)
