@@ -7,6 +7,10 @@
 #include "lib/base/crypto.h"
 #include "lib/base/encode.h"
 #include "lib/xmpp/stanza-error.h"
+#include "lib/xmpp/xep.h"
+
+XEP("0220", "1.1.1", COMPLETE);
+XEP("0185", "1.0", COMPLETE);
 
 static void hex(const uint8_t *p, size_t n, char *out)
 {

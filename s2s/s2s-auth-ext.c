@@ -2,8 +2,11 @@
  * servers need it; of a peer we take an empty one or the domain of its stream header, nothing else.
  * Standards: XEP-0178 1.2 section 3. */
 #include "lib/xmpp/jid.h"
+#include "lib/xmpp/xep.h"
 #include "s2s/s2s-auth.h"
 #include "s2s/s2s.h"
+
+XEP("0178", "1.2", PARTIAL, "between servers");
 
 bool s2s_ext_offered(const struct s2s_conf *c, const struct xml *features, bool is_secure)
 {

@@ -4,7 +4,10 @@
  * while the receiver lives: stream management repeats what was not acknowledged, h counts only
  * stanzas whose custody was taken, and a sequence number per (origin, incarnation) drops what comes
  * twice over a new numbering. Standards: RFC 6120, XEP-0178, XEP-0198, XEP-0368. */
+#include "lib/xmpp/xep.h"
 #include "s2s/s2s-region-int.h"
+
+XEP("0198", "1.6.3", PARTIAL, "between the nodes of the world");
 
 /* ---- who may take part ---- */
 

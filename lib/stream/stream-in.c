@@ -3,6 +3,11 @@
  * specification: each row is a state, each column an event, and an empty cell fails a test.
  * Standards: RFC 6120 sections 4, 5, 6; XEP-0368 (the transport comes wrapped). */
 #include "lib/stream/stream-in-int.h"
+#include "lib/xmpp/xep.h"
+
+RFC("6120", PARTIAL, "no channel binding for SCRAM");
+RFC("7590", COMPLETE);
+XEP("0368", "1.1.0", COMPLETE);
 
 static const char *const names[SIN_STATES] = {
     [SIN_HEADER] = "header",   [SIN_FEATURES] = "features",   [SIN_TLS] = "tls",

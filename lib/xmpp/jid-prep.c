@@ -7,12 +7,15 @@
  * section 2; RFC 5895 by way of UTS 46 non-transitional. */
 #include "lib/xmpp/jid-prep-int.h"
 
+#include "lib/xmpp/xep.h"
 #include <idn2.h>
 #include <unicase.h>
 #include <uniconv.h>
 #include <unictype.h>
 #include <uninorm.h>
 #include <unistr.h>
+
+RFC("7622", COMPLETE);
 
 enum { PROFILE_ROUNDS = 4 }; /* RFC 8264 section 7: reapply at most three times, then refuse */
 

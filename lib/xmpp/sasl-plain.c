@@ -5,6 +5,9 @@
 
 #include "lib/base/encode.h"
 #include "lib/xmpp/jid.h"
+#include "lib/xmpp/xep.h"
+
+RFC("4616", COMPLETE);
 
 /* Split at the two NULs; false when there are not exactly two. */
 static bool split(struct str in, struct str parts[3])

@@ -9,6 +9,10 @@
 #include "lib/base/encode.h"
 #include "lib/base/rand.h"
 #include "lib/xmpp/jid.h"
+#include "lib/xmpp/xep.h"
+
+RFC("5802", PARTIAL, "without channel binding");
+RFC("7677", PARTIAL, "without channel binding");
 
 enum { NONCE_BYTES = 18, FAKE_SALT = 16 };
 

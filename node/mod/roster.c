@@ -7,8 +7,7 @@
 #include "node/mod/mods.h"
 #include "node/session/presence.h"
 
-RFC("6121", COMPLETE, "section 2; changes since a version are answered with the whole roster");
-XEP("0237", "1.3", COMPLETE);
+RFC("6121", COMPLETE, "who has an older roster version gets the whole roster (section 2.6)");
 
 static bool is_own(const struct iq_request *r)
 {

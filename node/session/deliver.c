@@ -9,7 +9,8 @@
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
 
-RFC("6121", COMPLETE, "section 8");
+RFC("6121", COMPLETE,
+    "a chat message to the bare JID goes to all resources of non-negative priority (section 8)");
 
 enum where { FULL_MATCH, FULL_NO_MATCH, BARE_ONLINE, BARE_OFFLINE, WHERE_COUNT };
 enum act {

@@ -6,7 +6,7 @@
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
 
-RFC("6121", COMPLETE, "section 3 and appendix A");
+RFC("6121", COMPLETE);
 
 struct change { /* between the decision and its confirmation by the store */
     struct user *user;

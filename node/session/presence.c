@@ -7,7 +7,7 @@
 #include "node/session/roster.h"
 #include "node/session/session-int.h"
 
-RFC("6121", COMPLETE, "section 4");
+RFC("6121", COMPLETE);
 
 /* ---- directed presence */
 static void directed_free(struct directed *d)
