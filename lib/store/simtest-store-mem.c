@@ -60,6 +60,7 @@ static void on_seeds(void (*fn)(struct suite *t))
     X(lease)                                                                                       \
     X(any_byte)                                                                                    \
     X(limits)                                                                                      \
+    X(long_keys)                                                                                   \
     X(owners)                                                                                      \
     X(read_own_writes)                                                                             \
     X(cancel)

@@ -2,8 +2,9 @@
 #define LIB_STORE_STORE_INT_H
 /* Inside of the store. A request (one call of store.h) is filled on the port's loop, mailed to a
  * worker (a thread with a loop of its own and one driver connection), executed there and mailed
- * back. Words: writer = the one worker that changes things, all writes that wait are one group;
- * reader = a worker that only reads; verb = what a request asks. */
+ * back. An asynchronous driver has no workers: it takes the requests of a port on the port's loop.
+ * Words: part = one opened driver; writer = the one worker that changes things, all writes that
+ * wait are one group; reader = a worker that only reads; verb = what a request asks. */
 #include "lib/loop/timer.h"
 #include "lib/store/store.h"
 
@@ -73,7 +74,10 @@ struct store_req {
     struct store_port *port; /* home only; NULL = the port was closed */
     struct loop *home;       /* NULL = nobody waits (only where worker and home are one thread) */
     struct store_worker *worker;
-    struct arena *arena; /* of the request, wanders with it */
+    struct arena *arena;        /* of the request, wanders with it */
+    struct arena *answer_arena; /* where an answer may have to be made anew; NULL = in arena */
+    uint64_t deadline_us;       /* asynchronous drivers */
+    unsigned part;
     size_t charged_bytes;
     bool cancelled; /* home only */
     bool inject;    /* fault injection: fail after the work was done, before it counts */
@@ -85,10 +89,22 @@ struct store_req {
     void *ctx;
 };
 
+/* A driver that works on the ports' loops. */
+struct store_async {
+    enum err (*open)(const struct store_place *place, void **db, char *why,
+                     size_t why_size) MUST_USE;
+    void (*close)(void *db); /* after all its ports */
+    void *(*port_open)(void *db, struct loop *l);
+    void (*port_close)(void *port); /* returns all requests it has */
+    /* Owns r until store_req_return, which it calls later or at once. */
+    void (*submit)(void *port, struct store_req *r);
+};
+
 /* What a kind of storage implements. All calls on one connection come from one thread at a time. */
 struct store_driver {
     const char *scheme;
-    unsigned readers; /* connections that only read; 0 = the writer reads too */
+    const struct store_async *async; /* then nothing below */
+    unsigned readers;                /* connections that only read; 0 = the writer reads too */
     enum err (*open)(const char *path, bool writer, void **conn, char *why,
                      size_t why_size) MUST_USE;
     void (*close)(void *conn);
@@ -98,7 +114,7 @@ struct store_driver {
     enum err (*commit)(void *conn) MUST_USE; /* durable on ERR_OK, else all since begin is undone */
     enum err (*read)(void *conn, struct store_req *r) MUST_USE;
 };
-extern const struct store_driver store_mem_driver, store_sqlite_driver;
+extern const struct store_driver store_mem_driver, store_sqlite_driver, store_pgsql_driver;
 
 /* ---- worker: store-worker.c */
 struct store_worker;

@@ -2,15 +2,31 @@
  * counts its unanswered writes: while there are some, its reads go to the writer, behind them;
  * otherwise to a reader, whose snapshot is taken after the read was asked and therefore holds
  * everything confirmed before. Answers are mail to the port's loop, also those that are known at
- * once. A cancelled request runs to its end and is freed when it comes home. */
+ * once. A cancelled request runs to its end and is freed when it comes home. Tables may be routed
+ * to other places than the main one: each place is a part, with a driver, workers and counts of its
+ * own. */
+#include "lib/base/log.h"
+#include "lib/base/omap.h"
 #include "lib/store/store-int.h"
 
-struct store {
+struct store_part {
     const struct store_driver *driver;
+    void *db; /* asynchronous drivers: nothing below */
     struct store_worker *writer;
     struct store_worker *readers[STORE_READERS_MAX];
     unsigned n_readers;
-    unsigned fail_in; /* tests only, see store_fail_nth */
+};
+
+struct store {
+    struct store_part parts[1 + STORE_ROUTES_MAX]; /* the first has what no route names */
+    unsigned n_parts;
+    struct omap routes; /* table -> struct store_part */
+    unsigned fail_in;   /* tests only, see store_fail_nth */
+};
+
+struct port_part {
+    void *conn;         /* asynchronous drivers */
+    size_t unconfirmed; /* writes without an answer */
 };
 
 struct store_port {
@@ -18,15 +34,18 @@ struct store_port {
     struct loop *loop;
     struct list reqs;
     size_t n_reqs, bytes;
-    size_t unconfirmed; /* writes without an answer */
+    struct port_part parts[1 + STORE_ROUTES_MAX];
 };
 
 /* ---- store */
 
-static const struct store_driver *const drivers[] = {&store_mem_driver, &store_sqlite_driver};
+static const struct store_driver *const drivers[] = {&store_mem_driver, &store_sqlite_driver,
+                                                     &store_pgsql_driver};
 
 static const struct store_driver *driver_of(struct str scheme)
 {
+    if (str_eqc(scheme, "postgres")) /* libpq knows both names */
+        scheme = STR("postgresql");
     for (size_t i = 0; i < ARRAY_LEN(drivers); i++)
         if (str_eqc(scheme, drivers[i]->scheme))
             return drivers[i];
@@ -43,28 +62,72 @@ static enum err open_worker(const struct store_driver *d, const char *path, unsi
     return e;
 }
 
-enum err store_open(const char *uri, struct store **out, char *why, size_t why_size)
+static enum err open_part(struct store_part *part, const struct store_place *place, char *why,
+                          size_t why_size)
 {
-    struct str rest = str_of(uri);
+    struct str rest = str_of(place->uri);
     const struct store_driver *d = driver_of(str_cut(&rest, ':'));
     if (!d || !rest.p) {
-        snprintf(why, why_size, "store \"%s\": neither mem: nor sqlite:/path", uri);
+        snprintf(why, why_size, "store \"%s\": neither mem: nor sqlite:/path nor postgresql://...",
+                 place->uri);
         return ERR_INVALID;
     }
+    part->driver = d;
+    if (d->async)
+        return d->async->open(place, &part->db, why, why_size);
+    enum err e = open_worker(d, rest.p, 0, &part->writer, why, why_size);
+    while (!e && part->n_readers < d->readers) {
+        unsigned n = part->n_readers;
+        e = open_worker(d, rest.p, n + 1, &part->readers[n], why, why_size);
+        if (!e)
+            part->n_readers++;
+    }
+    return e;
+}
+
+static enum err open_route(struct store *s, const struct store_route *r, char *why, size_t why_size)
+{
+    struct store_part *part = &s->parts[s->n_parts++];
+    for (const char *const *t = r->tables; *t; t++) {
+        if (!store_table_valid(*t) || omap_get(&s->routes, str_of(*t))) {
+            snprintf(why, why_size, "store: table \"%s\" is %s", *t,
+                     store_table_valid(*t) ? "routed twice" : "no name of a table");
+            return ERR_INVALID;
+        }
+        omap_put(&s->routes, str_of(*t), part);
+    }
+    return open_part(part, &r->place, why, why_size);
+}
+
+enum err store_open_at(const struct store_place *main, const struct store_route *routes,
+                       size_t routes_n, struct store **out, char *why, size_t why_size)
+{
     struct store *s = mem_alloc(sizeof *s);
-    s->driver = d;
-    enum err e = open_worker(d, rest.p, 0, &s->writer, why, why_size);
-    for (; !e && s->n_readers < d->readers; s->n_readers++) {
-        e = open_worker(d, rest.p, s->n_readers + 1, &s->readers[s->n_readers], why, why_size);
-        if (e)
-            break;
-    }
-    if (e) {
+    must(routes_n <= STORE_ROUTES_MAX);
+    s->n_parts = 1;
+    enum err e = open_part(&s->parts[0], main, why, why_size);
+    for (size_t i = 0; !e && i < routes_n; i++)
+        e = open_route(s, &routes[i], why, why_size);
+    if (e)
         store_close(&s);
-        return e;
-    }
-    *out = s;
-    return ERR_OK;
+    else
+        *out = s;
+    return e;
+}
+
+enum err store_open(const char *uri, struct store **out, char *why, size_t why_size)
+{
+    struct store_place place = {.uri = uri};
+    return store_open_at(&place, NULL, 0, out, why, why_size);
+}
+
+static void close_part(struct store_part *part)
+{
+    for (unsigned i = 0; i < part->n_readers; i++)
+        store_worker_free(&part->readers[i]);
+    store_worker_free(&part->writer);
+    if (part->db)
+        part->driver->async->close(part->db);
 }
 
 void store_close(struct store **ps)
@@ -73,10 +136,16 @@ void store_close(struct store **ps)
     *ps = NULL;
     if (!s)
         return;
-    for (unsigned i = 0; i < s->n_readers; i++)
-        store_worker_free(&s->readers[i]);
-    store_worker_free(&s->writer);
+    for (unsigned i = 0; i < s->n_parts; i++)
+        close_part(&s->parts[i]);
+    omap_fini(&s->routes);
     mem_free(s);
+}
+
+static unsigned part_of(const struct store *s, const char *table)
+{
+    const struct store_part *p = omap_get(&s->routes, str_of(table));
+    return p ? (unsigned)(p - s->parts) : 0;
 }
 
 void store_fail_nth(struct store *s, unsigned n)
@@ -92,6 +161,9 @@ struct store_port *store_port_open(struct store *s, struct loop *l)
     p->store = s;
     p->loop = l;
     list_init(&p->reqs);
+    for (unsigned i = 0; i < s->n_parts; i++)
+        if (s->parts[i].db)
+            p->parts[i].conn = s->parts[i].driver->async->port_open(s->parts[i].db, l);
     return p;
 }
 
@@ -104,7 +176,7 @@ static void req_leave_port(struct store_req *r)
     p->n_reqs--;
     p->bytes -= r->charged_bytes;
     if (r->verb >= VERB_COMMIT)
-        p->unconfirmed--;
+        p->parts[r->part].unconfirmed--;
     r->port = NULL;
 }
 
@@ -122,6 +194,9 @@ void store_port_close(struct store_port **pp)
         if (store_thread_is_inline())
             r->home = NULL; /* this loop may go before the store does */
     }
+    for (unsigned i = 0; i < p->store->n_parts; i++)
+        if (p->parts[i].conn)
+            p->store->parts[i].driver->async->port_close(p->parts[i].conn);
     mem_free(p);
 }
 
@@ -135,6 +210,7 @@ static void req_cancel(struct op *op)
 void store_req_free(struct store_req *r)
 {
     arena_free(&r->arena);
+    arena_free(&r->answer_arena);
     mem_free(r);
 }
 
@@ -196,10 +272,22 @@ void store_req_done(struct mail *m)
 
 static struct store_worker *worker_for(const struct store_port *p, const struct store_req *r)
 {
-    struct store *s = p->store;
-    if (r->verb >= VERB_COMMIT || p->unconfirmed || !s->n_readers)
+    const struct store_part *s = &p->store->parts[r->part];
+    if (r->verb >= VERB_COMMIT || p->parts[r->part].unconfirmed || !s->n_readers)
         return s->writer;
     return s->readers[loop_index(p->loop) % s->n_readers];
+}
+
+static void req_charge(struct store_port *p, struct store_req *r)
+{
+    r->port = p;
+    r->home = p->loop;
+    r->charged_bytes = arena_used(r->arena);
+    list_push(&p->reqs, &r->port_link);
+    p->n_reqs++;
+    p->bytes += r->charged_bytes;
+    if (r->verb >= VERB_COMMIT)
+        p->parts[r->part].unconfirmed++;
 }
 
 /* Send it on its way; what is wrong already (r->err) or too much goes straight home. */
@@ -210,18 +298,16 @@ static struct op *req_submit(struct store_port *p, struct op_owner *o, struct st
         r->err = ERR_LIMIT;
     if (s->fail_in && --s->fail_in == 0)
         r->inject = true;
-    struct store_worker *w = worker_for(p, r);
-    r->port = p;
-    r->home = p->loop;
-    r->charged_bytes = arena_used(r->arena);
-    list_push(&p->reqs, &r->port_link);
-    p->n_reqs++;
-    p->bytes += r->charged_bytes;
-    if (r->verb >= VERB_COMMIT)
-        p->unconfirmed++;
+    if (r->verb < VERB_COMMIT)
+        r->part = part_of(s, r->ask.table);
+    void *conn = p->parts[r->part].conn;
+    struct store_worker *w = conn ? NULL : worker_for(p, r);
+    req_charge(p, r);
     op_start(&r->op, o, req_cancel);
     if (r->err)
         store_req_return(r);
+    else if (conn)
+        s->parts[r->part].driver->async->submit(conn, r);
     else
         store_worker_post(w, r);
     return &r->op;
@@ -298,6 +384,20 @@ struct op *store_owners(struct store_port *p, struct op_owner *o, const char *ta
     return req_submit(p, o, r);
 }
 
+/* All of its tables must be in one place, or it could not be one transaction. */
+static enum err txn_part(const struct store *s, const struct store_txn *t, unsigned *part)
+{
+    const struct store_change *first = t->first;
+    *part = first ? part_of(s, first->table) : 0;
+    for (const struct store_change *c = first; c; c = c->next)
+        if (part_of(s, c->table) != *part) {
+            log_error(NULL, "store.txn.split", "table", first->table, "and", c->table, "reason",
+                      "tables that are written together must be routed together");
+            return ERR_INVALID;
+        }
+    return ERR_OK;
+}
+
 struct op *store_commit(struct store_txn **t_take, struct op_owner *o, store_done_cb *cb, void *ctx)
 {
     struct store_txn *t = *t_take;
@@ -305,7 +405,7 @@ struct op *store_commit(struct store_txn **t_take, struct op_owner *o, store_don
     struct store_req *r = req_new(VERB_COMMIT, (void (*)(void))cb, ctx);
     struct store_port *p = t->port;
     r->arena = t->arena;
-    r->err = t->err;
+    r->err = t->err ? t->err : txn_part(p->store, t, &r->part);
     r->ask.owner = t->owner;
     r->ask.changes = t->first;
     mem_free(t);

@@ -1,14 +1,14 @@
 #ifndef LIB_STORE_STORE_H
 #define LIB_STORE_STORE_H
 /* Durable data by four kinds instead of one backend per module: kv, map, log, lease (store-kinds
- * below). A store is one opened driver (mem, sqlite) shared by all shards; a port is a shard's face
- * of it: calls and callbacks on that loop. Words: table = what is stored ("accounts", [a-z_]+ up to
- * 32); owner key = whose it is (a bare JID); txn = changes to one owner key, all or nothing,
- * durable (fsynced) when its callback says ERR_OK. Reads see every txn that was confirmed before
- * they were asked on any port, and all earlier txns of the same port. Every call returns an op on
- * its owner; never called back inside the call; exactly once unless cancelled (a cancelled commit
- * may still happen). Byte strings may hold any byte; payloads are XML text so that an administrator
- * can query. */
+ * below). A store is one or more opened drivers (mem, sqlite, postgresql) shared by all shards; a
+ * port is a shard's face of it: calls and callbacks on that loop. Words: table = what is stored
+ * ("accounts", [a-z_]+ up to 32); route = tables kept in another place than the rest; owner key =
+ * whose it is (a bare JID); txn = changes to one owner key, all or nothing, durable (fsynced) when
+ * its callback says ERR_OK. Reads see every txn that was confirmed before they were asked on any
+ * port, and all earlier txns of the same port. Every call returns an op on its owner; never called
+ * back inside the call; exactly once unless cancelled (a cancelled commit may still happen). Byte
+ * strings may hold any byte; payloads are XML text so that an administrator can query. */
 #include "lib/base/arena.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/op.h"
@@ -21,13 +21,31 @@ struct store_port;
 /* ERR_LIMIT also: a txn or an answer above 64 MiB; more than 65,536 calls or 256 MiB outstanding on
  * one port. */
 
-/* uri: "mem:" or "sqlite:/path/file.db". why gets one line. Close order: ports, store, then the
- * ports' loops (under simulation a port's loop may go before the store). A txn is committed or
- * dropped before its port is closed. */
+/* Where data is kept: "mem:", "sqlite:/path/file.db", or "postgresql://user@host/database" with all
+ * that libpq takes there. The rest is for PostgreSQL. */
+struct store_place {
+    const char *uri;
+    const char *password;        /* NULL: as the URI or the surroundings say */
+    uint64_t timeout_ms;         /* of a call, waiting included; 0 = 4 s */
+    uint64_t connect_timeout_ms; /* 0 = 3 s */
+};
+struct store_route { /* these tables are kept there; what one txn writes must be in one place */
+    const char *const *tables; /* ended by NULL */
+    struct store_place place;
+};
+#define STORE_ROUTES_MAX 7
+/* Blocks while it opens: not on a running loop. why gets one line. Close order: ports, store, then
+ * the ports' loops (under simulation a port's loop may go before the store). A txn is committed or
+ * dropped before its port is closed.
+ * ERR_UNSUPPORTED: the schema is newer; ERR_UNAVAILABLE: no server answers; ERR_AUTH. */
+enum err store_open_at(const struct store_place *main, const struct store_route *routes,
+                       size_t routes_n, struct store **out, char *why, size_t why_size) MUST_USE;
 enum err store_open(const char *uri, struct store **out, char *why, size_t why_size) MUST_USE;
 void store_close(struct store **ps); /* after all ports; finishes confirmed work */
 struct store_port *store_port_open(struct store *s, struct loop *l);
-void store_port_close(struct store_port **pp); /* cancels what is asked through it */
+/* Cancels what is asked through it. Writes already handed over are still finished (PostgreSQL:
+ * blocking, for at most 2 s). */
+void store_port_close(struct store_port **pp);
 
 /* ---- kv: one value per (table, owner, key) with a revision (1, 2, ... per value) */
 struct store_kv {
@@ -85,8 +103,9 @@ void store_txn_log_append(struct store_txn *t, const char *table, struct str id,
 void store_txn_log_trim(struct store_txn *t, const char *table,
                         uint64_t upto_seq); /* removes seq <= upto */
 void store_txn_drop(struct store_txn **pt);
-/* ERR_CONFLICT: a revision differed. ERR_EXISTS: a log id was there already. Then nothing of the
- * txn happened. */
+/* ERR_CONFLICT: a revision differed. ERR_EXISTS: a log id was there already. ERR_UNAVAILABLE: no
+ * database within the time. ERR_INVALID: its tables are in several places. Then nothing of the txn
+ * happened. ERR_IO, ERR_TIMEOUT: it may have. */
 typedef void store_done_cb(void *ctx, enum err e);
 struct op *store_commit(struct store_txn **t_take, struct op_owner *o, store_done_cb *cb,
                         void *ctx);

@@ -390,6 +390,36 @@ static void case_limits(struct suite *t)
     assert_null(s);
 }
 
+/* Names of the greatest length that no compression makes short, in their order. */
+static void case_long_keys(struct suite *t)
+{
+    char key[STORE_KEY_MAX], owner[STORE_KEY_MAX];
+    rand_bytes(owner, sizeof owner);
+    rand_bytes(key, sizeof key);
+    struct str o = str_make(owner, sizeof owner), k = str_make(key, sizeof key);
+    for (int i = 9; i >= 0; i--) { /* alike in all but the last byte */
+        key[sizeof key - 1] = (char)('0' + i);
+        struct store_txn *x = store_txn_new(t->port, o);
+        store_txn_map_put(x, TABLE, k, STR("v"));
+        store_txn_kv_put(x, TABLE, k, STR("v"), 0);
+        store_txn_log_append(x, TABLE, k, 1, k, STR("v"));
+        assert_int_equal(commit(t, x), ERR_OK);
+    }
+    key[sizeof key - 1] = '4';
+    assert_int_equal(map_read(t, o, k, 10), ERR_OK);
+    assert_int_equal(t->rows.n, 6);
+    for (size_t i = 0; i < t->rows.n; i++)
+        assert_int_equal(t->rows.p[i].key[sizeof key - 1], '4' + (int)i);
+    suite_forget(t);
+    store_kv_get(t->port, &t->owner, TABLE, o, k, on_kv, t);
+    assert_int_equal(await(t), ERR_OK);
+    assert_int_equal(log_count(t, o), ERR_OK);
+    assert_int_equal(t->count, 10);
+    assert_int_equal(owners(t, STR_NONE, 10), ERR_OK);
+    assert_int_equal(t->rows.n, 1);
+    assert_memory_equal(t->rows.p[0].key, owner, sizeof owner);
+}
+
 static void case_owners(struct suite *t)
 {
     static const char *const names[] = {"c@x", "a@x", "b@x"};

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/rand.h"
 #include "lib/base/vec.h"
 #include "lib/store/store.h"
 
