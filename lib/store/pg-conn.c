@@ -1,5 +1,5 @@
 /* pg-conn: one PostgreSQL connection that keeps itself up, on libpq's asynchronous and pipelined
- * side. WAITING -> (NAMES ->) CONNECTING -> GREETING -> UP, and back to WAITING (0.1 .. 5 s,
+ * side. WAITING -> (NAMES ->) CONNECTING -> GREETING -> UP, and back to WAITING (0.1 .. 1 s,
  * jittered) whenever the connection is lost or an attempt fails. While libpq connects it may close
  * its socket and open another, perhaps with the same number: the fdpoll is closed before each step
  * and made anew behind it. The greeting sets what we rely on, holds the schema version against
@@ -17,7 +17,7 @@
 
 enum {
     BACKOFF_MIN_MS = 100, /* between attempts: this .. a bound that doubles up to the next */
-    BACKOFF_MAX_MS = 5000,
+    BACKOFF_MAX_MS = 1000,
     IDLE_TXN_MS = 10000, /* the server gives up a transaction we stopped sending for so long */
 };
 

@@ -108,7 +108,7 @@ static void pg_append(const struct cluster *c, const char *file, const char *tex
 /* User "meridian" may in without a password by the socket, with the one of `password` by TCP. */
 static UNUSED void pg_init(struct cluster *c)
 {
-    char conf[512], data[160];
+    char conf[640], data[160];
     pg_make_dir(c);
     snprintf(data, sizeof data, "%s/data", c->dir);
     const char *argv[] = {"initdb", "-N",       "-D", data, "-U",    "meridian", "-E",
@@ -117,7 +117,8 @@ static UNUSED void pg_init(struct cluster *c)
     snprintf(conf, sizeof conf,
              "listen_addresses = '127.0.0.1'\nport = %u\nunix_socket_directories = '%s'\n"
              "fsync = on\nshared_buffers = 16MB\nmax_connections = 40\nwal_level = replica\n"
-             "password_encryption = 'scram-sha-256'\nlog_min_messages = warning\n",
+             "client_min_messages = warning\npassword_encryption = "
+             "'scram-sha-256'\nlog_min_messages = warning\n",
              c->port, c->dir);
     pg_append(c, "postgresql.conf", conf);
     snprintf(conf, sizeof conf, "%s/data/pg_hba.conf", c->dir);

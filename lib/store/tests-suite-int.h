@@ -45,7 +45,7 @@ static void suite_stop(struct suite *t);   /* called when pending becomes 0 */
 #define ALICE STR("alice@example.org")
 #define BOB STR("bob@example.org")
 
-static void suite_open(struct suite *t, const char *uri, struct loop *l)
+static UNUSED void suite_open(struct suite *t, const char *uri, struct loop *l)
 {
     char why[200] = "";
     memset(t, 0, sizeof *t);
@@ -70,7 +70,7 @@ static void suite_forget(struct suite *t)
     t->has_lease = false;
 }
 
-static void suite_close(struct suite *t)
+static UNUSED void suite_close(struct suite *t)
 {
     suite_forget(t);
     vec_fini(&t->rows);
@@ -106,7 +106,7 @@ static void row_add(struct suite *t, struct suite_row r, struct str key, struct 
     vec_push(&t->rows, r);
 }
 
-static void on_kv(void *ctx, enum err e, const struct store_kv *v)
+static UNUSED void on_kv(void *ctx, enum err e, const struct store_kv *v)
 {
     struct suite *t = ctx;
     assert_true((v != NULL) == (e == ERR_OK));
@@ -117,8 +117,8 @@ static void on_kv(void *ctx, enum err e, const struct store_kv *v)
     answered(t, e);
 }
 
-static void on_map(void *ctx, enum err e, const struct store_entry *entries, size_t n,
-                   uint64_t version)
+static UNUSED void on_map(void *ctx, enum err e, const struct store_entry *entries, size_t n,
+                          uint64_t version)
 {
     struct suite *t = ctx;
     t->version = version;
@@ -127,7 +127,7 @@ static void on_map(void *ctx, enum err e, const struct store_entry *entries, siz
     answered(t, e);
 }
 
-static void on_log(void *ctx, enum err e, const struct store_record *r, size_t n)
+static UNUSED void on_log(void *ctx, enum err e, const struct store_record *r, size_t n)
 {
     struct suite *t = ctx;
     for (size_t i = 0; i < n; i++)
@@ -136,7 +136,7 @@ static void on_log(void *ctx, enum err e, const struct store_record *r, size_t n
     answered(t, e);
 }
 
-static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
+static UNUSED void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
 {
     struct suite *t = ctx;
     for (size_t i = 0; i < n; i++)
@@ -144,7 +144,7 @@ static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
     answered(t, e);
 }
 
-static void on_count(void *ctx, enum err e, uint64_t count, uint64_t payload_bytes)
+static UNUSED void on_count(void *ctx, enum err e, uint64_t count, uint64_t payload_bytes)
 {
     struct suite *t = ctx;
     t->count = count;
@@ -152,12 +152,12 @@ static void on_count(void *ctx, enum err e, uint64_t count, uint64_t payload_byt
     answered(t, e);
 }
 
-static void on_done(void *ctx, enum err e)
+static UNUSED void on_done(void *ctx, enum err e)
 {
     answered(ctx, e);
 }
 
-static void on_lease(void *ctx, enum err e, const struct store_lease *current)
+static UNUSED void on_lease(void *ctx, enum err e, const struct store_lease *current)
 {
     struct suite *t = ctx;
     t->has_lease = current != NULL;
@@ -168,34 +168,34 @@ static void on_lease(void *ctx, enum err e, const struct store_lease *current)
 
 /* ---- calls that wait for their answer */
 
-static enum err kv_get(struct suite *t, struct str owner, const char *key)
+static UNUSED enum err kv_get(struct suite *t, struct str owner, const char *key)
 {
     suite_forget(t);
     store_kv_get(t->port, &t->owner, TABLE, owner, str_of(key), on_kv, t);
     return await(t);
 }
 
-static enum err map_read(struct suite *t, struct str owner, struct str from, size_t limit)
+static UNUSED enum err map_read(struct suite *t, struct str owner, struct str from, size_t limit)
 {
     suite_forget(t);
     store_map_read(t->port, &t->owner, TABLE, owner, from, limit, on_map, t);
     return await(t);
 }
 
-static enum err log_read(struct suite *t, struct str owner, struct store_log_range range)
+static UNUSED enum err log_read(struct suite *t, struct str owner, struct store_log_range range)
 {
     suite_forget(t);
     store_log_read(t->port, &t->owner, TABLE, owner, &range, on_log, t);
     return await(t);
 }
 
-static enum err log_count(struct suite *t, struct str owner)
+static UNUSED enum err log_count(struct suite *t, struct str owner)
 {
     store_log_count(t->port, &t->owner, TABLE, owner, on_count, t);
     return await(t);
 }
 
-static enum err owners(struct suite *t, struct str after, size_t limit)
+static UNUSED enum err owners(struct suite *t, struct str after, size_t limit)
 {
     suite_forget(t);
     store_owners(t->port, &t->owner, TABLE, after, limit, on_owners, t);
@@ -209,35 +209,36 @@ static enum err commit(struct suite *t, struct store_txn *x)
     return await(t);
 }
 
-static enum err acquire(struct suite *t, struct str holder, uint64_t incarnation, uint64_t ttl_ms)
+static UNUSED enum err acquire(struct suite *t, struct str holder, uint64_t incarnation,
+                               uint64_t ttl_ms)
 {
     store_lease_acquire(t->port, &t->owner, STR("room@muc"), holder, incarnation, ttl_ms, on_lease,
                         t);
     return await(t);
 }
 
-static enum err release(struct suite *t, struct str holder, uint64_t incarnation)
+static UNUSED enum err release(struct suite *t, struct str holder, uint64_t incarnation)
 {
     store_lease_release(t->port, &t->owner, STR("room@muc"), holder, incarnation, on_done, t);
     return await(t);
 }
 
-static enum err kv_put(struct suite *t, struct str owner, const char *key, const char *value,
-                       uint64_t rev)
+static UNUSED enum err kv_put(struct suite *t, struct str owner, const char *key, const char *value,
+                              uint64_t rev)
 {
     struct store_txn *x = store_txn_new(t->port, owner);
     store_txn_kv_put(x, TABLE, str_of(key), str_of(value), rev);
     return commit(t, x);
 }
 
-static enum err kv_del(struct suite *t, struct str owner, const char *key, uint64_t rev)
+static UNUSED enum err kv_del(struct suite *t, struct str owner, const char *key, uint64_t rev)
 {
     struct store_txn *x = store_txn_new(t->port, owner);
     store_txn_kv_del(x, TABLE, str_of(key), rev);
     return commit(t, x);
 }
 
-static enum err append(struct suite *t, struct str owner, const char *id, uint64_t at_us)
+static UNUSED enum err append(struct suite *t, struct str owner, const char *id, uint64_t at_us)
 {
     struct store_txn *x = store_txn_new(t->port, owner);
     store_txn_log_append(x, TABLE, str_of(id), at_us, STR("peer@example.net"), STR("<message/>"));
