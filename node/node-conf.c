@@ -11,7 +11,7 @@ void node_conf_init(struct node_conf *c)
         .shards = 1,
         .c2s_tls_required = true,
         .scram_iterations = SCRAM_ITERATIONS_DEFAULT,
-        .store_uri = "mem:",
+        .store = {.uri = "mem:"},
         .s2s_enabled = true,
         .s2s_tls_required = true,
         .s2s_dialback = true,

@@ -5,6 +5,7 @@
 #include "lib/base/rand.h"
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
+#include "lib/store/store.h"
 #include "lib/stream/stream.h"
 
 struct node_conf_listen {
@@ -42,7 +43,10 @@ struct node_conf {
     /* [auth] */
     unsigned scram_iterations;
     /* [store] */
-    const char *store_uri; /* "sqlite:/var/lib/meridian/meridian.db" */
+    struct store_place store;
+    const struct store_route *store_routes; /* [[store.route]] */
+    size_t store_routes_n;
+    struct store_place store_pool; /* [outgoing_pools.rdbms.default]; uri NULL = none */
     /* [dns] */
     const char *const *dns_servers; /* NULL = the system's */
     /* [s2s] */

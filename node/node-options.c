@@ -5,6 +5,7 @@
 #include "global-registry/registry.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/jid.h"
+#include "node/node-options-int.h"
 #include "s2s/s2s.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
@@ -37,9 +38,6 @@ struct opt_component {
 };
 struct opt_auth {
     int64_t scram_iterations;
-};
-struct opt_store {
-    const char *uri;
 };
 struct opt_dns {
     struct conf_list servers;
@@ -115,6 +113,9 @@ struct options {
     size_t listen_component_n, components_n;
     struct opt_auth auth;
     struct opt_store store;
+    struct opt_route *routes;
+    size_t routes_n;
+    struct opt_pool pool;
     struct opt_dns dns;
     struct opt_c2s c2s;
     struct opt_s2s s2s;
@@ -163,8 +164,26 @@ static const struct conf_option auth_options[] = {
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
-                .doc = "Where data is kept: \"sqlite:/path/file.db\", or \"mem:\" (nothing "
-                       "survives the process)"),
+                .doc =
+                    "Where data is kept: \"sqlite:/path/file.db\", \"rdbms:default\" (the pool of "
+                    "that name), or \"mem:\" (nothing survives the process)"),
+};
+static const struct conf_option route_options[] = {
+    CONF_LIST(struct opt_route, tables, "tables", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+              .doc = "Names of tables: \"accounts\", \"roster\", \"offline\""),
+    CONF_STRING(struct opt_route, uri, "uri", .flags = CONF_REQUIRED,
+                .doc = "Where they are kept, as in [store]"),
+};
+static const struct conf_option pool_options[] = {
+    CONF_STRING(struct opt_pool, uri, "uri", .flags = CONF_REQUIRED,
+                .doc = "\"postgresql://user@host,host/database\" with all that libpq takes there, "
+                       "but no password"),
+    CONF_STRING(struct opt_pool, password, "password", .flags = CONF_SECRET,
+                .doc = "The user's password; absent: as libpq finds it, or none"),
+    CONF_DURATION(struct opt_pool, timeout, "timeout", .def = "4s", .min = 100, .max = 60000,
+                  .doc = "How long a call waits for a connection, and then for its answer"),
+    CONF_DURATION(struct opt_pool, connect_timeout, "connect_timeout", .def = "3s", .min = 100,
+                  .max = 60000, .doc = "How long connecting may take, all hosts together"),
 };
 static const struct conf_option dns_options[] = {
     CONF_LIST(struct opt_dns, servers, "servers",
@@ -353,6 +372,10 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, auth, "auth", auth_options, .doc = "Accounts and login"),
     CONF_SECTION(struct options, store, "store", store_options, .min_count = 1,
                  .doc = "Durable data"),
+    CONF_ARRAY(struct options, routes, routes_n, "store.route", route_options,
+               .doc = "Tables kept in another place than the rest"),
+    CONF_SECTION(struct options, pool, "outgoing_pools.rdbms.default", pool_options,
+                 .doc = "Connections to a PostgreSQL server, one for each shard"),
     CONF_SECTION(struct options, dns, "dns", dns_options, .doc = "Name look-up"),
     CONF_SECTION(struct options, c2s, "c2s", c2s_options, .doc = "Client connections"),
     CONF_SECTION(struct options, s2s, "s2s", s2s_options, .doc = "Federation"),
@@ -444,9 +467,16 @@ static void check_components(const struct conf *c, struct conf_errors *errs,
     }
 }
 
+static struct store_options of_store(const struct options *o)
+{
+    return (struct store_options){&o->store, o->routes, o->routes_n, &o->pool};
+}
+
 static void verify(const struct conf *c, const void *root, struct conf_errors *errs)
 {
     const struct options *o = root;
+    const struct store_options store = of_store(o);
+    node_options_store_check(c, &store, errs);
     for (size_t i = 0; i < o->general.domains.n; i++)
         check_domain(c, errs, "general", 0, "domains", o->general.domains.items[i]);
     for (size_t i = 0; i < o->overrides_n; i++)
@@ -617,7 +647,8 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->c2s_tls_required = o->c2s.tls_required;
     c->sessions_max = (size_t)o->c2s.sessions_max;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
-    c->store_uri = o->store.uri;
+    const struct store_options store = of_store(o);
+    node_options_store_open(&store, c);
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
     c->control_path = o->control.path;
     open_modules(o, c);
@@ -635,4 +666,5 @@ void node_settings_close(struct node_settings *s)
     mem_free((void *)(uintptr_t)s->conf.component_listen);
     mem_free((void *)(uintptr_t)s->conf.components);
     mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
+    node_options_store_close(&s->conf);
 }

@@ -135,7 +135,10 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
     n->store_is_shared = shared != NULL;
     n->store = shared;
-    if (!shared && (e = store_open(n->conf->store_uri, &n->store, why, why_size)) != ERR_OK)
+    if (!shared)
+        e = store_open_at(&n->conf->store, n->conf->store_routes, n->conf->store_routes_n,
+                          &n->store, why, why_size);
+    if (e != ERR_OK)
         return e;
     if ((e = module_set_new(n, why, why_size)) != ERR_OK)
         return e;

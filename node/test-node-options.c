@@ -18,6 +18,9 @@
     MINIMAL "[region]\nname = \"eu\"\nnode = \"eu1\"\ndomain = \"eu1.eu.r.test\"\n"                \
             "domain_suffix = \".r.test\"\nlisten = \"127.0.0.1:5280\"\ncert = \"c\"\n"             \
             "key = \"k\"\nca = \"a\"\n" extra
+#define POOLED(pool)                                                                               \
+    "[general]\ndomains = [\"im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n"                       \
+    "[store]\nuri = \"rdbms:default\"\n[outgoing_pools.rdbms.default]\nuri = \"" pool "\"\n"
 
 static void test_options_schema(void **state)
 {
@@ -62,6 +65,23 @@ static const struct {
      "longer than 63 bytes"},
     {REGION("endpoint = \"nowhere\"\n"), "\"nowhere\" is not an address"},
     {MINIMAL "[modules.roster]\nmax = 0\n", "max"},
+    {POOLED("postgresql://me@db1,db2/im?target_session_attrs=any"), NULL},
+    {POOLED("postgresql:///im?host=/run/pg"), NULL},
+    {POOLED("postgresql://me:secret@db/im"), "goes into the option password"},
+    {POOLED("postgresql://db/im?password=secret"), "goes into the option password"},
+    {POOLED("mysql://db/im"), "must begin with \"postgresql:\""},
+    {"[general]\ndomains = [\"im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = "
+     "\"rdbms:default\"\n",
+     "needs a section [outgoing_pools.rdbms.default]"},
+    {"[general]\ndomains = [\"im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = "
+     "\"postgresql://db/im\"\n",
+     "must be \"rdbms:default\""},
+    {MINIMAL "[[store.route]]\ntables = [\"offline\"]\nuri = \"sqlite:o.db\"\n", NULL},
+    {MINIMAL "[[store.route]]\ntables = [\"Offline\"]\nuri = \"mem:\"\n",
+     "\"Offline\" is no name of a table"},
+    {MINIMAL "[[store.route]]\ntables = []\nuri = \"mem:\"\n", "tables"},
+    {MINIMAL "[[store.route]]\ntables = [\"offline\"]\nuri = \"rdbms:other\"\n",
+     "the only pool is \"rdbms:default\""},
     {MINIMAL "[unheard]\nof = 1\n", "unheard"},
 };
 
@@ -116,12 +136,44 @@ static void test_options_reach_conf(void **state)
     conf_unref(&c);
 }
 
+/* The pool is named by [store] and by routes; its password is not part of a URI. */
+static void test_options_store(void **state)
+{
+    static const char text[] =
+        POOLED("postgresql://me@db/im") "password = \"secret\"\n"
+                                        "timeout = \"2s\"\n[[store.route]]\ntables = [\"offline\", "
+                                        "\"roster\"]\nuri = "
+                                        "\"sqlite:o.db\"\n[[store.route]]\ntables = "
+                                        "[\"accounts\"]\nuri = \"rdbms:default\"\n";
+    struct conf *c = NULL;
+    struct conf_errors errs;
+    struct node_settings s;
+    (void)state;
+    conf_errors_init(&errs);
+    if (conf_parse(STR(text), "node.toml", &node_schema, &c, &errs) != ERR_OK)
+        fail_msg("%s", errs.lines[0]);
+    node_settings_open(c, &s);
+    assert_string_equal(s.conf.store.uri, "postgresql://me@db/im");
+    assert_string_equal(s.conf.store.password, "secret");
+    assert_int_equal(s.conf.store.timeout_ms, 2000);
+    assert_int_equal(s.conf.store.connect_timeout_ms, 3000);
+    assert_int_equal(s.conf.store_routes_n, 2);
+    assert_string_equal(s.conf.store_routes[0].tables[1], "roster");
+    assert_null(s.conf.store_routes[0].tables[2]);
+    assert_string_equal(s.conf.store_routes[0].place.uri, "sqlite:o.db");
+    assert_string_equal(s.conf.store_routes[1].place.password, "secret");
+    node_settings_close(&s);
+    conf_errors_fini(&errs);
+    conf_unref(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_schema),
         cmocka_unit_test(test_options_verify),
         cmocka_unit_test(test_options_reach_conf),
+        cmocka_unit_test(test_options_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,5 +156,4 @@ struct store_txn {
     struct store_change *first, **tail;
     enum err err; /* first thing that was wrong, told at commit */
 };
-bool store_table_valid(const char *table);
 #endif

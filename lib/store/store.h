@@ -34,6 +34,7 @@ struct store_route { /* these tables are kept there; what one txn writes must be
     struct store_place place;
 };
 #define STORE_ROUTES_MAX 7
+bool store_table_valid(const char *table); /* a name that a table may have */
 /* Blocks while it opens: not on a running loop. why gets one line. Close order: ports, store, then
  * the ports' loops (under simulation a port's loop may go before the store). A txn is committed or
  * dropped before its port is closed.

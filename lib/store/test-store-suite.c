@@ -126,7 +126,7 @@ static void test_kill_during_commits(void **state)
     kill_during_commits();
 }
 
-/* ---- the file */
+/* ---- tables in several places */
 
 static void sql(const char *text)
 {
@@ -135,6 +135,43 @@ static void sql(const char *text)
     assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }
+
+static void test_routes(void **state)
+{
+    static const char *const tables[] = {"others", "more", NULL}, *const wrong[] = {"N0", NULL};
+    const struct store_place main_place = {.uri = "mem:"}, other = {.uri = uri};
+    const struct store_route routes[] = {{tables, other}, {tables, other}, {wrong, other}};
+    struct suite t = {.uri = uri};
+    char why[200];
+    (void)state;
+    suite_clear();
+    assert_int_equal(store_open_at(&main_place, routes, 2, &t.store, why, sizeof why), ERR_INVALID);
+    assert_non_null(strstr(why, "\"others\" is routed twice"));
+    assert_int_equal(store_open_at(&main_place, routes + 2, 1, &t.store, why, sizeof why),
+                     ERR_INVALID);
+    assert_int_equal(store_open_at(&main_place, routes, 1, &t.store, why, sizeof why), ERR_OK);
+    t.loop = loop_new("test/0", 0);
+    op_owner_init(&t.owner);
+    t.port = store_port_open(t.store, t.loop);
+    assert_int_equal(kv_put(&t, ALICE, "k", "in memory", 0), ERR_OK);
+    struct store_txn *x = store_txn_new(t.port, ALICE);
+    store_txn_kv_put(x, "others", STR("k"), STR("in the file"), 0);
+    store_txn_map_put(x, "more", STR("k"), STR("too"));
+    assert_int_equal(commit(&t, x), ERR_OK);
+    x = store_txn_new(t.port, ALICE); /* not one transaction */
+    store_txn_kv_put(x, "others", STR("k"), STR("no"), STORE_REV_ANY);
+    store_txn_kv_put(x, TABLE, STR("k"), STR("no"), STORE_REV_ANY);
+    assert_int_equal(commit(&t, x), ERR_INVALID);
+    assert_int_equal(kv_get(&t, ALICE, "k"), ERR_OK);
+    assert_string_equal(t.rows.p[0].value, "in memory");
+    suite_close(&t);
+    loop_free(&t.loop);
+    sql("SELECT 1 / (count(*) = 1) FROM kv WHERE value = 'in the file'");
+    sql("SELECT 1 / (count(*) = 1) FROM map WHERE tbl = 'more'");
+    sql("SELECT 1 / (count(*) = 0) FROM kv WHERE tbl = 'things'");
+}
+
+/* ---- the file */
 
 static void test_reopen(void **state)
 {
@@ -206,9 +243,13 @@ int main(void)
 {
 #define UNIT(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        BOTH_CASES(UNIT) cmocka_unit_test(test_faults), cmocka_unit_test(test_four_shards),
-        cmocka_unit_test(test_kill_during_commits),     cmocka_unit_test(test_reopen),
-        cmocka_unit_test(test_durable_settings),        cmocka_unit_test(test_refuses),
+        BOTH_CASES(UNIT) cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_four_shards),
+        cmocka_unit_test(test_kill_during_commits),
+        cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_durable_settings),
+        cmocka_unit_test(test_refuses),
     };
     if (!mkdtemp(dir))
         return 1;

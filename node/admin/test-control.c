@@ -59,7 +59,7 @@ static void begin(struct rig *r, unsigned shards)
     node_conf_init(&r->conf);
     r->conf.domains = domains;
     r->conf.shards = shards;
-    r->conf.store_uri = "mem:";
+    r->conf.store.uri = "mem:";
     r->conf.cert_file = test_path(r->crt, certs, DOMAIN, "crt");
     r->conf.key_file = test_path(r->key, certs, DOMAIN, "key");
     r->conf.ca_file = test_path(r->ca, certs, "ca", "crt");
