@@ -1,4 +1,5 @@
-/* meridianctl: one question to a running node over its control socket, the answer as text or JSON.
+/* meridianctl: one question to a running node over its control socket, the answer as text or JSON;
+ * and `store copy`, which works on databases that no node uses.
  * Exit codes: 0 done; 1 the node said no; 2 wrong arguments; 69 (EX_UNAVAILABLE) no node answers;
  * 78 (EX_CONFIG) wrong configuration. */
 #include <getopt.h>
@@ -6,6 +7,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "lib/loop/op.h"
 #include "lib/loop/timer.h"
 #include "lib/net/dial.h"
@@ -13,7 +16,7 @@
 #include "node/admin/render.h"
 #include "node/node-options.h"
 
-enum { ANSWER_MAX = 64 << 20, ANSWER_MS = 60000, PASSWORD_MAX = 1024 };
+enum { ANSWER_MAX = 64 << 20, ANSWER_MS = 60000, PASSWORD_MAX = 1024, COPY_SAY_US = 1000000 };
 
 struct client {
     struct loop *loop;
@@ -36,6 +39,11 @@ static void print_usage(FILE *to)
         snprintf(left, sizeof left, "%s %s", k->name, k->args);
         fprintf(to, "  %-26s %s\n", left, k->help);
     }
+    fputs("\nwithout a node:\n"
+          "  store copy FROM TO         copy all data: sqlite:/path, or rdbms:default for the pool "
+          "of "
+          "FILE\n",
+          to);
     fputs("\noptions:\n  -c, --config FILE  the node's configuration file\n      --json         "
           "print the answer as JSON\n"
           "  -h, --help         print this\n",
@@ -180,6 +188,62 @@ static int show(struct client *c, bool as_json)
     return ok ? 0 : 1;
 }
 
+/* ---- copying a store */
+struct copying {
+    struct store_copied last;
+    uint64_t said_us;
+    bool is_tty;
+};
+
+static void say_copied(FILE *to, const struct store_copied *c, char end)
+{
+    fprintf(to,
+            "kv %" PRIu64 ", map %" PRIu64 ", map versions %" PRIu64 ", log %" PRIu64
+            " rows; %" PRIu64 " KiB%c",
+            c->rows[STORE_KV], c->rows[STORE_MAP], c->rows[STORE_MAP_VERSION], c->rows[STORE_LOG],
+            c->bytes / 1024, end);
+}
+
+static void on_copied(void *ctx, const struct store_copied *c)
+{
+    struct copying *y = ctx;
+    uint64_t now_us = clock_mono_us();
+    y->last = *c;
+    if (now_us - y->said_us < COPY_SAY_US)
+        return;
+    y->said_us = now_us;
+    say_copied(stderr, c, y->is_tty ? '\r' : '\n');
+}
+
+static bool place_named(const struct node_conf *c, const char *name, struct store_place *out)
+{
+    bool is_pool = strcmp(name, "rdbms:default") == 0;
+    *out = is_pool ? c->store_pool : (struct store_place){.uri = name};
+    if (!out->uri)
+        fprintf(stderr, "meridianctl: no [outgoing_pools.rdbms.default] in the configuration\n");
+    return out->uri != NULL;
+}
+
+static int copy(const struct node_conf *c, int argc, char **argv)
+{
+    struct store_place from, to;
+    struct copying y = {.is_tty = isatty(STDERR_FILENO)};
+    char why[512] = "";
+    if (argc != 4) {
+        print_usage(stderr);
+        return 2;
+    }
+    if (!place_named(c, argv[2], &from) || !place_named(c, argv[3], &to))
+        return EX_CONFIG;
+    log_set_level(LOG_WARN);
+    enum err e = store_copy_all(&from, &to, on_copied, &y, why, sizeof why);
+    if (e)
+        fprintf(stderr, "meridianctl: %s\n", why);
+    else
+        say_copied(stdout, &y.last, '\n');
+    return e ? 1 : 0;
+}
+
 static int ask(const char *config, bool as_json, int argc, char **argv)
 {
     struct conf_errors errs;
@@ -195,7 +259,9 @@ static int ask(const char *config, bool as_json, int argc, char **argv)
     node_settings_open(conf, &s);
     struct client c = {.path = s.conf.control_path};
     int code = EX_CONFIG;
-    if (!c.path) {
+    if (argc > 1 && strcmp(argv[0], "store") == 0 && strcmp(argv[1], "copy") == 0) {
+        code = copy(&s.conf, argc, argv);
+    } else if (!c.path) {
         fprintf(stderr, "meridianctl: %s has no [control] section\n", config);
     } else if (!build_question(&c, argc, argv)) {
         fprintf(stderr, "meridianctl: no password was given\n");

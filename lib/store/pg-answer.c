@@ -91,6 +91,19 @@ static bool add_release(struct store_req *r, const PGresult *res, int i)
     return true;
 }
 
+static bool add_scanned(struct store_req *r, const PGresult *res, int i)
+{
+    struct store_row row = {.kind = r->ask.kind,
+                            .table = column(res, i, 0),
+                            .owner = column(res, i, 1),
+                            .key = column(res, i, 2),
+                            .value = column(res, i, 3),
+                            .with = column(res, i, 4),
+                            .number = column_u64(res, i, 5),
+                            .place = column_u64(res, i, 6)};
+    return store_row_answer(r, r->answer_arena, &row);
+}
+
 static bool add_row(struct store_req *r, const PGresult *res, int i)
 {
     switch (r->verb) {
@@ -108,7 +121,10 @@ static bool add_row(struct store_req *r, const PGresult *res, int i)
         return add_lease(r, res, i);
     case VERB_LEASE_RELEASE:
         return add_release(r, res, i);
-    case VERB_COMMIT: /* functions that return nothing */
+    case VERB_SCAN:
+        return add_scanned(r, res, i);
+    case VERB_COMMIT: /* functions that return nothing of use */
+    case VERB_LOAD:
         break;
     }
     return true;

@@ -91,7 +91,24 @@ void pg_add_digits(struct pg_args *a, uint64_t n); /* numeric */
                 "AND seq > $3 AND seq < $4 ORDER BY seq DESC LIMIT $5")                            \
     X(LOG_COUNT, "SELECT count(*), coalesce(sum(bytes), 0)::int8 " PG_LOG_WHERE)                   \
     X(LEASE_ACQUIRE, "SELECT * FROM meridian.lease_acquire($1, $2, $3, $4)")                       \
-    X(LEASE_RELEASE, "SELECT meridian.lease_release($1, $2, $3)")
+    X(LEASE_RELEASE, "SELECT meridian.lease_release($1, $2, $3)")                                  \
+    X(SCAN_KV, "SELECT tbl, owner, key, value, NULL::bytea, rev, id FROM meridian.kv "             \
+               "WHERE id > $1 ORDER BY id LIMIT $2")                                               \
+    X(SCAN_MAP, "SELECT tbl, owner, key, value, NULL::bytea, 0::int8, id FROM meridian.map "       \
+                "WHERE id > $1 ORDER BY id LIMIT $2")                                              \
+    X(SCAN_MAP_VERSION, "SELECT tbl, owner, ''::bytea, NULL::bytea, NULL::bytea, version, id "     \
+                        "FROM meridian.map_version WHERE id > $1 ORDER BY id LIMIT $2")            \
+    X(SCAN_LOG, "SELECT tbl, owner, id, payload, with_jid, at_us, seq FROM meridian.log "          \
+                "WHERE seq > $1 ORDER BY seq LIMIT $2")                                            \
+    X(LOAD_KV, "INSERT INTO meridian.kv (tbl, owner, key, value, rev) VALUES ($1, $2, $3, $4, "    \
+               "$5)")                                                                              \
+    X(LOAD_MAP, "INSERT INTO meridian.map (tbl, owner, key, value) VALUES ($1, $2, $3, $4)")       \
+    X(LOAD_MAP_VERSION, "INSERT INTO meridian.map_version (tbl, owner, version, mark) "            \
+                        "VALUES ($1, $2, $3, 0)")                                                  \
+    X(LOAD_LOG, "INSERT INTO meridian.log (tbl, owner, id, payload, at_us, seq, with_jid, bytes) " \
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, octet_length($4::bytea))")                    \
+    X(LOAD_SEQ, "SELECT setval('meridian.log_seq_seq', greatest($1::int8, last_value)) "           \
+                "FROM meridian.log_seq_seq")
 
 enum pg_stmt {
 #define PG_STMT_ENUM(name, text) PG_##name,

@@ -93,12 +93,52 @@ static void send_lease(struct pg_conn *c, const struct store_req *r)
     pg_conn_send(c, r->verb == VERB_LEASE_ACQUIRE ? PG_LEASE_ACQUIRE : PG_LEASE_RELEASE, &a);
 }
 
+static void send_row(struct pg_conn *c, const struct store_row *row)
+{
+    static const enum pg_stmt which[] = {PG_LOAD_KV, PG_LOAD_MAP, PG_LOAD_MAP_VERSION, PG_LOAD_LOG};
+    struct pg_args a = {.n = 0};
+    pg_add_str(&a, row->table);
+    pg_add_str(&a, row->owner);
+    if (row->kind != STORE_MAP_VERSION) {
+        pg_add_str(&a, row->key);
+        pg_add_str(&a, row->value);
+    }
+    if (row->kind != STORE_MAP)
+        pg_add_u64(&a, row->number);
+    if (row->kind == STORE_LOG) {
+        pg_add_u64(&a, row->place);
+        pg_add_str(&a, row->with);
+    }
+    pg_conn_send(c, which[row->kind], &a);
+}
+
+/* Sequence numbers given later are above all that were loaded. */
+static unsigned send_rows(struct pg_conn *c, const struct store_req *r)
+{
+    uint64_t seq = 0;
+    unsigned n = 0;
+    for (; n < r->ask.rows_n; n++) {
+        const struct store_row *row = &r->ask.rows[n];
+        send_row(c, row);
+        if (row->kind == STORE_LOG && row->place > seq)
+            seq = row->place;
+    }
+    if (!seq)
+        return n;
+    struct pg_args a = {.n = 0};
+    pg_add_u64(&a, seq);
+    pg_conn_send(c, PG_LOAD_SEQ, &a);
+    return n + 1;
+}
+
 unsigned pg_send_write(struct pg_conn *c, const struct store_req *r, int64_t mark)
 {
     unsigned n = 0;
     if (r->verb == VERB_COMMIT) {
         for (const struct store_change *g = r->ask.changes; g; g = g->next, n++)
             send_change(c, r->ask.owner, g, mark);
+    } else if (r->verb == VERB_LOAD) {
+        n = send_rows(c, r);
     } else {
         send_lease(c, r);
         n++;
@@ -115,8 +155,9 @@ unsigned pg_send_write(struct pg_conn *c, const struct store_req *r, int64_t mar
 int64_t pg_lock_key(const struct store_req *r)
 {
     static const uint64_t lease_salt = 0x6c65617365; /* an owner and a lease of one name differ */
-    return r->verb == VERB_COMMIT ? (int64_t)hash_stable(r->ask.owner)
-                                  : (int64_t)(hash_stable(r->ask.key) ^ lease_salt);
+    if (r->verb == VERB_COMMIT || r->verb == VERB_LOAD) /* a load has no owner: one at a time */
+        return (int64_t)hash_stable(r->ask.owner);
+    return (int64_t)(hash_stable(r->ask.key) ^ lease_salt);
 }
 
 /* ---- reads */
@@ -131,9 +172,20 @@ static void send_log_read(struct pg_conn *c, const struct store_req *r)
     pg_conn_send(c, g->newest_first ? PG_LOG_DOWN : PG_LOG_UP, &a);
 }
 
+static void send_scan(struct pg_conn *c, const struct store_req *r)
+{
+    static const enum pg_stmt which[] = {PG_SCAN_KV, PG_SCAN_MAP, PG_SCAN_MAP_VERSION, PG_SCAN_LOG};
+    struct pg_args a = {.n = 0};
+    pg_add_u64(&a, r->ask.after.place);
+    pg_add_u64(&a, r->ask.limit);
+    pg_conn_send(c, which[r->ask.kind], &a);
+}
+
 unsigned pg_send_read(struct pg_conn *c, const struct store_req *r)
 {
-    struct pg_args a = args_for(r->ask.table, r->ask.owner);
+    struct pg_args a = {.n = 0};
+    if (r->ask.table)
+        a = args_for(r->ask.table, r->ask.owner);
     switch (r->verb) {
     case VERB_KV_GET:
         pg_add_str(&a, r->ask.key);
@@ -155,9 +207,13 @@ unsigned pg_send_read(struct pg_conn *c, const struct store_req *r)
         pg_add_u64(&a, r->ask.limit);
         pg_conn_send(c, PG_OWNERS, &a);
         break;
+    case VERB_SCAN:
+        send_scan(c, r);
+        break;
     case VERB_COMMIT:
     case VERB_LEASE_ACQUIRE:
     case VERB_LEASE_RELEASE:
+    case VERB_LOAD:
         return 0;
     }
     return 1;

@@ -62,6 +62,7 @@ static void on_seeds(void (*fn)(struct suite *t))
     X(limits)                                                                                      \
     X(long_keys)                                                                                   \
     X(owners)                                                                                      \
+    X(rows)                                                                                        \
     X(read_own_writes)                                                                             \
     X(cancel)
 CASES(SEEDED)

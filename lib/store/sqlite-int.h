@@ -44,7 +44,20 @@
       "INSERT INTO lease (key, holder, incarnation, expires_wall_us) VALUES (?1, ?2, ?3, ?4) "     \
       "ON CONFLICT DO UPDATE SET holder = excluded.holder, incarnation = excluded.incarnation, "   \
       "expires_wall_us = excluded.expires_wall_us")                                                \
-    X(LEASE_DEL, "DELETE FROM lease WHERE key = ?1")
+    X(LEASE_DEL, "DELETE FROM lease WHERE key = ?1")                                               \
+    X(SCAN_KV, "SELECT tbl, owner, key, value, NULL, rev, 0 FROM kv "                              \
+               "WHERE (tbl, owner, key) > (?1, ?2, ?3) ORDER BY tbl, owner, key LIMIT ?4")         \
+    X(SCAN_MAP, "SELECT tbl, owner, key, value, NULL, 0, 0 FROM map "                              \
+                "WHERE (tbl, owner, key) > (?1, ?2, ?3) ORDER BY tbl, owner, key LIMIT ?4")        \
+    X(SCAN_MAP_VERSION, "SELECT tbl, owner, '', NULL, NULL, version, 0 FROM map_version "          \
+                        "WHERE (tbl, owner) > (?1, ?2) ORDER BY tbl, owner LIMIT ?4")              \
+    X(SCAN_LOG, "SELECT tbl, owner, id, payload, with_jid, at_us, seq FROM log WHERE seq > ?5 "    \
+                "ORDER BY seq LIMIT ?4")                                                           \
+    X(LOAD_KV, "INSERT INTO kv (tbl, owner, key, value, rev) VALUES (?1, ?2, ?3, ?4, ?6)")         \
+    X(LOAD_MAP, "INSERT INTO map (tbl, owner, key, value) VALUES (?1, ?2, ?3, ?4)")                \
+    X(LOAD_MAP_VERSION, "INSERT INTO map_version (tbl, owner, version) VALUES (?1, ?2, ?6)")       \
+    X(LOAD_LOG, "INSERT INTO log (tbl, owner, id, payload, with_jid, at_us, seq, bytes) "          \
+                "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
 
 enum sqlite_stmt {
 #define SQLITE_STMT_ENUM(name, text) SQL_##name,

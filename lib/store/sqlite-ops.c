@@ -191,6 +191,30 @@ static enum err lease_release(struct sqlite_db *d, struct store_req *r)
     return sqlite_run(d, st);
 }
 
+/* Sequence numbers above all there are stay above all that follow: SQLite keeps the greatest. */
+static enum err load_rows(struct sqlite_db *d, const struct store_req *r)
+{
+    static const enum sqlite_stmt which[] = {SQL_LOAD_KV, SQL_LOAD_MAP, SQL_LOAD_MAP_VERSION,
+                                             SQL_LOAD_LOG};
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < r->ask.rows_n && !e; i++) {
+        const struct store_row *row = &r->ask.rows[i];
+        sqlite3_stmt *st = sqlite_stmt(d, which[row->kind]);
+        if (!st)
+            return ERR_IO;
+        sqlite_bind_str(st, 1, row->table);
+        sqlite_bind_str(st, 2, row->owner);
+        sqlite_bind_str(st, 3, row->key);
+        sqlite_bind_str(st, 4, row->value);
+        sqlite_bind_str(st, 5, row->with);
+        sqlite_bind_u64(st, 6, row->number);
+        sqlite_bind_u64(st, 7, row->place);
+        sqlite_bind_u64(st, 8, row->value.n);
+        e = sqlite_run(d, st);
+    }
+    return e;
+}
+
 static enum err write_inside(struct sqlite_db *d, struct store_req *r)
 {
     enum err e = ERR_INVALID;
@@ -200,6 +224,8 @@ static enum err write_inside(struct sqlite_db *d, struct store_req *r)
         e = lease_acquire(d, r);
     else if (r->verb == VERB_LEASE_RELEASE)
         e = lease_release(d, r);
+    else if (r->verb == VERB_LOAD)
+        e = load_rows(d, r);
     return !e && r->inject ? ERR_IO : e;
 }
 
@@ -352,6 +378,37 @@ static enum err owners_read(struct sqlite_db *d, struct store_req *r)
     return e;
 }
 
+static enum err scan(struct sqlite_db *d, struct store_req *r)
+{
+    static const enum sqlite_stmt which[] = {SQL_SCAN_KV, SQL_SCAN_MAP, SQL_SCAN_MAP_VERSION,
+                                             SQL_SCAN_LOG};
+    const struct store_row *after = &r->ask.after;
+    enum err e = ERR_IO;
+    sqlite3_stmt *st = sqlite_stmt(d, which[r->ask.kind]);
+    if (!st)
+        return e;
+    sqlite_bind_str(st, 1, after->table);
+    sqlite_bind_str(st, 2, after->owner);
+    sqlite_bind_str(st, 3, after->key);
+    sqlite_bind_u64(st, 4, r->ask.limit);
+    sqlite_bind_u64(st, 5, after->place);
+    while (sqlite_row(d, st, &e)) {
+        struct store_row row = {.kind = r->ask.kind,
+                                .table = sqlite_column(st, 0),
+                                .owner = sqlite_column(st, 1),
+                                .key = sqlite_column(st, 2),
+                                .value = sqlite_column(st, 3),
+                                .with = sqlite_column(st, 4),
+                                .number = sqlite_column_u64(st, 5),
+                                .place = sqlite_column_u64(st, 6)};
+        if (!store_row_answer(r, r->arena, &row)) {
+            sqlite3_reset(st);
+            return ERR_LIMIT;
+        }
+    }
+    return e;
+}
+
 static enum err ops_read(void *conn, struct store_req *r)
 {
     if (r->inject)
@@ -367,9 +424,12 @@ static enum err ops_read(void *conn, struct store_req *r)
         return log_count(conn, r);
     case VERB_OWNERS:
         return owners_read(conn, r);
+    case VERB_SCAN:
+        return scan(conn, r);
     case VERB_COMMIT:
     case VERB_LEASE_ACQUIRE:
     case VERB_LEASE_RELEASE:
+    case VERB_LOAD:
         break;
     }
     return ERR_INVALID;

@@ -23,9 +23,11 @@ enum store_verb {
     VERB_LOG_READ,
     VERB_LOG_COUNT,
     VERB_OWNERS,
+    VERB_SCAN,
     VERB_COMMIT, /* from here on: writes */
     VERB_LEASE_ACQUIRE,
     VERB_LEASE_RELEASE,
+    VERB_LOAD,
 };
 
 enum store_change_kind {
@@ -54,6 +56,10 @@ struct store_ask { /* which of them: by verb */
     const struct store_change *changes;
     struct str holder;
     uint64_t incarnation, ttl_ms;
+    enum store_kind kind;         /* scan */
+    struct store_row after;       /* scan */
+    const struct store_row *rows; /* load */
+    size_t rows_n;
 };
 
 struct store_answer { /* which of them: by verb; strings in the request's arena */
@@ -61,6 +67,7 @@ struct store_answer { /* which of them: by verb; strings in the request's arena 
     struct store_entry *entries;
     struct store_record *records;
     struct str *owners;
+    struct store_row *rows;
     size_t n;
     uint64_t version, count, bytes;
     struct store_lease lease;
@@ -130,6 +137,10 @@ void store_req_return(
 void store_req_done(struct mail *m);
 void store_req_drop(struct mail *m);
 void store_req_free(struct store_req *r);
+struct store_req *store_req_new(enum store_verb verb, void (*cb)(void), void *ctx);
+struct op *store_req_submit(struct store_port *p, struct op_owner *o, struct store_req *r);
+/* Add a row to the answer of a scan; false past the budget of the arena. */
+bool store_row_answer(struct store_req *r, struct arena *a, const struct store_row *row) MUST_USE;
 
 /* Copies within the budget of the arena; false past it (or above max). STR_NONE stays STR_NONE. */
 bool store_copy(struct arena *a, struct str s, size_t max, struct str *out) MUST_USE;

@@ -30,6 +30,7 @@ struct undo { /* put old back under key (NULL: remove what is there); or set a n
     struct mem_row *added;
     bool owns; /* the rows are freed by this map (ids borrows from log) */
     struct mem_owner *bumped;
+    uint64_t version; /* it had before */
     struct str key;
 };
 
@@ -111,7 +112,7 @@ static void bump(struct mem *m, struct mem_owner *w)
 {
     if (w->is_bumped)
         return;
-    struct undo u = {.bumped = w};
+    struct undo u = {.bumped = w, .version = w->version};
     w->is_bumped = true;
     w->version++;
     vec_push(&m->undo, u);
@@ -120,7 +121,7 @@ static void bump(struct mem *m, struct mem_owner *w)
 static void undo_one(const struct undo *u)
 {
     if (u->bumped) {
-        u->bumped->version--;
+        u->bumped->version = u->version;
         return;
     }
     if (u->old)
@@ -218,6 +219,53 @@ static enum err mem_commit_one(struct mem *m, const struct store_req *r)
     enum err e = ERR_OK;
     for (const struct store_change *c = r->ask.changes; c && !e; c = c->next)
         e = change_one(m, owner_make(m, c->table, r->ask.owner), c);
+    if (!e && r->inject)
+        e = ERR_IO;
+    txn_end(m, e != ERR_OK);
+    return e;
+}
+
+/* ---- rows as they are */
+
+static enum err load_log(struct mem *m, struct mem_owner *w, const struct store_row *r)
+{
+    char seq[8];
+    seq_key(seq, r->place);
+    struct str key = str_make(seq, sizeof seq);
+    if (omap_get(&w->ids, r->key) || omap_get(&w->log, key))
+        return ERR_EXISTS;
+    struct mem_row *row = row_new(r->key, r->value, r->with, r->number);
+    set_row(m, &w->log, key, row, true);
+    set_row(m, &w->ids, r->key, row, false);
+    if (r->place > m->last_seq)
+        m->last_seq = r->place;
+    return ERR_OK;
+}
+
+static enum err load_one(struct mem *m, const struct store_row *r)
+{
+    struct mem_owner *w = owner_make(m, r->table.p, r->owner);
+    struct omap *map = r->kind == STORE_KV ? &w->kv : &w->map;
+    if (r->kind == STORE_LOG)
+        return load_log(m, w, r);
+    if (r->kind == STORE_MAP_VERSION) {
+        if (w->version)
+            return ERR_EXISTS;
+        bump(m, w);
+        w->version = r->number;
+        return ERR_OK;
+    }
+    if (omap_get(map, r->key))
+        return ERR_EXISTS;
+    set_row(m, map, r->key, row_new(r->key, r->value, STR_NONE, r->number), true);
+    return ERR_OK;
+}
+
+static enum err mem_load(struct mem *m, const struct store_req *r)
+{
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < r->ask.rows_n && !e; i++)
+        e = load_one(m, &r->ask.rows[i]);
     if (!e && r->inject)
         e = ERR_IO;
     txn_end(m, e != ERR_OK);
@@ -361,6 +409,61 @@ static enum err owners_read(const struct mem *m, struct store_req *r)
     return ERR_OK;
 }
 
+/* The rows of one kind of one owner behind the one of the question, if that is of this owner.
+ * False: enough, or too much (*e). */
+static bool scan_owner(struct store_req *r, struct str table, struct str owner,
+                       const struct mem_owner *w, enum err *e)
+{
+    const struct store_row *after = &r->ask.after;
+    struct store_row row = {.kind = r->ask.kind, .table = table, .owner = owner, .key = STR("")};
+    const struct omap *map = row.kind == STORE_KV    ? &w->kv
+                             : row.kind == STORE_MAP ? &w->map
+                             : row.kind == STORE_LOG ? &w->log
+                                                     : NULL;
+    bool is_same = str_eq(table, after->table) && str_eq(owner, after->owner);
+    char seq[8];
+    struct omap_it it;
+    seq_key(seq, after->place);
+    struct str last = row.kind == STORE_LOG ? str_make(seq, sizeof seq) : after->key;
+    if (!map) {
+        row.number = w->version;
+        if (w->version && !is_same && !store_row_answer(r, r->arena, &row))
+            *e = ERR_LIMIT;
+        return !*e && r->answer.n < r->ask.limit;
+    }
+    bool more = omap_first_ge(map, is_same ? last : STR_NONE, &it);
+    for (; more && r->answer.n < r->ask.limit; more = omap_next(map, &it)) {
+        const struct mem_row *from = it.value;
+        if (is_same && str_eq(it.key, last))
+            continue;
+        row.key = from->key;
+        row.value = from->value;
+        row.with = from->with;
+        row.number = row.kind == STORE_MAP ? 0 : from->number;
+        row.place = row.kind == STORE_LOG ? seq_of(it.key) : 0;
+        if (!store_row_answer(r, r->arena, &row)) {
+            *e = ERR_LIMIT;
+            return false;
+        }
+    }
+    return r->answer.n < r->ask.limit;
+}
+
+static enum err scan(const struct mem *m, struct store_req *r)
+{
+    const struct store_row *after = &r->ask.after;
+    enum err e = ERR_OK;
+    struct omap_it t, w;
+    for (bool a = omap_first_ge(&m->tables, after->table, &t); a; a = omap_next(&m->tables, &t)) {
+        const struct omap *owners = &((const struct mem_table *)t.value)->owners;
+        struct str from = str_eq(t.key, after->table) ? after->owner : STR_NONE;
+        for (bool b = omap_first_ge(owners, from, &w); b; b = omap_next(owners, &w))
+            if (!scan_owner(r, t.key, w.key, w.value, &e))
+                return e;
+    }
+    return e;
+}
+
 /* ---- driver */
 
 static enum err mem_read(void *conn, struct store_req *r)
@@ -379,9 +482,12 @@ static enum err mem_read(void *conn, struct store_req *r)
         return log_count(m, r);
     case VERB_OWNERS:
         return owners_read(m, r);
+    case VERB_SCAN:
+        return scan(m, r);
     case VERB_COMMIT:
     case VERB_LEASE_ACQUIRE:
     case VERB_LEASE_RELEASE:
+    case VERB_LOAD:
         break;
     }
     return ERR_INVALID;
@@ -392,6 +498,8 @@ static enum err mem_write(void *conn, struct store_req *r)
     struct mem *m = conn;
     if (r->verb == VERB_COMMIT)
         return mem_commit_one(m, r);
+    if (r->verb == VERB_LOAD)
+        return mem_load(m, r);
     if (r->inject)
         return ERR_IO;
     return r->verb == VERB_LEASE_ACQUIRE ? lease_acquire(m, r) : lease_release(m, r);

@@ -249,11 +249,15 @@ static void req_answer(struct store_req *r)
     case VERB_OWNERS:
         ((store_owners_cb *)r->cb)(r->ctx, r->err, a->owners, n);
         break;
+    case VERB_SCAN:
+        ((store_rows_cb *)r->cb)(r->ctx, r->err, a->rows, n);
+        break;
     case VERB_LEASE_ACQUIRE:
         answer_lease(r);
         break;
     case VERB_COMMIT:
     case VERB_LEASE_RELEASE:
+    case VERB_LOAD:
         ((store_done_cb *)r->cb)(r->ctx, r->err);
         break;
     }
@@ -291,14 +295,14 @@ static void req_charge(struct store_port *p, struct store_req *r)
 }
 
 /* Send it on its way; what is wrong already (r->err) or too much goes straight home. */
-static struct op *req_submit(struct store_port *p, struct op_owner *o, struct store_req *r)
+struct op *store_req_submit(struct store_port *p, struct op_owner *o, struct store_req *r)
 {
     struct store *s = p->store;
     if (p->n_reqs >= STORE_PORT_REQS_MAX || p->bytes >= STORE_PORT_BYTES_MAX)
         r->err = ERR_LIMIT;
     if (s->fail_in && --s->fail_in == 0)
         r->inject = true;
-    if (r->verb < VERB_COMMIT)
+    if (r->ask.table)
         r->part = part_of(s, r->ask.table);
     void *conn = p->parts[r->part].conn;
     struct store_worker *w = conn ? NULL : worker_for(p, r);
@@ -313,7 +317,7 @@ static struct op *req_submit(struct store_port *p, struct op_owner *o, struct st
     return &r->op;
 }
 
-static struct store_req *req_new(enum store_verb verb, void (*cb)(void), void *ctx)
+struct store_req *store_req_new(enum store_verb verb, void (*cb)(void), void *ctx)
 {
     struct store_req *r = mem_alloc(sizeof *r);
     r->verb = verb;
@@ -326,7 +330,7 @@ static struct store_req *read_new(enum store_verb verb, const char *table, struc
                                   struct str key, void (*cb)(void), void *ctx)
 {
     must(store_table_valid(table));
-    struct store_req *r = req_new(verb, cb, ctx);
+    struct store_req *r = store_req_new(verb, cb, ctx);
     struct str name;
     r->arena = arena_new(STORE_REQ_BYTES_MAX);
     if (!store_copy(r->arena, str_of(table), STORE_TABLE_MAX, &name) ||
@@ -347,7 +351,8 @@ static size_t clamp_limit(size_t limit)
 struct op *store_kv_get(struct store_port *p, struct op_owner *o, const char *table,
                         struct str owner, struct str key, store_kv_cb *cb, void *ctx)
 {
-    return req_submit(p, o, read_new(VERB_KV_GET, table, owner, key, (void (*)(void))cb, ctx));
+    return store_req_submit(p, o,
+                            read_new(VERB_KV_GET, table, owner, key, (void (*)(void))cb, ctx));
 }
 
 struct op *store_map_read(struct store_port *p, struct op_owner *o, const char *table,
@@ -356,7 +361,7 @@ struct op *store_map_read(struct store_port *p, struct op_owner *o, const char *
 {
     struct store_req *r = read_new(VERB_MAP_READ, table, owner, from, (void (*)(void))cb, ctx);
     r->ask.limit = clamp_limit(limit);
-    return req_submit(p, o, r);
+    return store_req_submit(p, o, r);
 }
 
 struct op *store_log_read(struct store_port *p, struct op_owner *o, const char *table,
@@ -366,14 +371,14 @@ struct op *store_log_read(struct store_port *p, struct op_owner *o, const char *
     struct store_req *r = read_new(VERB_LOG_READ, table, owner, STR_NONE, (void (*)(void))cb, ctx);
     r->ask.range = *range;
     r->ask.limit = clamp_limit(range->limit);
-    return req_submit(p, o, r);
+    return store_req_submit(p, o, r);
 }
 
 struct op *store_log_count(struct store_port *p, struct op_owner *o, const char *table,
                            struct str owner, store_count_cb *cb, void *ctx)
 {
-    return req_submit(p, o,
-                      read_new(VERB_LOG_COUNT, table, owner, STR_NONE, (void (*)(void))cb, ctx));
+    return store_req_submit(
+        p, o, read_new(VERB_LOG_COUNT, table, owner, STR_NONE, (void (*)(void))cb, ctx));
 }
 
 struct op *store_owners(struct store_port *p, struct op_owner *o, const char *table,
@@ -381,7 +386,7 @@ struct op *store_owners(struct store_port *p, struct op_owner *o, const char *ta
 {
     struct store_req *r = read_new(VERB_OWNERS, table, STR_NONE, after, (void (*)(void))cb, ctx);
     r->ask.limit = clamp_limit(limit);
-    return req_submit(p, o, r);
+    return store_req_submit(p, o, r);
 }
 
 /* All of its tables must be in one place, or it could not be one transaction. */
@@ -402,14 +407,14 @@ struct op *store_commit(struct store_txn **t_take, struct op_owner *o, store_don
 {
     struct store_txn *t = *t_take;
     *t_take = NULL;
-    struct store_req *r = req_new(VERB_COMMIT, (void (*)(void))cb, ctx);
+    struct store_req *r = store_req_new(VERB_COMMIT, (void (*)(void))cb, ctx);
     struct store_port *p = t->port;
     r->arena = t->arena;
     r->err = t->err ? t->err : txn_part(p->store, t, &r->part);
     r->ask.owner = t->owner;
     r->ask.changes = t->first;
     mem_free(t);
-    return req_submit(p, o, r);
+    return store_req_submit(p, o, r);
 }
 
 /* ---- lease */
@@ -436,7 +441,7 @@ void store_lease_fill(struct store_lease *l, struct str holder, uint64_t incarna
 static struct store_req *lease_new(enum store_verb verb, struct str key, struct str holder,
                                    uint64_t incarnation, void (*cb)(void), void *ctx)
 {
-    struct store_req *r = req_new(verb, cb, ctx);
+    struct store_req *r = store_req_new(verb, cb, ctx);
     r->arena = arena_new(STORE_REQ_BYTES_MAX);
     if (!store_copy(r->arena, key.p ? key : STR(""), STORE_KEY_MAX, &r->ask.key) ||
         !store_copy(r->arena, holder.p ? holder : STR(""), sizeof r->answer.lease.holder - 1,
@@ -453,13 +458,13 @@ struct op *store_lease_acquire(struct store_port *p, struct op_owner *o, struct 
     struct store_req *r =
         lease_new(VERB_LEASE_ACQUIRE, key, holder, incarnation, (void (*)(void))cb, ctx);
     r->ask.ttl_ms = ttl_ms;
-    return req_submit(p, o, r);
+    return store_req_submit(p, o, r);
 }
 
 struct op *store_lease_release(struct store_port *p, struct op_owner *o, struct str key,
                                struct str holder, uint64_t incarnation, store_done_cb *cb,
                                void *ctx)
 {
-    return req_submit(
+    return store_req_submit(
         p, o, lease_new(VERB_LEASE_RELEASE, key, holder, incarnation, (void (*)(void))cb, ctx));
 }

@@ -133,6 +133,34 @@ typedef void store_owners_cb(void *ctx, enum err e, const struct str *owners, si
 struct op *store_owners(struct store_port *p, struct op_owner *o, const char *table,
                         struct str after, size_t limit, store_owners_cb *cb, void *ctx);
 
+/* ---- all rows, for copies between drivers; of the main place only. Leases are not among them:
+ * they end by themselves. Nobody else may write meanwhile. */
+enum store_kind { STORE_KV, STORE_MAP, STORE_MAP_VERSION, STORE_LOG, STORE_KINDS };
+struct store_row {
+    enum store_kind kind;
+    struct str table, owner, key, value, with; /* log: key = id, value = payload */
+    uint64_t number;                           /* kv: rev; map version: version; log: at_us */
+    uint64_t place;                            /* log: seq; else the driver's own */
+};
+typedef void store_rows_cb(void *ctx, enum err e, const struct store_row *rows, size_t n);
+/* Rows of a kind behind a row of an answer before (NULL = from the start), in an order of the
+ * driver's, at most limit (<= 1000); n = 0: that was all. */
+struct op *store_scan(struct store_port *p, struct op_owner *o, enum store_kind kind,
+                      const struct store_row *after, size_t limit, store_rows_cb *cb, void *ctx);
+/* Put rows as they are, all or none. ERR_EXISTS: one of them is there already. */
+struct op *store_load(struct store_port *p, struct op_owner *o, const struct store_row *rows,
+                      size_t n, store_done_cb *cb, void *ctx);
+
+/* Copy all data of one place to another, which must be empty; nobody else may use either. Blocks,
+ * on a loop of its own. progress: after each page. Real platform only. ERR_EXISTS: there is data
+ * already. After a failure the other place holds a part of it. */
+struct store_copied {
+    uint64_t rows[STORE_KINDS], bytes;
+};
+typedef void store_copied_cb(void *ctx, const struct store_copied *c);
+enum err store_copy_all(const struct store_place *from, const struct store_place *to,
+                        store_copied_cb *progress, void *ctx, char *why, size_t why_size) MUST_USE;
+
 /* Fault injection for the suite: the n-th operation from now fails with ERR_IO (0 = off), a commit
  * after its work was done and before it counts. Only while all ports are used by one thread. */
 void store_fail_nth(struct store *s, unsigned n);

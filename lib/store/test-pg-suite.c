@@ -61,6 +61,7 @@ static void on_pg(void (*fn)(struct suite *t))
     X(limits)                                                                                      \
     X(long_keys)                                                                                   \
     X(owners)                                                                                      \
+    X(rows)                                                                                        \
     X(read_own_writes)                                                                             \
     X(cancel)
 #define CASE(name)                                                                                 \

@@ -79,6 +79,7 @@ static void on_both(void (*fn)(struct suite *t))
     X(limits)                                                                                      \
     X(long_keys)                                                                                   \
     X(owners)                                                                                      \
+    X(rows)                                                                                        \
     X(read_own_writes)                                                                             \
     X(cancel)
 BOTH_CASES(BOTH)

@@ -442,6 +442,52 @@ static void case_owners(struct suite *t)
     assert_string_equal(t->rows.p[0].key, "c@x");
 }
 
+/* ---- rows as they are */
+
+static void case_rows(struct suite *t)
+{
+    const struct store_row rows[] = {
+        {STORE_KV, STR(TABLE), ALICE, STR("k"), STR("v\0x"), STR_NONE, 7, 0},
+        {STORE_KV, STR(TABLE), BOB, STR(""), STR(""), STR_NONE, 1, 0},
+        {STORE_KV, STR("others"), ALICE, STR("k"), STR("o"), STR_NONE, 2, 0},
+        {STORE_MAP, STR(TABLE), ALICE, STR("a"), STR("1"), STR_NONE, 0, 0},
+        {STORE_MAP, STR(TABLE), ALICE, STR("b"), STR("2"), STR_NONE, 0, 0},
+        {STORE_MAP_VERSION, STR(TABLE), ALICE, STR(""), STR_NONE, STR_NONE, 9, 0},
+        {STORE_LOG, STR(TABLE), BOB, STR("id2"), STR("p2"), STR("w"), 22, 5000},
+        {STORE_LOG, STR(TABLE), ALICE, STR("id1"), STR("p1"), STR_NONE, 11, 4000},
+    };
+    static const size_t counts[STORE_KINDS] = {3, 2, 1, 2};
+    assert_int_equal(load_rows(t, rows, ARRAY_LEN(rows)), ERR_OK);
+    for (int kind = 0; kind < STORE_KINDS; kind++)
+        for (size_t limit = 1; limit < 5; limit++) {
+            assert_int_equal(scan_all(t, (enum store_kind)kind, limit), ERR_OK);
+            assert_int_equal(t->rows.n, counts[kind]);
+        }
+    assert_int_equal(kv_get(t, ALICE, "k"), ERR_OK);
+    assert_int_equal(t->rev, 7);
+    assert_int_equal(t->rows.p[0].value_n, 3);
+    assert_int_equal(map_read(t, ALICE, STR_NONE, 10), ERR_OK);
+    assert_int_equal(t->version, 9);
+    assert_int_equal(log_read(t, BOB, (struct store_log_range){.limit = 10}), ERR_OK);
+    assert_int_equal(t->rows.p[0].number, 5000);
+    assert_int_equal(t->rows.p[0].at_us, 22);
+    assert_string_equal(t->rows.p[0].with, "w");
+    assert_int_equal(append(t, BOB, "id3", 33), ERR_OK); /* behind what was loaded */
+    assert_int_equal(log_read(t, BOB, (struct store_log_range){.limit = 10}), ERR_OK);
+    assert_int_equal(t->rows.n, 2);
+    assert_true(t->rows.p[1].number > 5000);
+    struct store_row more[] = {rows[0], rows[6]}; /* all or none */
+    more[0].key = STR("new");
+    assert_int_equal(load_rows(t, more, 2), ERR_EXISTS);
+    assert_int_equal(kv_get(t, ALICE, "new"), ERR_NOTFOUND);
+    more[1] = rows[5];
+    assert_int_equal(load_rows(t, more, 2), ERR_EXISTS);
+    store_fail_nth(t->store, 1);
+    assert_int_equal(load_rows(t, more, 1), ERR_IO);
+    assert_int_equal(scan_all(t, STORE_KV, 1000), ERR_OK);
+    assert_int_equal(t->rows.n, 3);
+}
+
 /* ---- order and cancellation */
 
 static void on_never(void *ctx, enum err e)

@@ -33,6 +33,8 @@ struct suite {
     uint64_t rev, version, count, bytes;
     struct store_lease lease;
     bool has_lease;
+    struct store_row last; /* of a scan; short names only */
+    char last_owner[64], last_table[40];
     VEC(struct suite_row) rows;
 };
 
@@ -152,6 +154,23 @@ static UNUSED void on_count(void *ctx, enum err e, uint64_t count, uint64_t payl
     answered(t, e);
 }
 
+static UNUSED void on_rows(void *ctx, enum err e, const struct store_row *r, size_t n)
+{
+    struct suite *t = ctx;
+    for (size_t i = 0; i < n; i++)
+        row_add(t, (struct suite_row){.number = r[i].number, .at_us = r[i].place}, r[i].key,
+                r[i].value, r[i].with);
+    t->last = n ? r[n - 1] : (struct store_row){0};
+    t->last.value = t->last.with = STR_NONE;
+    snprintf(t->last_owner, sizeof t->last_owner, STR_FMT, STR_ARG(t->last.owner));
+    snprintf(t->last_table, sizeof t->last_table, STR_FMT, STR_ARG(t->last.table));
+    t->last.owner = str_of(t->last_owner);
+    t->last.table = str_of(t->last_table);
+    if (n) /* the rows are ours, the answer is not */
+        t->last.key = str_make(t->rows.p[t->rows.n - 1].key, t->rows.p[t->rows.n - 1].key_n);
+    answered(t, e);
+}
+
 static UNUSED void on_done(void *ctx, enum err e)
 {
     answered(ctx, e);
@@ -167,6 +186,29 @@ static UNUSED void on_lease(void *ctx, enum err e, const struct store_lease *cur
 }
 
 /* ---- calls that wait for their answer */
+
+/* All rows of a kind, in pages. */
+static UNUSED enum err scan_all(struct suite *t, enum store_kind kind, size_t limit)
+{
+    size_t before;
+    suite_forget(t);
+    store_scan(t->port, &t->owner, kind, NULL, limit, on_rows, t);
+    enum err e = await(t);
+    do {
+        before = t->rows.n;
+        if (e || !before)
+            break;
+        store_scan(t->port, &t->owner, kind, &t->last, limit, on_rows, t);
+        e = await(t);
+    } while (t->rows.n > before);
+    return e;
+}
+
+static UNUSED enum err load_rows(struct suite *t, const struct store_row *rows, size_t n)
+{
+    store_load(t->port, &t->owner, rows, n, on_done, t);
+    return await(t);
+}
 
 static UNUSED enum err kv_get(struct suite *t, struct str owner, const char *key)
 {
