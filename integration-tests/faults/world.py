@@ -14,7 +14,7 @@ import certs  # noqa: E402
 import clients  # noqa: E402
 import meridian  # noqa: E402
 import peers  # noqa: E402
-from checks import Verdict, say, until  # noqa: E402, F401
+from checks import Verdict, is_sanitized, say, until  # noqa: E402, F401
 from procs import C2S, REGION, Lab  # noqa: E402
 from slixmpp.exceptions import IqError, IqTimeout  # noqa: E402
 from wan import Wan  # noqa: E402
@@ -30,26 +30,30 @@ max = %d
 class World:
     """alice's home is eu, bob's is us. relays: how each region is reached by the other."""
 
-    def __init__(self, lab, build, delay=0.005, beat="500ms", lease="2s", offline=100000, seed=1):
-        """offline: how many messages an account that is not online may have waiting."""
-        self.lab, self.build = lab, build
-        public, regions = certs.Authority(lab, "public"), certs.Authority(lab, "regions")
-        self.ca = public.crt
+    def __init__(self, lab, build, delay=0.005, beat="500ms", lease="2s", offline=100000, seed=1, postgres=False):
+        """offline: how many messages an account that is not online may have waiting. postgres: the database of eu is one."""
+        self.lab, self.build, self.delay, self.times = lab, build, delay, {"beat": beat, "lease": lease}
+        public, self.regions = certs.Authority(lab, "public"), certs.Authority(lab, "regions")
+        self.ca, self.cert, self.extra = public.crt, public.issue(DOMAIN, DOMAIN), EXTRA % offline
         self.redis = peers.Redis(lab, lab.ip(3))
-        cert = public.issue(DOMAIN, DOMAIN)
-        wan = Wan(seed)
+        self.postgres = peers.Postgres(lab, lab.ip(4)) if postgres else None
+        self.wan = Wan(seed)
         self.relays, self.nodes = {}, {}
-        for n, name in ((11, "eu"), (12, "us")):
-            r = self.relays[name] = wan.relay((lab.ip(n + 30), REGION), (lab.ip(n), REGION), delay, delay / 2)
-            self.nodes[name] = meridian.Node(lab, build, DOMAIN, lab.ip(n), cert, self.ca, region=name, redis=self.redis,
-                                             region_authority=regions, endpoint=r.endpoint, beat=beat, lease=lease,
-                                             log_level=os.environ.get("LOG_LEVEL", "info"), extra=EXTRA % offline)
-        self.eu, self.us = self.nodes["eu"], self.nodes["us"]
-        for node in self.nodes.values():
-            node.start()
+        self.eu = self.add("eu", 11, shards=2 if postgres else 1, store=self.postgres or "sqlite")
+        self.us = self.add("us", 12)
         self.eu.adduser("alice", "pw-alice")
         self.us.adduser("bob", "pw-bob")
         self.meet()
+
+    def add(self, name, n, region=None, **more):
+        """Start a node on the n-th address, reached over a relay."""
+        ip = self.lab.ip(n)
+        r = self.relays[name] = self.wan.relay((self.lab.ip(n + 30), REGION), (ip, REGION), self.delay, self.delay / 2)
+        node = self.nodes[name] = meridian.Node(
+            self.lab, self.build, DOMAIN, ip, self.cert, self.ca, region=region or name, node=region and name, redis=self.redis,
+            region_authority=self.regions, endpoint=r.endpoint, log_level=os.environ.get("LOG_LEVEL", "info"), extra=self.extra,
+            **self.times, **more)
+        return node.start()
 
     def links(self, do):
         """do: cut, hole or heal, both directions."""
@@ -58,8 +62,8 @@ class World:
 
     def meet(self, seconds=20):
         for node in self.nodes.values():
-            until("%s sees both regions" % node.name,
-                  lambda n=node: sum(1 for m in n.ctl("status")["members"] if m["live"]) == 2, seconds)
+            until("%s sees all nodes" % node.name,
+                  lambda n=node: sum(1 for m in n.ctl("status")["members"] if m["live"]) == len(self.nodes), seconds)
 
     async def see(self, node, bare, accept, what, seconds=20):
         """Until `meridianctl where` satisfies; returns its answer."""

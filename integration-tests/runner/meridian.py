@@ -16,16 +16,17 @@ def program(build, name):
 
 
 class Node:
-    """One node of a region. s2s, extra: more lines for [s2s] and at the end. ip: where it listens for clients servers and regions (the ports of procs)."""
+    """One node of a region. store: sqlite, mem, or a peers.Postgres. node: its name; else it is the first of its region. s2s,
+    extra: more lines for [s2s] and at the end. ip: where it listens for clients servers and regions (the ports of procs)."""
 
     def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
                  suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
-                 log_level="info", secret="a secret shared by all nodes", overrides=(), s2s=""):
+                 log_level="info", secret="a secret shared by all nodes", overrides=(), s2s="", node=None):
         self.lab, self.build, self.domain, self.ip, self.region = lab, os.path.abspath(build), domain, ip, region
-        self.name = "meridian-%s" % (region or domain)
+        self.name = "meridian-%s" % (node or region or domain)
         crt, key = cert
-        uri = "mem:" if store == "mem" else "sqlite:%s" % lab.path("%s.db" % self.name)
-        self.control = lab.path("%s.sock" % (region or "node"))
+        uri = "mem:" if store == "mem" else "sqlite:%s" % lab.path("%s.db" % self.name) if store == "sqlite" else "rdbms:default"
+        self.control = lab.path("%s.sock" % (node or region or "node"))
         text = """[general]
 domains = ["{domain}"]
 shards = {shards}
@@ -52,12 +53,15 @@ dialback_secret = "{secret}"
            control=self.control, secret=secret, s2s_more=s2s, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
         if dns:
             text += '[dns]\nservers = ["%s"]\n' % dns.server
+        if uri == "rdbms:default":
+            text += store.pool()
         if region:
-            name = "%s1.%s%s" % (region, region, suffix)
+            node = node or region + "1"
+            name = "%s.%s%s" % (node, region, suffix)
             rcrt, rkey = region_authority.issue(name, name)
             text += """[region]
 name = "{region}"
-node = "{region}1"
+node = "{node}"
 domain = "{name}"
 domain_suffix = "{suffix}"
 listen = "{ip}:{port}"
@@ -70,7 +74,7 @@ host = "{redis}"
 port = {redis_port}
 beat = "{beat}"
 lease = "{lease}"
-""".format(region=region, name=name, suffix=suffix, ip=ip, endpoint=endpoint or "%s:%d" % (ip, REGION), crt=rcrt, key=rkey,
+""".format(region=region, node=node, name=name, suffix=suffix, ip=ip, endpoint=endpoint or "%s:%d" % (ip, REGION), crt=rcrt, key=rkey,
            ca=region_authority.crt, redis=redis.ip, port=REGION, redis_port=redis.port, beat=beat, lease=lease)
             if redis.password:
                 text += 'password = "%s"\n' % redis.password

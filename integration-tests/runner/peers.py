@@ -4,8 +4,9 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 
-from procs import C2S, DNS, REDIS, S2S, Failed
+from procs import C2S, DNS, POSTGRES, REDIS, S2S, Failed
 
 
 def need(*programs):
@@ -53,6 +54,71 @@ class Redis:
         if self.password:
             argv += ["--no-auth-warning", "-a", self.password]
         return subprocess.run(argv + list(args), check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Postgres:
+    """A cluster of its own with fsync on and a database "meridian" whose owner "meridian" has a password. It is run by an
+    ordinary user when we are root, as the server wants it."""
+    port, password = POSTGRES, "of the database"
+
+    def __init__(self, lab, ip):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda d: int(d.split("/")[4]))
+        if not found:
+            raise Failed("not installed: postgresql (scripts/install installs what is needed)")
+        self.lab, self.ip, self.bin = lab, ip, found[-1]
+        self.dir = lab.path("postgres", "x")[:-2]
+        self.as_user = []
+        if os.geteuid() == 0:
+            need("setpriv")
+            os.chmod(lab.dir, 0o711)
+            shutil.chown(self.dir, "postgres", "postgres")
+            self.as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        self.run("initdb", "-N", "-D", self.dir + "/data", "-E", "UTF8", "--locale=C", "-A", "trust", "-U", "postgres")
+        with open(self.dir + "/data/postgresql.conf", "a") as f:
+            f.write("listen_addresses = '%s'\nport = %d\nunix_socket_directories = '%s'\nfsync = on\nshared_buffers = 16MB\n"
+                    "password_encryption = 'scram-sha-256'\n" % (ip, self.port, self.dir))
+        with open(self.dir + "/data/pg_hba.conf", "w") as f:
+            f.write("local all all trust\nhost all all 127.0.0.0/8 scram-sha-256\n")
+        self.proc = lab.start("postgres", self.as_user + [self.bin + "/postgres", "-D", self.dir + "/data"])
+        self.wait()
+        self.sql("CREATE ROLE meridian LOGIN PASSWORD '%s'" % self.password, "postgres")
+        self.sql("CREATE DATABASE meridian OWNER meridian", "postgres")
+
+    def run(self, program, *args, stdin=None):
+        p = subprocess.run(self.as_user + [os.path.join(self.bin, program), *args], input=stdin, capture_output=True, text=True,
+                           cwd="/")
+        if p.returncode != 0:
+            raise Failed("%s: exit code %d: %s%s" % (program, p.returncode, p.stdout, p.stderr))
+        return p.stdout.strip()
+
+    def here(self, database="meridian"):
+        """Arguments that lead a tool of PostgreSQL here, past the password."""
+        return ["-h", self.dir, "-p", str(self.port), "-U", "postgres", "-d", database]
+
+    def sql(self, text, database="meridian"):
+        return self.run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *self.here(database), "-c", text)
+
+    def wait(self, seconds=30):
+        end = time.monotonic() + seconds
+        ready = [os.path.join(self.bin, "pg_isready"), "-q", *self.here("postgres")]
+        while subprocess.run(ready).returncode != 0:
+            if not self.proc.alive():
+                self.proc.launch()  # it refuses to start until the last of its old processes has gone
+            if time.monotonic() > end:
+                raise Failed("PostgreSQL does not answer:\n%s" % self.proc.tail())
+            time.sleep(0.05)
+
+    def kill(self):
+        self.proc.kill()
+
+    def restart(self):
+        self.proc.launch()
+        self.wait()
+
+    def pool(self, database="meridian"):
+        """The section of a node's configuration."""
+        return '[outgoing_pools.rdbms.default]\nuri = "postgresql://meridian@%s:%d/%s"\npassword = "%s"\n' % (
+            self.ip, self.port, database, self.password)
 
 
 class Dns:

@@ -11,7 +11,7 @@ import time
 
 
 # Ports on the lab's private addresses: not the well-known ones, which a server of this machine may hold on all addresses.
-C2S, C2S_TLS, S2S, REGION, REDIS = 25222, 25223, 25269, 25280, 26379
+C2S, C2S_TLS, S2S, REGION, REDIS, POSTGRES = 25222, 25223, 25269, 25280, 26379, 25432
 DNS = 53  # resolv.conf cannot name another
 
 

@@ -89,7 +89,8 @@ static void copy(const char *from, const char *to)
     assert_int_equal(last.rows[STORE_MAP_VERSION], ACCOUNTS / 4 * 3);
     assert_int_equal(last.rows[STORE_LOG], (ACCOUNTS - 1) / 3 * 3 + 1); /* 0, 1, 2, 0, 1, ... */
     assert_true(calls > 100);
-    print_message("%" PRIu64 " ms, %u pages\n", (clock_mono_us() - start_us) / 1000, calls);
+    print_message("%" PRIu64 " ms, %u pages, %" PRIu64 " KiB\n",
+                  (clock_mono_us() - start_us) / 1000, calls, last.bytes / 1024);
 }
 
 static void test_copy_both_ways(void **state)
