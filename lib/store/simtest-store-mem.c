@@ -47,39 +47,13 @@ static void on_seeds(void (*fn)(struct suite *t))
         (void)state;                                                                               \
         on_seeds(case_##name);                                                                     \
     }
-#define CASES(X)                                                                                   \
-    X(kv)                                                                                          \
-    X(kv_conflicts)                                                                                \
-    X(txn_sequence)                                                                                \
-    X(atomic)                                                                                      \
-    X(map)                                                                                         \
-    X(map_version)                                                                                 \
-    X(log_ids)                                                                                     \
-    X(log_paging)                                                                                  \
-    X(log_trim)                                                                                    \
-    X(lease)                                                                                       \
-    X(any_byte)                                                                                    \
-    X(limits)                                                                                      \
-    X(long_keys)                                                                                   \
-    X(owners)                                                                                      \
-    X(rows)                                                                                        \
-    X(read_own_writes)                                                                             \
-    X(cancel)
-CASES(SEEDED)
+SUITE_CASES(SEEDED)
 
 static bool one_fault(uint64_t seed, unsigned n)
 {
-    struct suite t;
-    unsigned steps;
     sim_begin(seed);
     struct loop *l = loop_new("eu1/0", 0);
-    suite_open(&t, "mem:", l);
-    store_fail_nth(t.store, n);
-    bool passed = fault_scenario(&t, &steps);
-    store_fail_nth(t.store, 0);
-    expect_steps(&t, steps);
-    fault_clean(&t);
-    suite_close(&t);
+    bool passed = fault_once("mem:", l, n);
     loop_free(&l);
     sim_end();
     return passed;
@@ -184,7 +158,7 @@ int main(void)
 {
 #define UNIT(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        CASES(UNIT) cmocka_unit_test(test_faults),
+        SUITE_CASES(UNIT) cmocka_unit_test(test_faults),
         cmocka_unit_test(test_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,7 @@
 
 enum { ACCOUNTS = 20000, BATCH = 500 };
 
-static struct cluster server;
-static char uri[256], first[160], second[160];
+static char first[160], second[160];
 static unsigned calls;
 
 static void sqlite_run_text(const char *path, const char *text)
@@ -98,6 +97,8 @@ static void test_copy_both_ways(void **state)
     char a[200], b[200], why[300], text[512];
     (void)state;
     log_set_level(LOG_WARN);
+    snprintf(first, sizeof first, "%s/first.db", server.dir);
+    snprintf(second, sizeof second, "%s/second.db", server.dir);
     snprintf(a, sizeof a, "sqlite:%s", first);
     snprintf(b, sizeof b, "sqlite:%s", second);
     make_accounts(first);
@@ -120,25 +121,6 @@ static void test_copy_both_ways(void **state)
     struct store_place from = {.uri = a}, to = {.uri = uri};
     assert_int_equal(store_copy_all(&from, &to, NULL, NULL, why, sizeof why), ERR_EXISTS);
     assert_non_null(strstr(why, "data already"));
-}
-
-static int make_server(void **state)
-{
-    (void)state;
-    pg_find();
-    pg_init(&server);
-    pg_start(&server);
-    pg_uri(&server, uri, sizeof uri);
-    snprintf(first, sizeof first, "%s/first.db", server.dir);
-    snprintf(second, sizeof second, "%s/second.db", server.dir);
-    return 0;
-}
-
-static int remove_server(void **state)
-{
-    (void)state;
-    pg_remove(&server);
-    return 0;
 }
 
 int main(void)

@@ -7,9 +7,6 @@
 
 enum { SLOTS = 24, KILLS = 5, LONG_MS = 30000, SHORT_MS = 500 };
 
-static struct cluster server;
-static char uri[256];
-
 static struct store_place place(uint64_t timeout_ms)
 {
     return (struct store_place){.uri = uri, .timeout_ms = timeout_ms};
@@ -367,23 +364,6 @@ static void test_frozen_server(void **state)
     while ((e = kv_put(&g->suite, BOB, "k", "back", STORE_REV_ANY)) != ERR_OK)
         assert_true(e == ERR_UNAVAILABLE || e == ERR_TIMEOUT);
     rig_close(g);
-}
-
-static int make_server(void **state)
-{
-    (void)state;
-    pg_find();
-    pg_init(&server);
-    pg_start(&server);
-    pg_uri(&server, uri, sizeof uri);
-    return 0;
-}
-
-static int remove_server(void **state)
-{
-    (void)state;
-    pg_remove(&server);
-    return 0;
 }
 
 int main(void)

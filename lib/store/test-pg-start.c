@@ -5,8 +5,7 @@
 
 enum { NODES = 4, LONG_MS = 30000 };
 
-static struct cluster server, standby;
-static char uri[256];
+static struct cluster standby;
 
 static enum err try_open(const struct store_place *at, char *why, size_t why_size)
 {
@@ -253,23 +252,6 @@ static void test_views(void **state)
         assert_string_equal(text, cases[i].want);
     }
     rig_close(g);
-}
-
-static int make_server(void **state)
-{
-    (void)state;
-    pg_find();
-    pg_init(&server);
-    pg_start(&server);
-    pg_uri(&server, uri, sizeof uri);
-    return 0;
-}
-
-static int remove_server(void **state)
-{
-    (void)state;
-    pg_remove(&server);
-    return 0;
 }
 
 int main(void)

@@ -5,8 +5,6 @@
 
 #include "lib/store/tests-pg-int.h"
 
-static struct cluster server;
-
 static void suite_run(struct suite *t)
 {
     if (t->pending)
@@ -46,45 +44,19 @@ static void on_pg(void (*fn)(struct suite *t))
     loop_free(&l);
 }
 
-#define CASES(X)                                                                                   \
-    X(kv)                                                                                          \
-    X(kv_conflicts)                                                                                \
-    X(txn_sequence)                                                                                \
-    X(atomic)                                                                                      \
-    X(map)                                                                                         \
-    X(map_version)                                                                                 \
-    X(log_ids)                                                                                     \
-    X(log_paging)                                                                                  \
-    X(log_trim)                                                                                    \
-    X(lease)                                                                                       \
-    X(any_byte)                                                                                    \
-    X(limits)                                                                                      \
-    X(long_keys)                                                                                   \
-    X(owners)                                                                                      \
-    X(rows)                                                                                        \
-    X(read_own_writes)                                                                             \
-    X(cancel)
 #define CASE(name)                                                                                 \
     static void test_##name(void **state)                                                          \
     {                                                                                              \
         (void)state;                                                                               \
         on_pg(case_##name);                                                                        \
     }
-CASES(CASE)
+SUITE_CASES(CASE)
 
 static bool one_fault(unsigned n)
 {
-    struct suite t;
-    unsigned steps;
     struct loop *l = loop_new("test/0", 0);
     suite_clear();
-    suite_open(&t, uri, l);
-    store_fail_nth(t.store, n);
-    bool passed = fault_scenario(&t, &steps);
-    store_fail_nth(t.store, 0);
-    expect_steps(&t, steps);
-    fault_clean(&t);
-    suite_close(&t);
+    bool passed = fault_once(uri, l, n);
     loop_free(&l);
     return passed;
 }
@@ -111,28 +83,11 @@ static void test_kill_during_commits(void **state)
     kill_during_commits();
 }
 
-static int make_server(void **state)
-{
-    (void)state;
-    pg_find();
-    pg_init(&server);
-    pg_start(&server);
-    pg_uri(&server, uri, sizeof uri);
-    return 0;
-}
-
-static int remove_server(void **state)
-{
-    (void)state;
-    pg_remove(&server);
-    return 0;
-}
-
 int main(void)
 {
 #define UNIT(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        CASES(UNIT) cmocka_unit_test(test_faults),
+        SUITE_CASES(UNIT) cmocka_unit_test(test_faults),
         cmocka_unit_test(test_four_shards),
         cmocka_unit_test(test_kill_during_commits),
     };

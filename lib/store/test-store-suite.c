@@ -64,39 +64,13 @@ static void on_both(void (*fn)(struct suite *t))
         (void)state;                                                                               \
         on_both(case_##name);                                                                      \
     }
-#define BOTH_CASES(X)                                                                              \
-    X(kv)                                                                                          \
-    X(kv_conflicts)                                                                                \
-    X(txn_sequence)                                                                                \
-    X(atomic)                                                                                      \
-    X(map)                                                                                         \
-    X(map_version)                                                                                 \
-    X(log_ids)                                                                                     \
-    X(log_paging)                                                                                  \
-    X(log_trim)                                                                                    \
-    X(lease)                                                                                       \
-    X(any_byte)                                                                                    \
-    X(limits)                                                                                      \
-    X(long_keys)                                                                                   \
-    X(owners)                                                                                      \
-    X(rows)                                                                                        \
-    X(read_own_writes)                                                                             \
-    X(cancel)
-BOTH_CASES(BOTH)
+SUITE_CASES(BOTH)
 
 static bool one_fault(const char *u, unsigned n)
 {
-    struct suite t;
-    unsigned steps;
     struct loop *l = loop_new("test/0", 0);
     suite_clear();
-    suite_open(&t, u, l);
-    store_fail_nth(t.store, n);
-    bool passed = fault_scenario(&t, &steps);
-    store_fail_nth(t.store, 0);
-    expect_steps(&t, steps);
-    fault_clean(&t);
-    suite_close(&t);
+    bool passed = fault_once(u, l, n);
     loop_free(&l);
     return passed;
 }
@@ -244,7 +218,7 @@ int main(void)
 {
 #define UNIT(name) cmocka_unit_test(test_##name),
     const struct CMUnitTest tests[] = {
-        BOTH_CASES(UNIT) cmocka_unit_test(test_faults),
+        SUITE_CASES(UNIT) cmocka_unit_test(test_faults),
         cmocka_unit_test(test_four_shards),
         cmocka_unit_test(test_kill_during_commits),
         cmocka_unit_test(test_reopen),

@@ -610,4 +610,37 @@ static void fault_clean(struct suite *t)
     assert_true(e == ERR_OK || (e == ERR_CONFLICT && strcmp(t->lease.holder, "n1") == 0));
     assert_int_equal(release(t, e ? STR("n1") : STR("n2"), 1), ERR_OK);
 }
+/* One run of the scenario in which the n-th call fails; false: one did fail. */
+static bool fault_once(const char *uri_of_it, struct loop *l, unsigned n)
+{
+    struct suite t;
+    unsigned steps;
+    suite_open(&t, uri_of_it, l);
+    store_fail_nth(t.store, n);
+    bool passed = fault_scenario(&t, &steps);
+    store_fail_nth(t.store, 0);
+    expect_steps(&t, steps);
+    fault_clean(&t);
+    suite_close(&t);
+    return passed;
+}
+
+#define SUITE_CASES(X)                                                                             \
+    X(kv)                                                                                          \
+    X(kv_conflicts)                                                                                \
+    X(txn_sequence)                                                                                \
+    X(atomic)                                                                                      \
+    X(map)                                                                                         \
+    X(map_version)                                                                                 \
+    X(log_ids)                                                                                     \
+    X(log_paging)                                                                                  \
+    X(log_trim)                                                                                    \
+    X(lease)                                                                                       \
+    X(any_byte)                                                                                    \
+    X(limits)                                                                                      \
+    X(long_keys)                                                                                   \
+    X(owners)                                                                                      \
+    X(rows)                                                                                        \
+    X(read_own_writes)                                                                             \
+    X(cancel)
 #endif

@@ -25,6 +25,10 @@ struct cluster {
 
 static char pg_bin[128];
 
+/* The one of most tests, and how a store comes to it. */
+static struct cluster server;
+static char uri[256];
+
 static uint16_t pg_free_port(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -73,7 +77,7 @@ static pid_t pg_spawn(const struct cluster *c, const char *program, const char *
     return pid;
 }
 
-static UNUSED void pg_run(const struct cluster *c, const char *program, const char *const *argv)
+static void pg_run(const struct cluster *c, const char *program, const char *const *argv)
 {
     int status;
     pid_t pid = pg_spawn(c, program, argv);
@@ -106,7 +110,7 @@ static void pg_append(const struct cluster *c, const char *file, const char *tex
 }
 
 /* User "meridian" may in without a password by the socket, with the one of `password` by TCP. */
-static UNUSED void pg_init(struct cluster *c)
+static void pg_init(struct cluster *c)
 {
     char conf[640], data[160];
     pg_make_dir(c);
@@ -142,7 +146,7 @@ static bool pg_answers(const struct cluster *c)
     return PQping(text) == PQPING_OK;
 }
 
-static UNUSED void pg_start(struct cluster *c)
+static void pg_start(struct cluster *c)
 {
     char data[160];
     snprintf(data, sizeof data, "%s/data", c->dir);
@@ -159,7 +163,7 @@ static UNUSED void pg_start(struct cluster *c)
 }
 
 /* kill -9; its other processes notice and end. */
-static UNUSED void pg_kill(struct cluster *c)
+static void pg_kill(struct cluster *c)
 {
     if (c->pid <= 0)
         return;
@@ -191,7 +195,7 @@ static UNUSED void pg_sql(const struct cluster *c, const char *text, char *out, 
     PQfinish(pg);
 }
 
-static UNUSED void pg_remove(struct cluster *c)
+static void pg_remove(struct cluster *c)
 {
     pg_kill(c);
     pid_t pid = fork();
@@ -200,5 +204,22 @@ static UNUSED void pg_remove(struct cluster *c)
         _exit(127);
     }
     waitpid(pid, NULL, 0);
+}
+
+static int make_server(void **state)
+{
+    (void)state;
+    pg_find();
+    pg_init(&server);
+    pg_start(&server);
+    pg_uri(&server, uri, sizeof uri);
+    return 0;
+}
+
+static int remove_server(void **state)
+{
+    (void)state;
+    pg_remove(&server);
+    return 0;
 }
 #endif
