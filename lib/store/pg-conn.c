@@ -247,13 +247,16 @@ static void greet(struct pg_conn *c)
 {
     char timeout[24], idle[24], app[PG_APP_NAME_SIZE];
     const char *values[3] = {timeout, idle, app};
-    snprintf(timeout, sizeof timeout, "%" PRIu64, c->target->timeout_ms);
+    /* the server gives up first: the connection stays */
+    snprintf(timeout, sizeof timeout, "%" PRIu64,
+             c->target->timeout_ms - c->target->timeout_ms / 8);
     snprintf(idle, sizeof idle, "%d", IDLE_TXN_MS);
     c->session = (int64_t)(rand_u64() >> 1);
     pg_app_name(c->session, app);
     c->greetings = 0;
     ask_text(c, settings, 3, values);
-    ask_text(c, "SELECT max(version) FROM meridian.schema_version", 0, NULL);
+    ask_text(c, "SELECT max(version), current_setting('fsync') FROM meridian.schema_version", 0,
+             NULL);
     ask_text(c, forget, 0, NULL);
     values[0] = app + strlen("meridian ");
     ask_text(c, "INSERT INTO meridian.session (id, n) VALUES ($1, 0)", 1, values);
@@ -280,6 +283,9 @@ static bool greeted(struct pg_conn *c, const PGresult *r)
             lost(c, ERR_UNSUPPORTED, why);
             return false;
         }
+        if (strcmp(PQgetvalue(r, 0, 1), "on") != 0)
+            log_warn(NULL, "store.pg.unsafe", "reason",
+                     "the server runs with fsync = off: what it confirms may be lost");
     }
     return true;
 }

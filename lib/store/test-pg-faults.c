@@ -283,6 +283,7 @@ static void test_statement_deadline(void **state)
     assert_int_equal(kv_put(&g->suite, ALICE, "k", "two", 1), ERR_TIMEOUT);
     assert_int_equal(kv_put(&g->suite, BOB, "k", "other", 0), ERR_OK);
     PQfinish(other);
+    assert_false(rig_logged(g, "store.pg.down"));
     value_is(g, "one", 1);
     rig_close(g);
 }

@@ -129,6 +129,29 @@ static void test_migrate_at_once(void **state)
     }
 }
 
+static bool is_warned(struct rig *g)
+{
+    return rig_logged(g, "store.pg.unsafe");
+}
+
+/* A server that does not sync is told of; one that does not sync commits is made to. */
+static void test_unsafe_server(void **state)
+{
+    struct store_place at = {.uri = uri};
+    (void)state;
+    clear();
+    pg_sql(&server, "ALTER SYSTEM SET fsync = off", NULL, 0);
+    pg_sql(&server, "SELECT pg_reload_conf()", NULL, 0);
+    char is[8] = "";
+    while (strcmp(is, "off") != 0)
+        pg_sql(&server, "SHOW fsync", is, sizeof is);
+    struct rig *g = rig_open(&at);
+    rig_run_until(g, is_warned);
+    rig_close(g);
+    pg_sql(&server, "ALTER SYSTEM RESET fsync", NULL, 0);
+    pg_sql(&server, "SELECT pg_reload_conf()", NULL, 0);
+}
+
 /* A step that fails leaves nothing of itself, and says why. */
 static void test_step_fails(void **state)
 {
@@ -257,11 +280,11 @@ static void test_views(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_password),           cmocka_unit_test(test_wrong_uri),
-        cmocka_unit_test(test_newer_schema),       cmocka_unit_test(test_newer_schema_later),
-        cmocka_unit_test(test_migrate_at_once),    cmocka_unit_test(test_step_fails),
-        cmocka_unit_test(test_host_name),          cmocka_unit_test(test_views),
-        cmocka_unit_test(test_standby_takes_over),
+        cmocka_unit_test(test_password),        cmocka_unit_test(test_wrong_uri),
+        cmocka_unit_test(test_newer_schema),    cmocka_unit_test(test_newer_schema_later),
+        cmocka_unit_test(test_migrate_at_once), cmocka_unit_test(test_step_fails),
+        cmocka_unit_test(test_host_name),       cmocka_unit_test(test_unsafe_server),
+        cmocka_unit_test(test_views),           cmocka_unit_test(test_standby_takes_over),
     };
     return cmocka_run_group_tests(tests, make_server, remove_server);
 }
