@@ -521,6 +521,30 @@ static void case_read_own_writes(struct suite *t)
     assert_string_equal(t->rows.p[0].value, "1500");
 }
 
+/* A transaction that fails beside others takes nothing from them, nor from the reads behind them.
+ */
+static void case_conflict_beside_others(struct suite *t)
+{
+    suite_forget(t);
+    for (unsigned i = 0; i < 30; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%u", i);
+        struct store_txn *good = store_txn_new(t->port, ALICE), *bad = store_txn_new(t->port, BOB);
+        store_txn_kv_put(good, TABLE, str_of(key), STR("there"), 0);
+        store_txn_kv_put(bad, TABLE, str_of(key), STR("not there"), i % 3 ? 7 : 0);
+        store_commit(&good, &t->owner, on_done, t);
+        store_commit(&bad, &t->owner, on_done, t);
+        store_kv_get(t->port, &t->owner, TABLE, ALICE, str_of(key), on_kv, t);
+        t->pending += 3;
+    }
+    suite_run(t);
+    assert_int_equal(t->rows.n, 30);
+    assert_int_equal(kv_get(t, BOB, "k0"), ERR_OK);
+    assert_int_equal(kv_get(t, BOB, "k1"), ERR_NOTFOUND);
+    assert_int_equal(owners(t, STR_NONE, 10), ERR_OK);
+    assert_int_equal(t->rows.n, 2);
+}
+
 static void case_cancel(struct suite *t)
 {
     bool called = false;
@@ -642,5 +666,6 @@ static bool fault_once(const char *uri_of_it, struct loop *l, unsigned n)
     X(owners)                                                                                      \
     X(rows)                                                                                        \
     X(read_own_writes)                                                                             \
+    X(conflict_beside_others)                                                                      \
     X(cancel)
 #endif
