@@ -165,7 +165,7 @@ static void on_broken(void *ctx)
 /* A call of libpq failed; the user hears of it in the next turn, outside of our call. */
 static void failed_call(struct pg_conn *c)
 {
-    snprintf(c->why, sizeof c->why, "%s", PQerrorMessage(c->pg));
+    str_put(c->why, sizeof c->why, PQerrorMessage(c->pg));
     loop_defer(c->loop, &c->broken);
 }
 
@@ -421,7 +421,7 @@ static void connected(struct pg_conn *c)
 static void failed_attempt(struct pg_conn *c)
 {
     char why[sizeof c->why];
-    snprintf(why, sizeof why, "%s", PQerrorMessage(c->pg));
+    str_put(why, sizeof why, PQerrorMessage(c->pg));
     lost(c,
          PQconnectionNeedsPassword(c->pg) || strstr(why, "authentication") ? ERR_AUTH
                                                                            : ERR_UNAVAILABLE,

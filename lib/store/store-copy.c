@@ -59,6 +59,14 @@ static void remember(struct copier *c, const struct store_row *last)
     c->place = a;
 }
 
+static bool has_rows(const struct store_copied *c)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < STORE_KINDS; i++)
+        n += c->rows[i];
+    return n > 0;
+}
+
 static void on_page(void *ctx, enum err e, const struct store_row *rows, size_t n)
 {
     struct copier *c = ctx;
@@ -75,8 +83,8 @@ static void on_page(void *ctx, enum err e, const struct store_row *rows, size_t 
             c->page_bytes += rows[i].value.n;
         remember(c, &rows[n - 1]);
         store_load(c->to, &c->owner, rows, n, on_loaded, c);
-    } else if (++c->kind == STORE_KINDS) {
-        end(c, ERR_OK, "");
+    } else if (++c->kind == STORE_KINDS) { /* a name that was mistyped is an empty store */
+        end(c, has_rows(&c->copied) ? ERR_OK : ERR_NOTFOUND, "the source has no data");
     } else {
         c->is_begun = false;
         next_page(c);

@@ -152,8 +152,9 @@ struct op *store_load(struct store_port *p, struct op_owner *o, const struct sto
                       size_t n, store_done_cb *cb, void *ctx);
 
 /* Copy all data of one place to another, which must be empty; nobody else may use either. Blocks,
- * on a loop of its own. progress: after each page. Real platform only. ERR_EXISTS: there is data
- * already. After a failure the other place holds a part of it. */
+ * on a loop of its own. progress: after each page. Real platform only.
+ * ERR_EXISTS: there is data already. ERR_NOTFOUND: there is nothing to copy. After a failure the
+ * other place holds a part of it. */
 struct store_copied {
     uint64_t rows[STORE_KINDS], bytes;
 };

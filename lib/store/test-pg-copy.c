@@ -94,7 +94,7 @@ static void copy(const char *from, const char *to)
 
 static void test_copy_both_ways(void **state)
 {
-    char a[200], b[200], why[300], text[512];
+    char a[200], b[200], why[300];
     (void)state;
     log_set_level(LOG_WARN);
     snprintf(first, sizeof first, "%s/first.db", server.dir);
@@ -104,11 +104,10 @@ static void test_copy_both_ways(void **state)
     make_accounts(first);
     copy(a, uri);
     copy(uri, b);
-    snprintf(text, sizeof text, "ATTACH '%s' AS o; CREATE TEMP TABLE same (n CHECK (n = 0));",
-             first);
-    char all[2048] = "";
+    char all[2048];
     static const char *const tables[] = {"kv", "map", "map_version", "log"};
-    size_t n = (size_t)snprintf(all, sizeof all, "%s", text);
+    size_t n = (size_t)snprintf(
+        all, sizeof all, "ATTACH '%s' AS o; CREATE TEMP TABLE same (n CHECK (n = 0));", first);
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         n +=
             (size_t)snprintf(all + n, sizeof all - n,
@@ -117,6 +116,10 @@ static void test_copy_both_ways(void **state)
                              "FROM o.%s EXCEPT SELECT * FROM main.%s);",
                              tables[i], tables[i], tables[i], tables[i]);
     sqlite_run_text(second, all);
+    /* nothing to copy, as behind a mistyped name */
+    struct store_place nothing = {.uri = "mem:"}, aside = {.uri = "mem:"};
+    assert_int_equal(store_copy_all(&nothing, &aside, NULL, NULL, why, sizeof why), ERR_NOTFOUND);
+    assert_non_null(strstr(why, "no data"));
     /* a target that has something is left alone */
     struct store_place from = {.uri = a}, to = {.uri = uri};
     assert_int_equal(store_copy_all(&from, &to, NULL, NULL, why, sizeof why), ERR_EXISTS);

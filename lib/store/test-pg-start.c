@@ -189,7 +189,7 @@ static void standby_make(void)
     char data[160], from[160], conf[256], port[16];
     pg_make_dir(&standby);
     snprintf(data, sizeof data, "%s/data", standby.dir);
-    snprintf(from, sizeof from, "%s", server.dir);
+    str_put(from, sizeof from, server.dir);
     snprintf(port, sizeof port, "%u", server.port);
     const char *argv[] = {"pg_basebackup", "-N", "-R", "-X", "stream", "-c", "fast", "-U",
                           "meridian",      "-h", from, "-p", port,     "-D", data,   NULL};

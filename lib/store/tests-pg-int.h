@@ -190,7 +190,7 @@ static UNUSED void pg_sql(const struct cluster *c, const char *text, char *out, 
         print_error("%s", PQresultErrorMessage(r));
     assert_true(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK);
     if (out)
-        snprintf(out, size, "%s", PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
+        str_put(out, size, PQntuples(r) ? PQgetvalue(r, 0, 0) : "");
     PQclear(r);
     PQfinish(pg);
 }
