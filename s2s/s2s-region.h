@@ -19,7 +19,7 @@ enum region_purpose {
                   payload may be there) */
     REGION_UP_OK, /* anchor -> origin: attached */
     REGION_DOWN,  /* origin's connection of resource `from` is gone; or anchor -> origin: close that
-                     connection (conflict) */
+                     connection (conflict, or the account was removed) */
     REGION_GONE,  /* a REGION_SESSION stanza came back: no such connection here */
     REGION_ASK,   /* account question of node/auth (IQ), answered by */
     REGION_ANSWER,

@@ -3,12 +3,16 @@
  * open:
  *   <account user='alice@world.test' keys='scram-sha-256'/>
  *   <account user='alice@world.test' home='eu' exists='true'><key>SCRAM-SHA-256$...</key></account>
+ * and, as IQ set, for what changes an account where it is:
+ *   <account user='alice@world.test'><key>..</key><key>..</key></account>   (other keys)
+ *   <account user='alice@world.test' remove='true'/>                        (to its anchor only)
  * A region answers for its own accounts only, so an answer counts when it names the asked account,
  * its own region as home, and (if asked) keys of the asked digest; anything else counts as silence.
  */
 #include "lib/base/log.h"
 #include "node/auth/auth-int.h"
 #include "node/cluster/world.h"
+#include "node/session/user.h"
 
 /* ---- asking */
 struct question {
@@ -94,33 +98,74 @@ static bool on_answer(void *ctx, enum err e, const char *region, const struct st
     return false;
 }
 
-static struct stanza *question_stanza(const struct node *n, struct str bare, const char *keys)
+/* From our domain to the account: that names the shard there. */
+static struct xml *question_build(struct stanza_build *b, const struct node *n,
+                                  enum stanza_type type, struct str bare)
 {
     struct arena *a = arena_new(0);
-    struct jid self = {0};
-    struct stanza_build b;
-    if (jid_make(a, STR_NONE, str_of(n->conf->domains[0]), STR_NONE, &self) != ERR_OK)
-        log_error(NULL, "account.domain.invalid", "domain", n->conf->domains[0]);
-    stanza_build(&b, STANZA_IQ, IQ_GET, &self, &self, STR("ask"));
-    struct xml *el = xml_add(b.arena, b.el, NS_MERIDIAN_ACCOUNT, "account");
-    xml_set(b.arena, el, "user", bare);
-    xml_set(b.arena, el, "keys", str_of(keys));
-    struct stanza *s = stanza_finish(&b);
+    struct jid self = {0}, to = {0};
+    if (jid_make(a, STR_NONE, str_of(n->conf->domains[0]), STR_NONE, &self) != ERR_OK ||
+        jid_parse(a, bare, &to, NULL) != ERR_OK)
+        log_error(NULL, "account.question.invalid", "user", LOG_STR(bare));
+    stanza_build(b, STANZA_IQ, type, &self, &to, STR("ask"));
+    struct xml *el = xml_add(b->arena, b->el, NS_MERIDIAN_ACCOUNT, "account");
+    xml_set(b->arena, el, "user", bare);
     arena_free(&a);
-    return s;
+    return el;
+}
+
+static struct question *question_new(struct op_owner *o, struct str bare, account_cb *cb, void *ctx)
+{
+    struct question *q = mem_alloc(sizeof *q + bare.n + 1);
+    *q = (struct question){.cb = cb, .ctx = ctx};
+    memcpy(q->text, bare.p, bare.n);
+    q->bare = str_make(q->text, bare.n);
+    op_owner_init(&q->ops);
+    op_start(&q->op, o, question_cancel);
+    return q;
+}
+
+static void key_add(struct stanza_build *b, struct xml *el, const struct scram_key *k)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    scram_key_format(k, &text);
+    xml_add_text(b->arena, xml_add(b->arena, el, NS_MERIDIAN_ACCOUNT, "key"), buf_view(&text));
+    buf_fini(&text);
 }
 
 struct op *account_ask(struct node_shard *sh, struct op_owner *o, struct str bare, bool with_keys,
                        enum digest digest, account_cb *cb, void *ctx)
 {
-    struct question *q = mem_alloc(sizeof *q + bare.n + 1);
-    *q = (struct question){.with_keys = with_keys, .digest = digest, .cb = cb, .ctx = ctx};
-    memcpy(q->text, bare.p, bare.n);
-    q->bare = str_make(q->text, bare.n);
-    op_owner_init(&q->ops);
-    op_start(&q->op, o, question_cancel);
-    const char *keys = with_keys ? account_key_name(digest) : NULL;
-    world_ask(sh, &q->ops, question_stanza(sh->node, bare, keys), on_answer, q);
+    struct question *q = question_new(o, bare, cb, ctx);
+    q->with_keys = with_keys;
+    q->digest = digest;
+    struct stanza_build b;
+    struct xml *el = question_build(&b, sh->node, IQ_GET, bare);
+    xml_set(b.arena, el, "keys", str_of(with_keys ? account_key_name(digest) : NULL));
+    world_ask(sh, &q->ops, stanza_finish(&b), on_answer, q);
+    return &q->op;
+}
+
+struct op *account_ask_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
+                               const struct scram_key *keys, size_t n, account_cb *cb, void *ctx)
+{
+    struct question *q = question_new(o, bare, cb, ctx);
+    struct stanza_build b;
+    struct xml *el = question_build(&b, sh->node, IQ_SET, bare);
+    for (size_t i = 0; i < n; i++)
+        key_add(&b, el, &keys[i]);
+    world_ask(sh, &q->ops, stanza_finish(&b), on_answer, q);
+    return &q->op;
+}
+
+struct op *account_ask_remove(struct node_shard *sh, struct op_owner *o, const char *peer,
+                              struct str bare, account_cb *cb, void *ctx)
+{
+    struct question *q = question_new(o, bare, cb, ctx);
+    struct stanza_build b;
+    xml_set(b.arena, question_build(&b, sh->node, IQ_SET, bare), "remove", STR("true"));
+    world_ask_member(sh, &q->ops, peer, stanza_finish(&b), on_answer, q);
     return &q->op;
 }
 
@@ -169,13 +214,8 @@ static struct stanza *reply_stanza(const struct reply *r, const struct account_i
     xml_set(b.arena, el, "exists", a->exists ? STR("true") : STR("false"));
     if (a->exists)
         xml_set(b.arena, el, "home", str_of(a->home));
-    if (a->exists && a->has_keys) {
-        struct buf text;
-        buf_init(&text, 1024);
-        scram_key_format(&a->keys, &text);
-        xml_add_text(b.arena, xml_add(b.arena, el, NS_MERIDIAN_ACCOUNT, "key"), buf_view(&text));
-        buf_fini(&text);
-    }
+    if (a->exists && a->has_keys)
+        key_add(&b, el, &a->keys);
     return stanza_finish(&b);
 }
 
@@ -188,23 +228,79 @@ static void reply_ready(void *ctx, enum err e, const struct account_info *a)
         reply_end(r, stanza_error_reply(r->ask, STANZA_INTERNAL_SERVER_ERROR, NULL));
 }
 
-/* The account asked for, in normal form and of a domain we serve, and the digest (or none). */
-static bool ask_read(const struct reply *r, struct str *bare, bool *with_keys, enum digest *digest)
+/* A change was made, or there is no such account here. */
+static void reply_changed(void *ctx, enum err e)
 {
-    const struct xml *el = stanza_payload(r->ask);
-    if (r->ask->type != IQ_GET || !xml_is(el, NS_MERIDIAN_ACCOUNT, "account"))
-        return false;
-    *bare = xml_get(el, "user");
-    struct str keys = xml_get(el, "keys");
-    *with_keys = keys.p != NULL;
-    if (keys.p && !account_key_find(keys, digest))
-        return false;
+    struct reply *r = ctx;
+    const char *region = r->sh->node->conf->region_name;
+    struct account_info info = {.exists = e == ERR_OK};
+    snprintf(info.home, sizeof info.home, "%s", region ? region : "");
+    reply_ready(r, e == ERR_NOTFOUND ? ERR_OK : e, &info);
+}
+
+/* The account asked for: in normal form, of a domain we serve, and this is its shard. */
+static bool ask_names(const struct reply *r, struct str bare)
+{
     struct arena *a = arena_new(0);
     struct jid j;
-    bool ok = bare->p && jid_parse(a, *bare, &j, NULL) == ERR_OK && j.local.p && !jid_is_full(&j) &&
-              str_eq(j.full, *bare) && node_serves(r->sh->node, j.domain);
+    bool ok = bare.p && str_eq(bare, r->ask->to.full) && jid_parse(a, bare, &j, NULL) == ERR_OK &&
+              j.local.p && !jid_is_full(&j) && str_eq(j.full, bare) &&
+              node_serves(r->sh->node, j.domain);
     arena_free(&a);
     return ok;
+}
+
+/* IQ get: look it up. */
+static bool answer_look_up(struct reply *r, struct str bare, const struct xml *el)
+{
+    enum digest digest = DIGEST_SHA256;
+    struct str keys = xml_get(el, "keys");
+    r->with_keys = keys.p != NULL;
+    if (keys.p && !account_key_find(keys, &digest))
+        return false;
+    account_lookup_here(r->sh, &r->ops, bare, r->with_keys, digest, reply_ready, r);
+    return true;
+}
+
+/* IQ set with keys: they replace what is there. */
+static bool answer_replace(struct reply *r, struct str bare, const struct xml *el)
+{
+    struct scram_key keys[ACCOUNT_KEYS_MAX];
+    size_t n = 0;
+    struct arena *a = arena_new(0);
+    bool ok = true;
+    xml_each(el, c)
+    {
+        ok = ok && n < ACCOUNT_KEYS_MAX && xml_is(c->el, NS_MERIDIAN_ACCOUNT, "key") &&
+             scram_key_parse(xml_text(a, c->el), &keys[n]) == ERR_OK;
+        n++;
+    }
+    arena_free(&a);
+    ok = ok && n > 0;
+    if (ok)
+        account_store_replace(r->sh, &r->ops, bare, keys, n, reply_changed, r);
+    mem_wipe(keys, sizeof keys);
+    return ok;
+}
+
+/* IQ set with remove: we are its anchor, or views differ and the asker shall try again. */
+static bool answer_remove(struct reply *r)
+{
+    user_erase(r->sh, &r->ops, &r->ask->to, reply_changed, r);
+    return true;
+}
+
+static bool answer_start(struct reply *r)
+{
+    const struct xml *el = stanza_payload(r->ask);
+    struct str bare = xml_get(el, "user");
+    if (!xml_is(el, NS_MERIDIAN_ACCOUNT, "account") || !ask_names(r, bare))
+        return false;
+    if (r->ask->type == IQ_GET)
+        return answer_look_up(r, bare, el);
+    if (r->ask->type != IQ_SET)
+        return false;
+    return str_eqc(xml_get(el, "remove"), "true") ? answer_remove(r) : answer_replace(r, bare, el);
 }
 
 void account_answer(struct node_shard *sh, struct stanza *ask, account_answer_cb *cb, void *ctx)
@@ -214,10 +310,6 @@ void account_answer(struct node_shard *sh, struct stanza *ask, account_answer_cb
     op_owner_init(&r->ops);
     op_start(&r->op, &sh->ops, reply_cancel);
     defer_init(&r->later, reply_nothing, r);
-    struct str bare;
-    enum digest digest = DIGEST_SHA256;
-    if (ask_read(r, &bare, &r->with_keys, &digest))
-        account_lookup_here(sh, &r->ops, bare, r->with_keys, digest, reply_ready, r);
-    else
+    if (!answer_start(r))
         loop_defer(sh->loop, &r->later);
 }

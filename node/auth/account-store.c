@@ -1,6 +1,8 @@
 /* DOC: accounts in our own store: table "accounts", owner = bare JID, one value per digest (the
  * text form of the salted keys) and "created" (an XEP-0082 time). All three are written in one
- * transaction that requires them to be absent. Standards: RFC 5803 (text form). */
+ * transaction that requires them to be absent. Later keys are written with the same "created" again
+ * in its revision, so that they never bring back an account that was removed meanwhile. Standards:
+ * RFC 5803 (text form). */
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
@@ -119,6 +121,20 @@ static void put_done(void *ctx, enum err e)
     cb(cb_ctx, e == ERR_CONFLICT ? ERR_EXISTS : e);
 }
 
+static void txn_keys(struct store_txn *t, const struct scram_key *keys, size_t n, uint64_t rev)
+{
+    struct buf text;
+    buf_init(&text, KEY_TEXT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&text);
+        scram_key_format(&keys[i], &text);
+        store_txn_kv_put(t, ACCOUNT_TABLE, str_of(account_key_name(keys[i].digest)),
+                         buf_view(&text), rev);
+    }
+    mem_wipe(text.p, text.cap);
+    buf_fini(&text);
+}
+
 struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
                              const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx)
 {
@@ -127,19 +143,74 @@ struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct s
     op_owner_init(&p->ops);
     op_start(&p->op, o, put_cancel);
     struct store_txn *t = store_txn_new(sh->store, bare);
-    struct buf text;
-    buf_init(&text, KEY_TEXT_MAX);
-    for (size_t i = 0; i < n; i++) {
-        buf_clear(&text);
-        scram_key_format(&keys[i], &text);
-        store_txn_kv_put(t, ACCOUNT_TABLE, str_of(account_key_name(keys[i].digest)),
-                         buf_view(&text), 0);
-    }
-    mem_wipe(text.p, text.cap);
-    buf_fini(&text);
+    txn_keys(t, keys, n, 0);
     char now[DATEFMT_LEN + 1];
     store_txn_kv_put(t, ACCOUNT_TABLE, STR("created"), str_of(datefmt_utc(now, clock_wall_us())),
                      0);
     store_commit(&t, &p->ops, put_done, p);
     return &p->op;
+}
+
+/* ---- changing and removing */
+struct replace {
+    struct put put; /* what ends it */
+    struct node_shard *sh;
+    struct scram_key keys[ACCOUNT_KEYS_MAX];
+    size_t n;
+    struct str bare;
+    char text[];
+};
+
+static void replace_cancel(struct op *op)
+{
+    struct replace *r = container_of(op, struct replace, put.op);
+    op_owner_cancel_all(&r->put.ops);
+    mem_wipe(r->keys, sizeof r->keys);
+    mem_free(r);
+}
+
+static void replace_done(void *ctx, enum err e)
+{
+    struct replace *r = ctx;
+    account_done_cb *cb = r->put.cb;
+    void *cb_ctx = r->put.ctx;
+    op_end(&r->put.op);
+    mem_wipe(r->keys, sizeof r->keys);
+    mem_free(r);
+    cb(cb_ctx, e);
+}
+
+static void replace_read(void *ctx, enum err e, const struct store_kv *created)
+{
+    struct replace *r = ctx;
+    if (e != ERR_OK) {
+        replace_done(r, e);
+        return;
+    }
+    struct store_txn *t = store_txn_new(r->sh->store, r->bare);
+    store_txn_kv_put(t, ACCOUNT_TABLE, STR("created"), created->value, created->rev);
+    txn_keys(t, r->keys, r->n, STORE_REV_ANY);
+    store_commit(&t, &r->put.ops, replace_done, r);
+}
+
+struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
+                                 const struct scram_key *keys, size_t n, account_done_cb *cb,
+                                 void *ctx)
+{
+    struct replace *r = mem_alloc(sizeof *r + bare.n + 1);
+    *r = (struct replace){.put = {.cb = cb, .ctx = ctx}, .sh = sh, .n = n};
+    memcpy(r->keys, keys, n * sizeof *keys);
+    memcpy(r->text, bare.p, bare.n);
+    r->bare = str_make(r->text, bare.n);
+    op_owner_init(&r->put.ops);
+    op_start(&r->put.op, o, replace_cancel);
+    store_kv_get(sh->store, &r->put.ops, ACCOUNT_TABLE, r->bare, STR("created"), replace_read, r);
+    return &r->put.op;
+}
+
+void account_rows_del(struct store_txn *t)
+{
+    store_txn_kv_del(t, ACCOUNT_TABLE, STR("created"), STORE_REV_ANY);
+    for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
+        store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
 }

@@ -59,83 +59,6 @@ struct op *account_lookup(struct node_shard *sh, struct op_owner *o, struct str 
     return &l->op;
 }
 
-/* ---- requests with a password: create and verify */
-struct request {
-    struct op op;
-    struct op_owner ops;
-    struct node_shard *sh;
-    struct arena *arena;
-    struct jid jid;      /* in arena */
-    struct str password; /* in arena, prepared, wiped */
-    enum digest digest;  /* verify: what is tried now */
-    enum err outcome;    /* of what is known at once */
-    struct defer later;
-    account_done_cb *cb;
-    void *ctx;
-};
-
-static void request_free(struct request *r)
-{
-    defer_cancel(&r->later);
-    op_owner_cancel_all(&r->ops);
-    mem_wipe((char *)(uintptr_t)r->password.p, r->password.n);
-    arena_free(&r->arena);
-    mem_free(r);
-}
-
-static void request_cancel(struct op *op)
-{
-    request_free(container_of(op, struct request, op));
-}
-
-static void request_end(struct request *r, enum err e)
-{
-    account_done_cb *cb = r->cb;
-    void *cb_ctx = r->ctx;
-    op_end(&r->op);
-    request_free(r);
-    cb(cb_ctx, e);
-}
-
-static void request_late(void *ctx)
-{
-    struct request *r = ctx;
-    request_end(r, r->outcome);
-}
-
-static void request_end_later(struct request *r, enum err e)
-{
-    r->outcome = e;
-    loop_defer(r->sh->loop, &r->later);
-}
-
-/* ERR_INVALID: not an account of ours by its form, or no password. */
-static enum err request_read(struct request *r, struct str bare, struct str password)
-{
-    struct str name;
-    if (jid_parse(r->arena, bare, &r->jid, NULL) != ERR_OK || !r->jid.local.p ||
-        jid_is_full(&r->jid) || !node_serves(r->sh->node, r->jid.domain))
-        return ERR_INVALID;
-    if (jid_prep_username(r->arena, r->jid.local, &name) != ERR_OK || !str_eq(name, r->jid.local))
-        return ERR_INVALID;
-    if (jid_prep_password(r->arena, password, &r->password) != ERR_OK)
-        return ERR_INVALID;
-    if (r->password.p == password.p) /* prepared in place: ours is the one to be wiped */
-        r->password = arena_dup(r->arena, password);
-    return r->password.n ? ERR_OK : ERR_INVALID;
-}
-
-static struct request *request_new(struct node_shard *sh, struct op_owner *o, account_done_cb *cb,
-                                   void *ctx)
-{
-    struct request *r = mem_alloc(sizeof *r);
-    *r = (struct request){.sh = sh, .arena = arena_new(0), .cb = cb, .ctx = ctx};
-    op_owner_init(&r->ops);
-    defer_init(&r->later, request_late, r);
-    op_start(&r->op, o, request_cancel);
-    return r;
-}
-
 /* ---- create */
 struct learn { /* to the home shard: forget that there was no such account */
     struct str bare;
@@ -159,38 +82,38 @@ static void forget_absence(struct node *n, struct str bare)
 
 static void create_stored(void *ctx, enum err e)
 {
-    struct request *r = ctx;
+    struct account_request *r = ctx;
     if (e == ERR_OK) {
         log_info(NULL, "account.created", "user", LOG_STR(r->jid.full));
         forget_absence(r->sh->node, r->jid.bare);
     }
-    request_end(r, e);
+    account_request_end(r, e);
 }
 
 static void create_derived(void *ctx, const struct scram_key *keys, size_t n)
 {
-    struct request *r = ctx;
+    struct account_request *r = ctx;
     account_store_put(r->sh, &r->ops, r->jid.bare, keys, n, create_stored, r);
 }
 
 static void create_looked(void *ctx, enum err e, const struct account_info *a)
 {
-    struct request *r = ctx;
+    struct account_request *r = ctx;
     if (e == ERR_OK && a->exists)
         e = ERR_EXISTS;
     if (e == ERR_OK)
         e = hash_derive(r->sh, &r->ops, r->password, create_derived, r);
     if (e != ERR_OK)
-        request_end(r, e);
+        account_request_end(r, e);
 }
 
 struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx)
 {
-    struct request *r = request_new(sh, o, cb, ctx);
-    enum err e = request_read(r, bare, password);
+    struct account_request *r = account_request_new(sh, o, cb, ctx);
+    enum err e = account_request_read(r, bare, password);
     if (e != ERR_OK)
-        request_end_later(r, e);
+        account_request_end_later(r, e);
     else
         account_lookup(sh, &r->ops, r->jid.bare, false, DIGEST_SHA256, create_looked, r);
     return &r->op;
@@ -199,12 +122,12 @@ struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str 
 /* ---- verify */
 static void verify_matched(void *ctx, bool matches)
 {
-    request_end(ctx, matches ? ERR_OK : ERR_AUTH);
+    account_request_end(ctx, matches ? ERR_OK : ERR_AUTH);
 }
 
 static void verify_looked(void *ctx, enum err e, const struct account_info *a)
 {
-    struct request *r = ctx;
+    struct account_request *r = ctx;
     bool has_keys = e == ERR_OK && a->exists && a->has_keys;
     if (e == ERR_OK && !has_keys && r->digest == DIGEST_SHA256) { /* keys of an older import */
         r->digest = DIGEST_SHA1;
@@ -214,16 +137,16 @@ static void verify_looked(void *ctx, enum err e, const struct account_info *a)
     if (e == ERR_OK)
         e = hash_verify(r->sh, &r->ops, has_keys ? &a->keys : NULL, r->password, verify_matched, r);
     if (e != ERR_OK)
-        request_end(r, e);
+        account_request_end(r, e);
 }
 
 struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx)
 {
-    struct request *r = request_new(sh, o, cb, ctx);
+    struct account_request *r = account_request_new(sh, o, cb, ctx);
     r->digest = DIGEST_SHA256;
-    if (request_read(r, bare, password) != ERR_OK)
-        request_end_later(r, ERR_AUTH);
+    if (account_request_read(r, bare, password) != ERR_OK)
+        account_request_end_later(r, ERR_AUTH);
     else
         account_lookup(sh, &r->ops, r->jid.bare, true, r->digest, verify_looked, r);
     return &r->op;

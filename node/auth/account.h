@@ -26,12 +26,24 @@ typedef void account_done_cb(void *ctx,
                              enum err e); /* ERR_EXISTS, ERR_INVALID (name or password), ERR_IO */
 struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx);
+/* Another password for an account, wherever its home is. ERR_NOTFOUND, ERR_INVALID, ERR_CONFLICT
+ * (somebody else changed it meanwhile), ERR_UNAVAILABLE (its region does not answer). */
+struct op *account_set_password(struct node_shard *sh, struct op_owner *o, struct str bare,
+                                struct str password, account_done_cb *cb, void *ctx);
+/* Remove an account and all that is kept of it; its sessions are closed, its subscriptions end. On
+ * the home shard of the bare JID. Called back when the store has it. ERR_NOTFOUND, ERR_INVALID,
+ * ERR_UNAVAILABLE. */
+struct op *account_delete(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          account_done_cb *cb, void *ctx);
+/* For who empties an account at its anchor (session/user-erase.c): its rows in this transaction. */
+struct store_txn;
+void account_rows_del(struct store_txn *t);
 /* Check a password against the stored keys on the hashing pool (PLAIN). ERR_AUTH when wrong or no
  * such account, ERR_LIMIT busy. */
 struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx);
-/* A REGION_ASK arrived: the answer to send back (one reference), or NULL when it makes no sense.
- * Async through cb. */
+/* A REGION_ASK arrived, on the home shard of its `to`: the answer to send back (one reference), or
+ * NULL when it makes no sense. Async through cb. */
 typedef void account_answer_cb(void *ctx, struct stanza *answer_or_null);
 void account_answer(struct node_shard *sh, struct stanza *ask, account_answer_cb *cb, void *ctx);
 #endif

@@ -15,17 +15,55 @@ typedef void hash_match_cb(void *ctx, bool matches);
 enum err hash_verify(struct node_shard *sh, struct op_owner *o, const struct scram_key *key_or_null,
                      struct str password, hash_match_cb *cb, void *ctx) MUST_USE;
 
+/* ---- account-request.c: a name and a password from outside, until the answer. */
+struct account_request {
+    struct op op;
+    struct op_owner ops;
+    struct node_shard *sh;
+    struct arena *arena;
+    struct jid jid;      /* in arena */
+    struct str password; /* in arena, prepared, wiped */
+    enum digest digest;  /* verify: what is tried now */
+    bool is_here;        /* set password: the account is in our own store */
+    enum err outcome;    /* of what is known at once */
+    struct defer later;
+    account_done_cb *cb;
+    void *ctx;
+};
+struct account_request *account_request_new(struct node_shard *sh, struct op_owner *o,
+                                            account_done_cb *cb, void *ctx);
+/* Fill jid. ERR_INVALID: not an account of ours by its form. */
+enum err account_request_name(struct account_request *r, struct str bare) MUST_USE;
+/* The same and the password. ERR_INVALID also: no password, or one that cannot be prepared. */
+enum err account_request_read(struct account_request *r, struct str bare,
+                              struct str password) MUST_USE;
+void account_request_end(struct account_request *r, enum err e);       /* calls back, frees */
+void account_request_end_later(struct account_request *r, enum err e); /* from the loop */
+
 /* ---- account-store.c */
 #define ACCOUNT_TABLE "accounts"
 const char *account_key_name(enum digest d); /* "scram-sha-256", "scram-sha-1"; NULL for others */
 bool account_key_find(struct str name, enum digest *out);
+#define ACCOUNT_KEYS_MAX 2 /* digests */
 /* Write a new account: ERR_EXISTS, ERR_IO. */
 struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
                              const struct scram_key *keys, size_t n, account_done_cb *cb,
                              void *ctx);
 
+/* Other keys for an account that exists: ERR_NOTFOUND, ERR_CONFLICT (changed or removed meanwhile),
+ * ERR_IO. */
+struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
+                                 const struct scram_key *keys, size_t n, account_done_cb *cb,
+                                 void *ctx);
+
 /* ---- account-ask.c: the other regions only. ERR_OK with exists false: all answered no.
  * ERR_UNAVAILABLE: one did not answer. */
 struct op *account_ask(struct node_shard *sh, struct op_owner *o, struct str bare, bool with_keys,
                        enum digest digest, account_cb *cb, void *ctx);
+/* Put other keys where the account is; as account_ask, exists says that they are in force. */
+struct op *account_ask_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
+                               const struct scram_key *keys, size_t n, account_cb *cb, void *ctx);
+/* Remove the account at this node, its anchor; as account_ask, exists says that it was there. */
+struct op *account_ask_remove(struct node_shard *sh, struct op_owner *o, const char *peer,
+                              struct str bare, account_cb *cb, void *ctx);
 #endif

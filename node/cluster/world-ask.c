@@ -1,6 +1,6 @@
-/* One question to one live member of each other region, answers collected (account look-ups). The
- * asker is on any shard, the bookkeeping on shard 0. A region whose member does not answer within
- * ASK_MS counts as out of reach. */
+/* One question to one live member of each other region, or to a named one, answers collected
+ * (account look-ups). The asker is on any shard, the bookkeeping on shard 0. A region whose member
+ * does not answer within ASK_MS counts as out of reach. */
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "node/cluster/world-int.h"
@@ -22,6 +22,7 @@ struct ask { /* on shard 0, by id in world->asks */
     struct timer deadline;
     VEC(char *) asked; /* member ids that have not answered */
     bool lost;         /* a region did not get it */
+    char only[130];    /* the one member to ask; "" = one of each other region */
     char id[RAND_ID_LEN + 1];
 };
 struct news { /* shard 0 -> asker */
@@ -147,6 +148,18 @@ static struct stanza *question_for(const struct ask *a, const struct stanza *q)
     return stanza_finish(&b);
 }
 
+static void ask_one(struct ask *a, const struct world_member *m_or_null)
+{
+    if (!m_or_null) {
+        a->lost = true;
+        return;
+    }
+    struct region_route r = {.purpose = REGION_ASK};
+    route_trace_new(r.trace);
+    vec_push(&a->asked, mem_strdup(m_or_null->id));
+    world_send_now(a->world, m_or_null->id, question_for(a, a->question), NULL, &r);
+}
+
 static void ask_arrived(struct node_shard *sh, void *ctx)
 {
     struct ask *a = ctx;
@@ -154,25 +167,27 @@ static void ask_arrived(struct node_shard *sh, void *ctx)
     hmap_put(&w->asks, str_of(a->id), a);
     timer_init(&a->deadline, sh->loop, ask_deadline, a);
     timer_start(&a->deadline, ASK_MS);
-    for (size_t i = 0; i < w->view.n; i++) {
+    if (a->only[0]) {
+        const struct world_member *m = world_member_find(&w->view, a->only);
+        ask_one(a, m && m->live ? m : NULL);
+    }
+    for (size_t i = 0; !a->only[0] && i < w->view.n; i++) {
         const struct world_member *m = &w->view.members[i];
-        if (region_seen_before(&w->view, i) || strcmp(m->m.region, w->node->conf->region_name) == 0)
-            continue;
-        m = live_member(&w->view, m->m.region);
-        if (!m) {
-            a->lost = true;
-            continue;
-        }
-        struct region_route r = {.purpose = REGION_ASK};
-        route_trace_new(r.trace);
-        vec_push(&a->asked, mem_strdup(m->id));
-        world_send_now(w, m->id, question_for(a, a->question), NULL, &r);
+        if (!region_seen_before(&w->view, i) &&
+            strcmp(m->m.region, w->node->conf->region_name) != 0)
+            ask_one(a, live_member(&w->view, m->m.region));
     }
     ask_maybe_over(a);
 }
 
 struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *question,
                      world_answer_cb *cb, void *ctx)
+{
+    return world_ask_member(sh, o, "", question, cb, ctx);
+}
+
+struct op *world_ask_member(struct node_shard *sh, struct op_owner *o, const char *peer_id,
+                            struct stanza *question, world_answer_cb *cb, void *ctx)
 {
     struct asker *as = mem_alloc(sizeof *as);
     *as = (struct asker){.sh = sh, .cb = cb, .ctx = ctx};
@@ -183,6 +198,7 @@ struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *q
     a->asker = sh;
     a->h = as->h;
     a->question = question;
+    snprintf(a->only, sizeof a->only, "%s", peer_id);
     rand_id(a->id);
     node_post(a->world->hub, ask_arrived, ask_free, a);
     return &as->op;

@@ -41,6 +41,7 @@ static struct custody *ticket_new(struct world *w, region_ticket number)
 
 struct in {
     struct world *world;
+    struct node_shard *sh; /* where a question is worked on */
     struct stanza *stanza;
     struct custody *custody;
     struct region_route route;
@@ -122,14 +123,18 @@ static void in_up_ok(struct node_shard *sh, void *ctx)
     in_free(i);
 }
 
-/* To a full JID: the anchor closes one of our connections; else a connection over there is gone. */
+/* To a full JID: the anchor closes one of our connections, and its payload says why; else a
+ * connection over there is gone. */
 static void in_down(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
-    if (jid_is_full(&i->stanza->to))
-        c2s_close(sh, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
-    else
+    const struct xml *why = stanza_payload(i->stanza);
+    if (!jid_is_full(&i->stanza->to))
         user_detach(sh, &i->stanza->from, i->route.resource);
+    else if (xml_is(why, NS_STREAM_ERRORS, "not-authorized"))
+        c2s_close(sh, i->route.resource, STREAM_NOT_AUTHORIZED, "the account was removed");
+    else
+        c2s_close(sh, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
     in_free(i);
 }
 
@@ -139,13 +144,15 @@ static void answer_ready(void *ctx, struct stanza *answer)
     struct region_route r = i->route;
     r.purpose = REGION_ANSWER;
     if (answer)
-        world_send_now(i->world, i->peer, answer, NULL, &r);
+        world_send(i->sh, i->peer, answer, NULL, &r);
     in_free(i);
 }
 
-static void in_ask(struct world *w, struct in *i)
+static void in_ask(struct node_shard *sh, void *ctx)
 {
-    account_answer(w->hub, i->stanza, answer_ready, i);
+    struct in *i = ctx;
+    i->sh = sh;
+    account_answer(sh, i->stanza, answer_ready, i);
 }
 
 static void in_answer(struct world *w, struct in *i)
@@ -163,7 +170,7 @@ static const struct {
     [REGION_USER] = {BY_TO, in_user, NULL},       [REGION_FROM] = {BY_FROM, in_from, NULL},
     [REGION_SESSION] = {BY_TO, in_session, NULL}, [REGION_UP] = {BY_FROM, in_up, NULL},
     [REGION_UP_OK] = {BY_TO, in_up_ok, NULL},     [REGION_DOWN] = {BY_TO, in_down, NULL},
-    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ASK] = {HUB, NULL, in_ask},
+    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ASK] = {BY_TO, in_ask, NULL},
     [REGION_ANSWER] = {HUB, NULL, in_answer},
 };
 
@@ -196,6 +203,7 @@ static bool in_is_sane(const struct world *w, const struct stanza *s, const stru
         return is_our_user(w, &s->to) && has_conn(r) &&
                (jid_is_full(&s->to) || (jid_is_full(&s->from) && jid_bare_eq(&s->from, &s->to)));
     case REGION_ASK:
+        return s->kind == STANZA_IQ && s->id.p && jid_is_set(&s->to);
     case REGION_ANSWER:
         return s->kind == STANZA_IQ && s->id.p;
     }

@@ -53,6 +53,9 @@ typedef bool world_answer_cb(void *ctx, enum err e, const char *region,
                              const struct stanza *answer); /* false = enough */
 struct op *world_ask(struct node_shard *sh, struct op_owner *o, struct stanza *ask,
                      world_answer_cb *cb, void *ctx);
+/* The same to this member only, of any region. */
+struct op *world_ask_member(struct node_shard *sh, struct op_owner *o, const char *peer_id,
+                            struct stanza *ask, world_answer_cb *cb, void *ctx);
 void world_accept(struct world *w, struct transport *t); /* region listener, shard 0 */
 bool world_registry_connected(const struct world *w);    /* shard 0, like the next two */
 size_t world_registry_rows(const struct world *w);

@@ -318,6 +318,7 @@ static const struct hook_handler hooks[] = {
     HOOK_ON(user_unreachable, PH_DELIVER, on_unreachable),
     HOOK_ON(session_available, PH_DELIVER, on_available),
 };
+static const struct module_data data[] = {{DATA_LOG, TABLE, NULL}};
 static const char *const features[] = {NS_OFFLINE, NULL};
 
 const struct module mod_offline = {
@@ -326,6 +327,8 @@ const struct module mod_offline = {
     .hooks = hooks,
     .n_hooks = ARRAY_LEN(hooks),
     .server_features = features,
+    .data = data,
+    .n_data = ARRAY_LEN(data),
     .user_size = sizeof(struct flush),
     .user_fini = user_gone,
 };

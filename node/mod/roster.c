@@ -121,24 +121,6 @@ static void change_request_gone(struct op *op)
     container_of(op, struct change, on_request)->request = NULL;
 }
 
-static void say(struct user *u, enum stanza_type t, const struct jid *to)
-{
-    struct stanza_build b;
-    stanza_build(&b, STANZA_PRESENCE, t, &u->bare, to, STR_NONE);
-    route_send(u->shard, stanza_finish(&b));
-}
-
-/* Section 2.5.2: the contact learns that nothing binds them any more. */
-static void end_subscriptions(const struct change *c)
-{
-    if (c->before & (SUBS_TO | SUBS_PENDING_OUT))
-        say(c->user, PRES_UNSUBSCRIBE, &c->contact);
-    if (!(c->before & SUBS_FROM))
-        return;
-    presence_show(c->user, &c->contact, true);
-    say(c->user, PRES_UNSUBSCRIBED, &c->contact);
-}
-
 static void change_answer(struct change *c, enum err e)
 {
     struct iq_request *r = c->request;
@@ -166,7 +148,7 @@ static void change_stored(void *ctx, enum err e)
     }
     change_answer(c, e);
     if (e == ERR_OK && c->remove)
-        end_subscriptions(c);
+        subs_end(c->user, &c->contact, c->before);
     change_free(c);
 }
 
@@ -241,9 +223,13 @@ static const struct iq_handler iqs[] = {
     {NS_ROSTER, "query", IQ_TO_ACCOUNT, true, true, false, on_roster},
 };
 
+static const struct module_data data[] = {{DATA_MAP, "roster", NULL}};
+
 const struct module mod_roster = {
     .name = "roster",
     .xep = "RFC 6121",
     .iqs = iqs,
     .n_iqs = ARRAY_LEN(iqs),
+    .data = data,
+    .n_data = ARRAY_LEN(data),
 };

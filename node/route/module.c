@@ -130,6 +130,14 @@ void module_user_fini(struct user *u)
             s->modules[i]->user_fini(u, (char *)u->slots + s->user_offsets[i]);
 }
 
+void module_user_erased(struct user *u)
+{
+    const struct module_set *s = u->shard->node->modules;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->modules[i]->user_erased)
+            s->modules[i]->user_erased(u, (char *)u->slots + s->user_offsets[i]);
+}
+
 size_t module_user_bytes(const struct node *n)
 {
     return n->modules->user_bytes;

@@ -5,6 +5,13 @@
 #include "node/route/hooks.h"
 #include "node/route/iq.h"
 
+/* What a module keeps of an account in the store (owner = bare JID): removed with the account. */
+enum module_data_kind { DATA_KV, DATA_MAP, DATA_LOG };
+struct module_data {
+    enum module_data_kind kind;
+    const char *table;
+    const char *key; /* DATA_KV: the one key it uses there */
+};
 struct module {
     const char *name;         /* "offline" */
     const char *xep;          /* "0160", or "RFC 6121" */
@@ -15,10 +22,14 @@ struct module {
     size_t n_iqs;
     const char *const *server_features; /* disco features of the domain; NULL-terminated or NULL */
     const char *const *account_features;
+    const struct module_data *data;
+    size_t n_data;
     size_t shard_size, user_size;                         /* zeroed slots inside our objects */
     enum err (*init)(struct node_shard *sh, void *state); /* on error fini is not called */
     void (*fini)(struct node_shard *sh, void *state);
     void (*user_fini)(struct user *u, void *slot);
+    /* The account is gone, the object may stay a while: forget what the slot knows of the store. */
+    void (*user_erased)(struct user *u, void *slot);
 };
 /* Checks needs and hook cycles; why names the module. */
 enum err module_set_new(struct node *n, char *why, size_t why_size) MUST_USE;
@@ -30,5 +41,6 @@ void *module_shard_slot(struct node_shard *sh, const struct module *m);
 void *module_user_slot(struct user *u, const struct module *m);
 size_t module_user_bytes(const struct node *n); /* of all slots together, for user_get */
 void module_user_fini(struct user *u);          /* before a user is freed */
+void module_user_erased(struct user *u);        /* when its account was removed */
 const struct module *const *module_list(const struct node *n, size_t *count);
 #endif

@@ -49,6 +49,16 @@ static void say(struct user *u, enum stanza_type t, const struct jid *to)
     route_send(u->shard, stanza_finish(&b));
 }
 
+void subs_end(struct user *u, const struct jid *contact, uint8_t before)
+{
+    if (before & (SUBS_TO | SUBS_PENDING_OUT))
+        say(u, PRES_UNSUBSCRIBE, contact);
+    if (!(before & SUBS_FROM))
+        return;
+    presence_show(u, contact, true);
+    say(u, PRES_UNSUBSCRIBED, contact);
+}
+
 /* A request is for who can answer now (the others see it when they come), the rest for who shows
  * the roster (RFC 6121 section 3.1.3, 3.1.6, 3.2.3, 3.3.3). */
 static bool is_shown(const struct session *ss, enum stanza_type t)

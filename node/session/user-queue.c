@@ -12,6 +12,8 @@ void task_free(struct task *t)
     custody_unref(&t->route.custody);
     if (t->departed)
         session_free(&t->departed);
+    if (t->erase)
+        erase_refuse(t->erase, ERR_OK);
     mem_free(t);
 }
 
@@ -25,6 +27,8 @@ static bool needs_roster(const struct task *t)
 {
     if (t->kind == TASK_GONE)
         return presence_is_shown(t->departed);
+    if (t->kind == TASK_ERASE)
+        return true;
     const struct stanza *s = t->route.stanza;
     if (s->kind == STANZA_PRESENCE) /* what contacts show goes to the sessions that are there */
         return t->kind == TASK_FROM ||
@@ -112,6 +116,10 @@ static void run_task(struct user *u, struct task *t)
     case TASK_GONE:
         presence_gone(u, t->departed);
         break;
+    case TASK_ERASE:
+        erase_run(t->erase);
+        t->erase = NULL;
+        break;
     }
     /* a parked run has its own copy of the route and with it the references */
     if (u->pauses)
@@ -127,11 +135,15 @@ static void roster_ready(void *ctx, enum err e)
     if (e != ERR_OK) {
         log_error(NULL, "roster.load.failed", "user", u->bare.full.p, "why", err_text(e));
         struct task *t = list_entry(list_shift(&u->queue), struct task, link);
-        if (t->kind == TASK_GONE)
+        if (t->kind == TASK_GONE) {
             presence_gone(u, t->departed);
-        else
+        } else if (t->kind == TASK_ERASE) {
+            erase_refuse(t->erase, e);
+            t->erase = NULL;
+        } else {
             route_bounce(u->shard, t->route.stanza, t->route.custody, STANZA_INTERNAL_SERVER_ERROR,
                          "the roster cannot be read");
+        }
         t->route.stanza = NULL;
         t->route.custody = NULL;
         task_free(t);

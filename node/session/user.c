@@ -151,16 +151,18 @@ static void session_leave(struct session *ss)
     user_task(u, t);
 }
 
-static void session_replaced(struct session *ss)
+void session_close(struct session *ss, enum stream_cond why)
 {
     struct node_shard *sh = ss->user->shard;
-    sh->stats.conflicts++;
     if (ss->where == SESSION_HERE) {
-        c2s_close(sh, ss->conn_id, STREAM_CONFLICT, "replaced by a new connection");
+        c2s_close(sh, ss->conn_id, why,
+                  why == STREAM_CONFLICT ? "replaced by a new connection"
+                                         : "the account was removed");
         return;
     }
     struct stanza_build b;
     stanza_build(&b, STANZA_PRESENCE, PRES_UNAVAILABLE, NULL, &ss->full, STR_NONE);
+    xml_add(b.arena, b.el, NS_STREAM_ERRORS, stream_cond_name(why));
     struct region_route r = {.purpose = REGION_DOWN};
     route_trace_new(r.trace);
     str_put(r.resource, sizeof r.resource, ss->conn_id);
@@ -194,7 +196,8 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     if (old && strcmp(conn_id, old->conn_id) < 0) {
         e = ERR_CONFLICT;
     } else if (old) {
-        session_replaced(old);
+        sh->stats.conflicts++;
+        session_close(old, STREAM_CONFLICT);
         session_leave(old);
     } else if (u->n_sessions >= sh->node->conf->sessions_max) {
         e = ERR_LIMIT;
