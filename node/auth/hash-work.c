@@ -4,7 +4,7 @@
  * 5802 section 3, RFC 7677. */
 #include "node/auth/auth-int.h"
 
-enum { KEYS = 2 };
+enum { KEYS = ACCOUNT_KEYS_MAX };
 static const enum digest digests[KEYS] = {DIGEST_SHA256, DIGEST_SHA1};
 
 struct hash_job {
