@@ -1,105 +1,31 @@
-/* meridianctl: one question to a running node over its control socket, the answer as text or JSON.
- * Exit codes: 0 done; 1 the node said no; 2 wrong arguments; 69 (EX_UNAVAILABLE) no node answers;
- * 78 (EX_CONFIG) wrong configuration. */
+/* meridianctl: an operator's questions to a running node over its control socket, the answer as
+ * text or JSON. Exit codes: enum ctl_exit (node/admin/ctl.h). */
 #include <getopt.h>
-#include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "lib/loop/op.h"
-#include "lib/loop/timer.h"
-#include "lib/net/dial.h"
 #include "node/admin/control.h"
-#include "node/admin/render.h"
+#include "node/admin/ctl.h"
 #include "node/node-options.h"
 
-enum { ANSWER_MAX = 64 << 20, ANSWER_MS = 60000, PASSWORD_MAX = 1024 };
-
-struct client {
-    struct loop *loop;
-    struct op_owner ops;
-    struct timer deadline;
-    struct transport *transport;
-    struct buf question, answer;
-    const char *path;
-    char failure[256];
-};
+enum { PASSWORD_MAX = 1024 };
 
 static void print_usage(FILE *to)
 {
-    fputs("usage: meridianctl -c FILE [--json] COMMAND [ARGUMENT...]\n\nFILE is the node's "
-          "configuration.\n\ncommands:\n",
-          to);
+    fputs("usage: meridianctl [-c FILE] [--json] COMMAND [ARGUMENT...]\n\ncommands:\n", to);
     for (size_t i = 0; i < control_commands_n; i++) {
         const struct control_command *k = &control_commands[i];
         char left[64];
+        if (!k->help)
+            continue;
         snprintf(left, sizeof left, "%s %s", k->name, k->args);
         fprintf(to, "  %-26s %s\n", left, k->help);
     }
-    fputs("\noptions:\n  -c, --config FILE  the node's configuration file\n      --json         "
+    fputs("\noptions:\n  -c, --config FILE  the node's configuration (else $MERIDIAN_CONFIG, else\n"
+          "                     " NODE_CONFIG_PATH ")\n      --json         "
           "print the answer as JSON\n"
           "  -h, --help         print this\n",
           to);
-}
-
-/* ---- talking to the node */
-static void give_up(struct client *c, const char *why)
-{
-    snprintf(c->failure, sizeof c->failure, "%s: %s", c->path, why);
-    loop_stop(c->loop);
-}
-
-static void on_nothing(void *ctx)
-{
-    (void)ctx;
-}
-static void on_data(void *ctx, struct str bytes)
-{
-    struct client *c = ctx;
-    buf_str(&c->answer, bytes);
-    if (bytes.n && bytes.p[bytes.n - 1] == '\n')
-        loop_stop(c->loop);
-}
-static void on_end(void *ctx, enum err why)
-{
-    struct client *c = ctx;
-    if (!c->answer.n)
-        give_up(c, why == ERR_EOF ? "the node closed without an answer" : err_text(why));
-    loop_stop(c->loop);
-}
-static void on_deadline(void *ctx)
-{
-    give_up(ctx, "no answer within a minute");
-}
-static const struct transport_events events = {on_nothing, on_data, on_nothing, on_end};
-
-static void on_connected(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
-{
-    (void)r;
-    struct client *c = ctx;
-    if (e != ERR_OK) {
-        give_up(c, e == ERR_NOTFOUND || e == ERR_REFUSED ? "no node is listening" : err_text(e));
-        return;
-    }
-    c->transport = t;
-    transport_set_events(t, &events, c);
-    transport_send(t, buf_view(&c->question));
-}
-
-static void talk(struct client *c)
-{
-    op_owner_init(&c->ops);
-    buf_init(&c->answer, ANSWER_MAX);
-    c->loop = loop_new("meridianctl/0", 0);
-    timer_init(&c->deadline, c->loop, on_deadline, c);
-    timer_start(&c->deadline, ANSWER_MS);
-    dial_unix(c->loop, &c->ops, c->path, on_connected, c);
-    loop_run(c->loop);
-    timer_stop(&c->deadline);
-    op_owner_cancel_all(&c->ops);
-    if (c->transport)
-        transport_abort(&c->transport);
-    loop_free(&c->loop);
 }
 
 /* ---- the question */
@@ -127,60 +53,63 @@ static char *read_password(void)
     return out;
 }
 
-static bool build_question(struct client *c, int argc, char **argv)
+/* The arguments as they are, and what the command lacks and people should not type into a command
+ * line. False: nothing was given. */
+static bool make_args(int argc, char **argv, struct json **out)
 {
-    struct json *q = json_new_object(), *args = json_new_array();
-    json_set_str(q, "command", str_of(argv[0]));
+    struct json *args = json_new_array();
     for (int i = 1; i < argc; i++)
         json_push_str(args, str_of(argv[i]));
-    char *password = NULL;
-    bool ok = true;
-    if (strcmp(argv[0], "adduser") == 0 && argc == 2) {
-        password = read_password();
-        ok = password != NULL;
-        json_push_str(args, ok ? str_of(password) : STR(""));
-        if (password)
-            mem_wipe(password, strlen(password));
-        mem_free(password);
-    }
-    json_set(q, "args", &args);
-    buf_init(&c->question, 1 << 16);
-    json_write(&c->question, q, false);
-    buf_char(&c->question, '\n');
-    json_free(&q);
-    return ok && buf_ok(&c->question);
+    *out = args;
+    if (strcmp(argv[0], "adduser") != 0 || argc != 2)
+        return true;
+    char *password = read_password();
+    if (!password)
+        return false;
+    json_push_str(args, str_of(password));
+    mem_wipe(password, strlen(password));
+    mem_free(password);
+    return true;
 }
 
-static int show(struct client *c, bool as_json)
+static enum ctl_exit ask_node(const char *path, bool as_json, int argc, char **argv)
 {
-    struct json *a;
-    char why[128];
-    if (c->failure[0]) {
-        fprintf(stderr, "meridianctl: %s\n", c->failure);
-        return EX_UNAVAILABLE;
+    struct json *args, *answer;
+    char why[512] = "";
+    if (!make_args(argc, argv, &args)) {
+        json_free(&args);
+        fprintf(stderr, "meridianctl: no password was given\n");
+        return CTL_USAGE;
     }
-    if (json_parse(buf_view(&c->answer), ANSWER_MAX, &a, why, sizeof why) != ERR_OK) {
-        fprintf(stderr, "meridianctl: the answer is no JSON: %s\n", why);
-        return EX_UNAVAILABLE;
+    answer = ctl_ask(path, argv[0], &args, why, sizeof why);
+    if (!answer) {
+        fprintf(stderr, "meridianctl: %s\n", why);
+        return CTL_UNAVAILABLE;
     }
-    bool ok = json_get_bool(a, "ok", false);
-    struct buf text;
-    buf_init(&text, ANSWER_MAX);
-    if (as_json) {
-        json_write(&text, ok ? json_get(a, "result") : a, true);
-        buf_char(&text, '\n');
-    } else if (ok) {
-        render(&text, json_get(a, "result"));
-    } else {
-        fprintf(stderr, "meridianctl: %s\n", json_get_str(a, "error"));
-    }
-    fwrite(text.p ? text.p : "", 1, text.n, stdout);
-    buf_fini(&text);
-    json_free(&a);
-    return ok ? 0 : 1;
+    bool ok = json_get_bool(answer, "ok", false);
+    if (ok || as_json)
+        ctl_print(ok ? json_get(answer, "result") : answer, as_json);
+    else
+        fprintf(stderr, "meridianctl: %s\n", json_get_str(answer, "error"));
+    json_free(&answer);
+    return ok ? CTL_OK : CTL_REFUSED;
 }
 
-static int ask(const char *config, bool as_json, int argc, char **argv)
+/* The command, or NULL when there is none of that name for so many arguments. */
+static const struct control_command *find_command(int argc, char **argv)
+{
+    size_t n = (size_t)argc - 1;
+    for (size_t i = 0; i < control_commands_n; i++) {
+        const struct control_command *k = &control_commands[i];
+        bool is_asked = strcmp(k->name, "adduser") == 0; /* for the last argument */
+        if (k->help && strcmp(argv[0], k->name) == 0 && n >= k->min_args - is_asked &&
+            n <= k->max_args)
+            return k;
+    }
+    return NULL;
+}
+
+static enum ctl_exit with_config(const char *config, bool as_json, int argc, char **argv)
 {
     struct conf_errors errs;
     struct conf *conf = NULL;
@@ -190,22 +119,17 @@ static int ask(const char *config, bool as_json, int argc, char **argv)
         fprintf(stderr, "%s\n", errs.lines[i]);
     conf_errors_fini(&errs);
     if (e != ERR_OK)
-        return EX_CONFIG;
+        return CTL_CONFIG;
     struct node_settings s;
     node_settings_open(conf, &s);
-    struct client c = {.path = s.conf.control_path};
-    int code = EX_CONFIG;
-    if (!c.path) {
+    const char *path = s.conf.control_path;
+    enum ctl_exit code = CTL_CONFIG;
+    if (!path)
         fprintf(stderr, "meridianctl: %s has no [control] section\n", config);
-    } else if (!build_question(&c, argc, argv)) {
-        fprintf(stderr, "meridianctl: no password was given\n");
-        code = 2;
-    } else {
-        talk(&c);
-        code = show(&c, as_json);
-    }
-    buf_fini(&c.question);
-    buf_fini(&c.answer);
+    else if (strcmp(argv[0], "import-users") == 0)
+        code = ctl_import(path, argv[1], as_json);
+    else
+        code = ask_node(path, as_json, argc, argv);
     node_settings_close(&s);
     conf_unref(&conf);
     return code;
@@ -217,7 +141,7 @@ int main(int argc, char **argv)
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    const char *config = NULL;
+    const char *config = getenv("MERIDIAN_CONFIG");
     bool as_json = false;
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
@@ -229,15 +153,15 @@ int main(int argc, char **argv)
             break;
         case 'h':
             print_usage(stdout);
-            return 0;
+            return CTL_OK;
         default:
             print_usage(stderr);
-            return 2;
+            return CTL_USAGE;
         }
     }
-    if (!config || optind >= argc) {
+    if (optind >= argc || !find_command(argc - optind, argv + optind)) {
         print_usage(stderr);
-        return 2;
+        return CTL_USAGE;
     }
-    return ask(config, as_json, argc - optind, argv + optind);
+    return with_config(config ? config : NODE_CONFIG_PATH, as_json, argc - optind, argv + optind);
 }

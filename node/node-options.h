@@ -5,6 +5,8 @@
 #include "lib/base/log.h"
 #include "node/node-conf.h"
 
+#define NODE_CONFIG_PATH "/etc/meridian/meridian.toml" /* where the package puts it */
+
 extern const struct conf_schema node_schema;
 /* What main needs beside node_conf. */
 struct node_settings {

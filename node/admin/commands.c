@@ -1,6 +1,6 @@
 /* What an operator can ask: one table, a small function each. */
 #include "lib/base/clock.h"
-#include "node/admin/control.h"
+#include "node/admin/admin-int.h"
 #include "node/auth/account.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
@@ -205,5 +205,9 @@ const struct control_command control_commands[] = {
     {"s2s", "", "streams to and from other servers, and what waits for them", 0, 0, run_s2s},
     {"adduser", "JID [PASSWORD]",
      "make an account (the password is asked for, or read from standard input)", 2, 2, run_adduser},
+    {"import-users", "FILE",
+     "make accounts, a line JID,PASSWORD or JID,SCRAM-SHA-256$... each; - is standard input", 1, 1,
+     NULL},
+    {"import", "LINE...", NULL, 1, IMPORT_LINES_MAX, control_run_import},
 };
 const size_t control_commands_n = ARRAY_LEN(control_commands);

@@ -6,7 +6,7 @@
 #include "lib/loop/timer.h"
 #include "lib/net/listen.h"
 
-enum { REQUEST_MAX = 65536, ANSWER_MAX = 64 << 20, CONN_MS = 60000, CONNS_MAX = 64 };
+enum { REQUEST_MAX = 1 << 20, ANSWER_MAX = 64 << 20, CONN_MS = 60000, CONNS_MAX = 64 };
 
 struct control {
     struct node *node;
@@ -187,7 +187,7 @@ static bool args_are_texts(const struct json *args)
 static const struct control_command *command_find(const char *name)
 {
     for (size_t i = 0; name && i < control_commands_n; i++)
-        if (strcmp(control_commands[i].name, name) == 0)
+        if (control_commands[i].run && strcmp(control_commands[i].name, name) == 0)
             return &control_commands[i];
     return NULL;
 }

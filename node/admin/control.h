@@ -40,9 +40,9 @@ const char *control_arg(const struct control_request *r,
 
 /* commands.c: the one table of commands, also printed by meridianctl help. */
 struct control_command {
-    const char *name, *args, *help;
+    const char *name, *args, *help; /* help NULL: only for meridianctl, not for people */
     size_t min_args, max_args;
-    void (*run)(struct control_request *r); /* NULL: only in the client */
+    void (*run)(struct control_request *r); /* NULL: meridianctl does it by other commands */
 };
 extern const struct control_command control_commands[];
 extern const size_t control_commands_n;
