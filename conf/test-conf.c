@@ -397,8 +397,9 @@ static void test_conf_reference_is_toml(void **state)
     conf_print_reference(&schema, &out);
     assert_int_equal(toml_parse(a, buf_view(&out), &doc, &err), ERR_OK);
     buf_char(&out, '\0');
-    assert_non_null(strstr(out.p, "\n# Shards\n#   from 1 to 64; in threads; changes with a "
-                                  "restart\nshards = 4\n"));
+    assert_non_null(strstr(out.p,
+                           "\n# Shards\n#   integer; from 1 to 64; in threads; changes with a "
+                           "restart\nshards = 4\n"));
     assert_non_null(strstr(out.p, "[[listen.c2s]]\n# Ports\n"));
     assert_non_null(strstr(out.p, "one of \"off\", \"soft\", \"hard\";"));
     buf_fini(&out);

@@ -8,27 +8,17 @@
 #include "node/admin/ctl.h"
 #include "node/node-options.h"
 
-enum { PASSWORD_MAX = 1024 };
+enum { PASSWORD_MAX = 1024, TEXT_MAX = 65536 };
 
-static void print_usage(FILE *to)
-{
-    fputs("usage: meridianctl [-c FILE] [--json] COMMAND [ARGUMENT...]\n\ncommands:\n", to);
-    for (size_t i = 0; i < control_commands_n; i++) {
-        const struct control_command *k = &control_commands[i];
-        char left[64];
-        if (!k->help)
-            continue;
-        snprintf(left, sizeof left, "%s %s", k->name, k->args);
-        fprintf(to, "  %-26s %s\n", left, k->help);
-    }
-    fputs("\noptions:\n  -c, --config FILE  the node's configuration (else $MERIDIAN_CONFIG, else\n"
-          "                     " NODE_CONFIG_PATH ")\n      --json         "
-          "print the answer as JSON\n"
-          "  -h, --help         print this\n",
-          to);
-}
+struct invocation {
+    const char *config;
+    bool as_json;
+    struct json *options; /* of the command */
+    int argc;
+    char **argv; /* the command and its arguments */
+};
 
-/* ---- the question */
+/* ---- what is read from standard input */
 static char *read_password(void)
 {
     struct termios old, quiet;
@@ -53,68 +43,88 @@ static char *read_password(void)
     return out;
 }
 
-/* The arguments as they are, and what the command lacks and people should not type into a command
- * line. False: nothing was given. */
+static char *read_text(void)
+{
+    char *text = mem_alloc(TEXT_MAX);
+    size_t n = fread(text, 1, TEXT_MAX - 1, stdin);
+    while (n && text[n - 1] == '\n')
+        n--;
+    text[n] = 0;
+    return text;
+}
+
+/* Commands whose last argument people should not type into a command line. */
+static bool asks_password(const char *command)
+{
+    return strcmp(command, "adduser") == 0 || strcmp(command, "passwd") == 0;
+}
+
+/* The arguments, and what is to be read. False: no password was given. */
 static bool make_args(int argc, char **argv, struct json **out)
 {
     struct json *args = json_new_array();
-    for (int i = 1; i < argc; i++)
+    char *more = NULL;
+    bool from_stdin = strcmp(argv[0], "send") == 0 && argc == 3 && strcmp(argv[2], "-") == 0;
+    int n = from_stdin ? argc - 1 : argc;
+    for (int i = 1; i < n; i++)
         json_push_str(args, str_of(argv[i]));
     *out = args;
-    if (strcmp(argv[0], "adduser") != 0 || argc != 2)
+    if (from_stdin)
+        more = read_text();
+    else if (asks_password(argv[0]) && argc == 2)
+        more = read_password();
+    else
         return true;
-    char *password = read_password();
-    if (!password)
+    if (!more)
         return false;
-    json_push_str(args, str_of(password));
-    mem_wipe(password, strlen(password));
-    mem_free(password);
+    json_push_str(args, str_of(more));
+    mem_wipe(more, strlen(more));
+    mem_free(more);
     return true;
 }
 
-static enum ctl_exit ask_node(const char *path, bool as_json, int argc, char **argv)
+/* ---- commands */
+static enum ctl_exit ask_node(const char *path, struct invocation *v)
 {
-    struct json *args, *answer;
+    struct json *args;
     char why[512] = "";
-    if (!make_args(argc, argv, &args)) {
+    if (!make_args(v->argc, v->argv, &args)) {
         json_free(&args);
         fprintf(stderr, "meridianctl: no password was given\n");
         return CTL_USAGE;
     }
-    answer = ctl_ask(path, argv[0], &args, why, sizeof why);
+    struct json *question = ctl_question(v->argv[0], &args);
+    json_set(question, "options", &v->options);
+    struct json *answer = ctl_ask(path, &question, why, sizeof why);
     if (!answer) {
         fprintf(stderr, "meridianctl: %s\n", why);
         return CTL_UNAVAILABLE;
     }
     bool ok = json_get_bool(answer, "ok", false);
-    if (ok || as_json)
-        ctl_print(ok ? json_get(answer, "result") : answer, as_json);
+    if (ok || v->as_json)
+        ctl_print(ok ? json_get(answer, "result") : answer, v->as_json);
     else
         fprintf(stderr, "meridianctl: %s\n", json_get_str(answer, "error"));
     json_free(&answer);
     return ok ? CTL_OK : CTL_REFUSED;
 }
 
-/* The command, or NULL when there is none of that name for so many arguments. */
-static const struct control_command *find_command(int argc, char **argv)
+static enum ctl_exit run_at(const char *path, struct invocation *v)
 {
-    size_t n = (size_t)argc - 1;
-    for (size_t i = 0; i < control_commands_n; i++) {
-        const struct control_command *k = &control_commands[i];
-        bool is_asked = strcmp(k->name, "adduser") == 0; /* for the last argument */
-        if (k->help && strcmp(argv[0], k->name) == 0 && n >= k->min_args - is_asked &&
-            n <= k->max_args)
-            return k;
-    }
-    return NULL;
+    const char *name = v->argv[0], *first = v->argc > 1 ? v->argv[1] : NULL;
+    if (strcmp(name, "import-users") == 0)
+        return ctl_import(path, first, v->as_json);
+    if (strcmp(name, "users") == 0)
+        return ctl_users(path, first, v->as_json);
+    return ask_node(path, v);
 }
 
-static enum ctl_exit with_config(const char *config, bool as_json, int argc, char **argv)
+static enum ctl_exit with_config(struct invocation *v)
 {
     struct conf_errors errs;
     struct conf *conf = NULL;
     conf_errors_init(&errs);
-    enum err e = conf_load(config, &node_schema, &conf, &errs);
+    enum err e = conf_load(v->config, &node_schema, &conf, &errs);
     for (size_t i = 0; i < errs.n; i++)
         fprintf(stderr, "%s\n", errs.lines[i]);
     conf_errors_fini(&errs);
@@ -122,46 +132,76 @@ static enum ctl_exit with_config(const char *config, bool as_json, int argc, cha
         return CTL_CONFIG;
     struct node_settings s;
     node_settings_open(conf, &s);
-    const char *path = s.conf.control_path;
     enum ctl_exit code = CTL_CONFIG;
-    if (!path)
-        fprintf(stderr, "meridianctl: %s has no [control] section\n", config);
-    else if (strcmp(argv[0], "import-users") == 0)
-        code = ctl_import(path, argv[1], as_json);
+    if (s.conf.control_path)
+        code = run_at(s.conf.control_path, v);
     else
-        code = ask_node(path, as_json, argc, argv);
+        fprintf(stderr, "meridianctl: %s has no [control] section\n", v->config);
     node_settings_close(&s);
     conf_unref(&conf);
     return code;
 }
 
-int main(int argc, char **argv)
+static bool counts_fit(const struct control_command *k, size_t n)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *config = getenv("MERIDIAN_CONFIG");
-    bool as_json = false;
-    for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-        switch (o) {
-        case 'c':
-            config = optarg;
-            break;
-        case 'j':
-            as_json = true;
-            break;
-        case 'h':
-            print_usage(stdout);
-            return CTL_OK;
-        default:
-            print_usage(stderr);
-            return CTL_USAGE;
-        }
-    }
-    if (optind >= argc || !find_command(argc - optind, argv + optind)) {
-        print_usage(stderr);
+    return n + asks_password(k->name) >= k->min_args && n <= k->max_args;
+}
+
+static enum ctl_exit run(struct invocation *v)
+{
+    const struct control_command *k = ctl_command_find(v->argv[0]);
+    const char *first = v->argc > 1 ? v->argv[1] : NULL;
+    if (!k) {
+        fprintf(stderr, "meridianctl: there is no command \"%s\"; meridianctl --help lists them\n",
+                v->argv[0]);
         return CTL_USAGE;
     }
-    return with_config(config ? config : NODE_CONFIG_PATH, as_json, argc - optind, argv + optind);
+    if (!counts_fit(k, (size_t)v->argc - 1)) {
+        fprintf(stderr, "usage: meridianctl %s %s\n", k->name, k->args);
+        return CTL_USAGE;
+    }
+    if (strcmp(k->name, "completion") == 0)
+        return ctl_completion(first);
+    if (strcmp(k->name, "help") != 0)
+        return with_config(v);
+    const struct control_command *about = first ? ctl_command_find(first) : NULL;
+    if (about)
+        ctl_print_help(about);
+    else
+        ctl_print_usage(stdout);
+    return !first || about ? CTL_OK : CTL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {"category", required_argument, NULL, 'o'},
+        {"jid", required_argument, NULL, 'o'},    {"peer", required_argument, NULL, 'o'},
+        {"level", required_argument, NULL, 'o'},  {NULL, 0, NULL, 0}};
+    const char *config = getenv("MERIDIAN_CONFIG");
+    struct invocation v = {.config = config ? config : NODE_CONFIG_PATH,
+                           .options = json_new_object()};
+    enum ctl_exit code = CTL_OK;
+    bool is_over = false;
+    for (int o, at = 0; !is_over && (o = getopt_long(argc, argv, "c:h", options, &at)) != -1;) {
+        if (o == 'c')
+            v.config = optarg;
+        else if (o == 'j')
+            v.as_json = true;
+        else if (o == 'o')
+            json_set_str(v.options, options[at].name, str_of(optarg));
+        else
+            is_over = true;
+        if (is_over)
+            code = o == 'h' ? CTL_OK : CTL_USAGE;
+    }
+    v.argc = argc - optind;
+    v.argv = argv + optind;
+    if (!is_over && v.argc > 0)
+        code = run(&v);
+    else
+        ctl_print_usage(code == CTL_OK && is_over ? stdout : stderr);
+    json_free(&v.options);
+    return is_over || v.argc > 0 ? (int)code : CTL_USAGE;
 }

@@ -117,7 +117,8 @@ static int with_config(const char *path, enum mode mode)
     } else if (mode == MODE_RUN) {
         struct daemon d = {0};
         node_settings_open(c, &d.settings);
-        log_set_level(d.settings.log_level);
+        log_set_format(d.settings.conf.log_format);
+        log_set_level(d.settings.conf.log_level);
         code = run(&d);
         node_settings_close(&d.settings);
     }

@@ -9,6 +9,7 @@ void node_conf_init(struct node_conf *c)
 {
     *c = (struct node_conf){
         .shards = 1,
+        .log_level = LOG_INFO,
         .c2s_tls_required = true,
         .scram_iterations = SCRAM_ITERATIONS_DEFAULT,
         .store_uri = "mem:",

@@ -2,6 +2,7 @@
 #define NODE_NODE_CONF_H
 /* Everything a node is told: filled from TOML by node-options.c, or directly by the simulator.
  * Immutable while the node runs; strings belong to the snapshot it came from. */
+#include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
@@ -15,6 +16,8 @@ struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
     unsigned shards;            /* 1..64 */
+    enum log_level log_level;
+    enum log_format log_format;
     /* [tls] */
     const char *cert_file, *key_file, *ca_file; /* ca_file NULL = the system's */
     /* [[listen.c2s]], [[listen.s2s]] */

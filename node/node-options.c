@@ -10,11 +10,13 @@
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
 static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
 static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
+static const char *const log_format_names[] = {"text", "json", NULL};
 
 struct opt_general {
     struct conf_list domains;
     int64_t shards;
     enum log_level log_level;
+    enum log_format log_format;
 };
 struct opt_tls {
     const char *cert, *key, *ca;
@@ -95,7 +97,9 @@ static const struct conf_option general_options[] = {
              .unit = "threads",
              .doc = "Event loops, each with its own thread; about the number of cores"),
     CONF_ENUM(struct opt_general, log_level, "log_level", log_level_names, .def = "info",
-              .doc = "Least level that is logged"),
+              .apply = CONF_RELOAD, .doc = "Least level that is logged"),
+    CONF_ENUM(struct opt_general, log_format, "log_format", log_format_names, .def = "text",
+              .apply = CONF_RELOAD, .doc = "How a line is written on standard error"),
 };
 static const struct conf_option tls_options[] = {
     CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED,
@@ -394,7 +398,8 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     const struct options *o = conf_root(snapshot);
     struct node_conf *c = &out->conf;
     node_conf_init(c);
-    out->log_level = o->general.log_level;
+    c->log_level = o->general.log_level;
+    c->log_format = o->general.log_format;
     c->domains = o->general.domains.items;
     c->shards = (unsigned)o->general.shards;
     c->cert_file = o->tls.cert;

@@ -139,6 +139,11 @@ const char *control_arg(const struct control_request *r, size_t i)
     return i < json_len(r->args) ? json_str(json_at(r->args, i)) : NULL;
 }
 
+const char *control_option(const struct control_request *r, const char *name)
+{
+    return json_get_str(json_get(r->in, "options"), name);
+}
+
 static void moved(struct node_shard *sh, void *ctx)
 {
     struct control_request *r = ctx;
@@ -184,6 +189,27 @@ static bool args_are_texts(const struct json *args)
     return true;
 }
 
+static bool word_in(const char *words, const char *word)
+{
+    struct str rest = str_of(words), one;
+    while (rest.p)
+        if ((one = str_cut(&rest, ' ')).n && str_eqc(one, word))
+            return true;
+    return false;
+}
+
+/* Texts, and of those the command takes. */
+static bool options_are_known(const struct json *options, const struct control_command *k)
+{
+    const char *name;
+    if (json_kind(options) != JSON_KIND_OBJECT)
+        return options == NULL;
+    for (size_t i = 0; (name = json_key(options, i)); i++)
+        if (!json_get_str(options, name) || !word_in(k->options, name))
+            return false;
+    return true;
+}
+
 static const struct control_command *command_find(const char *name)
 {
     for (size_t i = 0; name && i < control_commands_n; i++)
@@ -200,7 +226,8 @@ static void request_run(struct control_request *r)
     size_t n = json_kind(r->args) == JSON_KIND_ARRAY ? json_len(r->args) : 0;
     if (!k)
         control_fail(r, "unknown command \"%s\"", name ? name : "");
-    else if (!args_are_texts(r->args) || n < k->min_args || n > k->max_args)
+    else if (!args_are_texts(r->args) || n < k->min_args || n > k->max_args ||
+             !options_are_known(json_get(r->in, "options"), k))
         control_fail(r, "usage: %s %s", k->name, k->args);
     else
         k->run(r);

@@ -1,9 +1,8 @@
 #ifndef NODE_ADMIN_CONTROL_H
 #define NODE_ADMIN_CONTROL_H
 /* The control socket: one request a connection, one line of JSON each way.
- * {"command":"where","args":["a@b"]} ->
- * {"ok":true,"result":...} or {"ok":false,"error":"..."}. The socket file (mode 0600) is the
- * permission. Shard 0. */
+ * {"command":"where","args":["a@b"],"options":{}} -> {"ok":true,"result":...} or
+ * {"ok":false,"error":"..."}. The socket file (mode 0600) is the permission. Shard 0. */
 #include "lib/base/json.h"
 #include "node/node.h"
 
@@ -37,12 +36,14 @@ void control_move(struct control_request *r, struct node_shard *to,
                   void (*then)(struct control_request *r));
 const char *control_arg(const struct control_request *r,
                         size_t i); /* NULL when absent or not text */
+const char *control_option(const struct control_request *r, const char *name); /* the same */
 
 /* commands.c: the one table of commands, also printed by meridianctl help. */
 struct control_command {
     const char *name, *args, *help; /* help NULL: only for meridianctl, not for people */
     size_t min_args, max_args;
     void (*run)(struct control_request *r); /* NULL: meridianctl does it by other commands */
+    const char *options; /* names of those it takes, separated by spaces; NULL: none */
 };
 extern const struct control_command control_commands[];
 extern const size_t control_commands_n;

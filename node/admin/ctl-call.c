@@ -92,14 +92,19 @@ void ctl_call_init(struct ctl_call *c, struct loop *l, const char *path, ctl_don
     buf_init(&c->answer, CTL_ANSWER_MAX);
 }
 
-enum err ctl_call_start(struct ctl_call *c, const char *command, struct json **args_take)
+struct json *ctl_question(const char *command, struct json **args_take)
 {
     struct json *q = json_new_object();
     json_set_str(q, "command", str_of(command));
     json_set(q, "args", args_take);
-    json_write(&c->question, q, false);
+    return q;
+}
+
+enum err ctl_call_start(struct ctl_call *c, struct json **question_take)
+{
+    json_write(&c->question, *question_take, false);
     buf_char(&c->question, '\n');
-    json_free(&q);
+    json_free(question_take);
     if (!buf_ok(&c->question)) {
         call_reset(c);
         return ERR_LIMIT;

@@ -114,10 +114,11 @@ static void batch_start(struct batch *b)
 {
     struct importer *im = b->importer;
     struct json *args = batch_fill(b);
+    struct json *q = ctl_question("import", &args);
     b->is_under_way = b->lines > 0;
     if (!b->lines)
-        json_free(&args);
-    else if (ctl_call_start(&b->call, "import", &args) != ERR_OK)
+        json_free(&q);
+    else if (ctl_call_start(&b->call, &q) != ERR_OK)
         give_up(im, CTL_REFUSED, "a batch is larger than a node takes");
 }
 

@@ -22,13 +22,12 @@ static void once_done(void *ctx, struct json **answer, const char *why)
     loop_stop(o->loop);
 }
 
-struct json *ctl_ask(const char *path, const char *command, struct json **args_take, char *why,
-                     size_t why_size)
+struct json *ctl_ask(const char *path, struct json **question_take, char *why, size_t why_size)
 {
     struct once o = {.loop = loop_new("meridianctl/0", 0), .why = why, .why_size = why_size};
     struct ctl_call c;
     ctl_call_init(&c, o.loop, path, once_done, &o);
-    if (ctl_call_start(&c, command, args_take) == ERR_OK)
+    if (ctl_call_start(&c, question_take) == ERR_OK)
         loop_run(o.loop);
     else
         snprintf(why, why_size, "%s: the arguments are too long", path);

@@ -34,16 +34,27 @@ struct ctl_call {
     void *ctx;
 };
 void ctl_call_init(struct ctl_call *c, struct loop *l, const char *path, ctl_done *done, void *ctx);
-/* args: array of texts, taken. ERR_LIMIT: larger than a node takes; nothing is called. */
-enum err ctl_call_start(struct ctl_call *c, const char *command, struct json **args_take) MUST_USE;
+/* A question: command and its arguments (texts), to which "options" may be added. */
+struct json *ctl_question(const char *command, struct json **args_take);
+/* ERR_LIMIT: larger than a node takes; nothing is called. */
+enum err ctl_call_start(struct ctl_call *c, struct json **question_take) MUST_USE;
 void ctl_call_fini(struct ctl_call *c);
 
 /* Ask once, on a loop of its own. The node's object, or NULL and why. */
-struct json *ctl_ask(const char *path, const char *command, struct json **args_take, char *why,
-                     size_t why_size);
+struct json *ctl_ask(const char *path, struct json **question_take, char *why, size_t why_size);
+
+/* ctl-help.c: what meridianctl says of itself, all from control_commands. */
+struct control_command;
+const struct control_command *ctl_command_find(const char *name); /* those for people only */
+void ctl_print_usage(FILE *to);
+void ctl_print_help(const struct control_command *k);
+enum ctl_exit ctl_completion(const char *shell); /* "bash", "zsh": a script on standard output */
 
 /* To standard output, for people or as JSON. */
 void ctl_print(const struct json *value, bool as_json);
+
+/* users: all accounts, a line each, page by page. */
+enum ctl_exit ctl_users(const char *path, const char *domain_or_null, bool as_json);
 
 /* import-users: the file's lines to the node, some hundred at a time; progress on standard error.
  * The result is printed. */

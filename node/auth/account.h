@@ -42,6 +42,9 @@ struct op *account_delete(struct node_shard *sh, struct op_owner *o, struct str 
 /* For who empties an account at its anchor (session/user-erase.c): its rows in this transaction. */
 struct store_txn;
 void account_rows_del(struct store_txn *t);
+/* Accounts in our own store, in byte order after a given one ("" = from the first). */
+struct op *account_list(struct node_shard *sh, struct op_owner *o, struct str after, size_t limit,
+                        store_owners_cb *cb, void *ctx);
 /* Check a password against the stored keys on the hashing pool (PLAIN). ERR_AUTH when wrong or no
  * such account, ERR_LIMIT busy. */
 struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,

@@ -133,6 +133,8 @@ static void in_down(struct node_shard *sh, void *ctx)
         user_detach(sh, &i->stanza->from, i->route.resource);
     else if (xml_is(why, NS_STREAM_ERRORS, "not-authorized"))
         c2s_close(sh, i->route.resource, STREAM_NOT_AUTHORIZED, "the account was removed");
+    else if (xml_is(why, NS_STREAM_ERRORS, "policy-violation"))
+        c2s_close(sh, i->route.resource, STREAM_POLICY_VIOLATION, "closed by the operator");
     else
         c2s_close(sh, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
     in_free(i);
