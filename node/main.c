@@ -9,22 +9,27 @@
 #include "lib/base/log.h"
 #include "lib/loop/sig.h"
 #include "node/admin/control.h"
+#include "node/node-init.h"
 #include "node/node-options.h"
 #include "node/node.h"
 
 enum { EXIT_FENCED = 3 };
 
 static const char usage[] =
-    "usage: meridiand -c FILE [--check | --print-config]\n"
+    "usage: meridiand [-c FILE] [--check | --print-config]\n"
+    "       meridiand --init DIR --domain DOMAIN [--listen ADDRESS]\n"
     "       meridiand --config-docs | --version | --help\n"
     "\n"
     "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
     "close all streams in order.\n"
     "\n"
-    "  -c, --config FILE  configuration (TOML)\n"
+    "  -c, --config FILE  configuration (TOML); else " NODE_CONFIG_PATH "\n"
     "      --check        read and check the configuration, say all that is wrong, exit\n"
     "      --print-config print the configuration in force, defaults included, exit\n"
     "      --config-docs  print all options with their defaults and bounds, exit\n"
+    "      --init DIR     make a folder with a configuration and a self-signed certificate\n"
+    "      --domain NAME  for --init: what comes after the @\n"
+    "      --listen ADDR  for --init: listen there instead of on all addresses\n"
     "      --version      print the version, exit\n"
     "  -h, --help         print this, exit\n";
 
@@ -104,6 +109,20 @@ static int print(const struct conf *c)
     return 0;
 }
 
+static int init(const struct node_init *in)
+{
+    struct buf said;
+    char why[512] = "";
+    buf_init(&said, 1 << 16);
+    enum err e = node_init(in, &said, why, sizeof why);
+    if (e == ERR_OK)
+        fwrite(said.p, 1, said.n, stdout);
+    else
+        fprintf(stderr, "meridiand: %s\n", why);
+    buf_fini(&said);
+    return e == ERR_OK ? 0 : 1;
+}
+
 enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT };
 
 static int with_config(const char *path, enum mode mode)
@@ -128,14 +147,14 @@ static int with_config(const char *path, enum mode mode)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"print-config", no_argument, NULL, 'p'},
-                                            {"config-docs", no_argument, NULL, 'd'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *path = NULL;
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'}, {"config-docs", no_argument, NULL, 'd'},
+        {"init", required_argument, NULL, 'i'},   {"domain", required_argument, NULL, 'D'},
+        {"listen", required_argument, NULL, 'L'}, {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    const char *path = NODE_CONFIG_PATH;
+    struct node_init fresh = {0};
     enum mode mode = MODE_RUN;
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
@@ -150,6 +169,15 @@ int main(int argc, char **argv)
             break;
         case 'd':
             return print(NULL);
+        case 'i':
+            fresh.dir = optarg;
+            break;
+        case 'D':
+            fresh.domain = optarg;
+            break;
+        case 'L':
+            fresh.address = optarg;
+            break;
         case 'V':
             puts("meridiand " MERIDIAN_VERSION);
             return 0;
@@ -161,9 +189,9 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (!path || optind != argc) {
+    if (optind != argc || !fresh.dir != !fresh.domain || (fresh.address && !fresh.dir)) {
         fputs(usage, stderr);
         return 2;
     }
-    return with_config(path, mode);
+    return fresh.dir ? init(&fresh) : with_config(path, mode);
 }

@@ -325,7 +325,8 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
 const struct conf_schema node_schema = {.sections = sections,
                                         .section_count = ARRAY_LEN(sections),
                                         .root_size = sizeof(struct options),
-                                        .verify = verify};
+                                        .verify = verify,
+                                        .known = node_known};
 
 /* ---- into struct node_conf */
 static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)

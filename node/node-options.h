@@ -7,6 +7,7 @@
 #define NODE_CONFIG_PATH "/etc/meridian/meridian.toml" /* where the package puts it */
 
 extern const struct conf_schema node_schema;
+extern const struct conf_known node_known[]; /* node-known.c */
 struct node_settings {
     struct node_conf conf;
 };

@@ -26,9 +26,11 @@ struct reg_driver;
     X(c2s_auth_failed)                                                                             \
     X(c2s_moved)                                                                                   \
     X(c2s_closed)                                                                                  \
-    X(stanzas_from_clients) X(stanzas_to_clients) X(stanzas_from_s2s) X(stanzas_to_s2s)            \
-        X(stanzas_from_regions) X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped)        \
-            X(offline_stored) X(offline_flushed) X(attaches) X(conflicts)
+    X(stanzas_from_clients)                                                                        \
+    X(stanzas_to_clients)                                                                          \
+    X(stanzas_from_s2s) X(stanzas_to_s2s) X(stanzas_from_regions) X(stanzas_to_regions)            \
+        X(stanzas_bounced) X(stanzas_dropped) X(offline_stored) X(offline_flushed) X(attaches)     \
+            X(conflicts)
 struct node_stats {
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)

@@ -37,6 +37,10 @@ bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out);
 bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out);
 /* Does it speak for this domain (as tls_peer_is)? */
 bool tls_set_cert_is(const struct tls_set *s, struct str domain);
+/* Make a certificate that nobody vouches for, and its key (mode 0600), as new files; existing ones
+ * are refused. domain: A-labels. Blocks. ERR_TLS with why. */
+enum err tls_selfsign(const char *domain, unsigned days, const char *cert_file,
+                      const char *key_file, char *why, size_t why_size) MUST_USE;
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **pctx);
 
