@@ -110,6 +110,21 @@ static void print_section(void *ctx, const struct conf_section *s)
     }
 }
 
+void conf_print_value(const struct conf *c, const struct conf_section *s, size_t index,
+                      const struct conf_option *o, struct buf *out)
+{
+    struct conf_value v;
+    if (index >= conf_section_count(s, c->root))
+        return;
+    if (!o) {
+        buf_cstr(out, "(there)");
+        return;
+    }
+    conf_value_load(o, conf_section_at(s, c->root, index), &v);
+    if (o->type != CONF_TYPE_STRING || v.string)
+        print_value(out, o, &v);
+}
+
 void conf_print(const struct conf *c, struct buf *out)
 {
     struct effective p = {c, out};

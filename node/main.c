@@ -2,18 +2,12 @@
  * or could not start; 2 wrong arguments; 78 (EX_CONFIG) wrong configuration; 3 fenced: another
  * process has this node's name. */
 #include <getopt.h>
-#include <signal.h>
 #include <sysexits.h>
 
 #include "conf/conf-print.h"
-#include "lib/base/log.h"
-#include "lib/loop/sig.h"
-#include "node/admin/control.h"
+#include "node/daemon.h"
 #include "node/node-init.h"
 #include "node/node-options.h"
-#include "node/node.h"
-
-enum { EXIT_FENCED = 3 };
 
 static const char usage[] =
     "usage: meridiand [-c FILE] [--check | --print-config]\n"
@@ -21,7 +15,7 @@ static const char usage[] =
     "       meridiand --config-docs | --version | --help\n"
     "\n"
     "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
-    "close all streams in order.\n"
+    "close all streams in order, SIGHUP takes over the configuration and the certificates anew.\n"
     "\n"
     "  -c, --config FILE  configuration (TOML); else " NODE_CONFIG_PATH "\n"
     "      --check        read and check the configuration, say all that is wrong, exit\n"
@@ -32,54 +26,6 @@ static const char usage[] =
     "      --listen ADDR  for --init: listen there instead of on all addresses\n"
     "      --version      print the version, exit\n"
     "  -h, --help         print this, exit\n";
-
-struct daemon {
-    struct node_settings settings;
-    struct shards *shards;
-    struct node *node;
-    struct control *control;
-    struct sig *sigs[2];
-};
-
-static void stopped(void *ctx)
-{
-    struct daemon *d = ctx;
-    shards_stop(d->shards);
-}
-
-static void on_signal(void *ctx, int signum)
-{
-    struct daemon *d = ctx;
-    log_info(NULL, "node.stopping", "signal", signum == SIGTERM ? "SIGTERM" : "SIGINT");
-    node_stop(d->node, stopped, d);
-}
-
-static int run(struct daemon *d)
-{
-    const struct node_conf *c = &d->settings.conf;
-    char why[512] = "";
-    d->shards = shards_new(c->node_name ? c->node_name : "node", c->shards);
-    enum err e = node_new(c, d->shards, NULL, NULL, &d->node, why, sizeof why);
-    if (e == ERR_OK && c->control_path)
-        e = control_open(d->node, c->control_path, &d->control, why, sizeof why);
-    if (e != ERR_OK) {
-        log_error(NULL, "node.start.failed", "why", why[0] ? why : err_text(e));
-    } else {
-        struct loop *hub = shards_loop(d->shards, 0);
-        d->sigs[0] = sig_open(hub, SIGTERM, on_signal, d);
-        d->sigs[1] = sig_open(hub, SIGINT, on_signal, d);
-        log_info(NULL, "node.started", "version", MERIDIAN_VERSION, "domain", c->domains[0]);
-        shards_run(d->shards);
-        log_info(NULL, "node.stopped");
-    }
-    int code = e != ERR_OK ? 1 : d->node->fenced ? EXIT_FENCED : 0;
-    sig_close(&d->sigs[0]);
-    sig_close(&d->sigs[1]);
-    control_close(&d->control);
-    node_free(&d->node);
-    shards_free(&d->shards);
-    return code;
-}
 
 static struct conf *load(const char *path)
 {
@@ -134,12 +80,7 @@ static int with_config(const char *path, enum mode mode)
     if (mode == MODE_PRINT) {
         code = print(c);
     } else if (mode == MODE_RUN) {
-        struct daemon d = {0};
-        node_settings_open(c, &d.settings);
-        log_set_format(d.settings.conf.log_format);
-        log_set_level(d.settings.conf.log_level);
-        code = run(&d);
-        node_settings_close(&d.settings);
+        code = daemon_run(path, c);
     }
     conf_unref(&c);
     return code;

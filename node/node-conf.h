@@ -7,6 +7,7 @@
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
 #include "lib/stream/stream.h"
+#include "s2s/s2s.h"
 
 struct node_conf_listen {
     struct addr at;
@@ -62,6 +63,15 @@ struct node_conf {
     size_t roster_max;   /* items per account; default 1,000 */
     size_t sessions_max; /* resources per account; default 50 */
 };
+/* What a reload may change on each shard; a copy of its own. */
+struct node_tune {
+    size_t sessions_max, offline_max, roster_max;
+    unsigned scram_iterations;
+    enum log_level log_level;
+    struct s2s_tune s2s;
+};
+void node_tune_fill(struct node_tune *t, const struct node_conf *c);
+
 /* Defaults in all fields; then overwrite. The struct must not be copied afterwards
  * (dialback_drawn). */
 void node_conf_init(struct node_conf *c);

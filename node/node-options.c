@@ -102,10 +102,11 @@ static const struct conf_option general_options[] = {
               .apply = CONF_RELOAD, .doc = "How a line is written on standard error"),
 };
 static const struct conf_option tls_options[] = {
-    CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Certificate chain of the domains, PEM"),
-    CONF_STRING(struct opt_tls, key, "key", .flags = CONF_REQUIRED, .doc = "Its private key, PEM"),
-    CONF_STRING(struct opt_tls, ca, "ca",
+    CONF_STRING(struct opt_tls, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
+                .doc = "Its private key, PEM"),
+    CONF_STRING(struct opt_tls, ca, "ca", .apply = CONF_RELOAD,
                 .doc = "CAs trusted for other servers, PEM; absent: the system's"),
 };
 static const struct conf_option listen_options[] = {
@@ -116,7 +117,8 @@ static const struct conf_option listen_options[] = {
 };
 static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
-             .max = 1000000, .unit = "rounds", .doc = "PBKDF2 rounds of newly stored passwords"),
+             .max = 1000000, .unit = "rounds", .apply = CONF_RELOAD,
+             .doc = "PBKDF2 rounds of newly stored passwords"),
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
@@ -131,7 +133,8 @@ static const struct conf_option c2s_options[] = {
     CONF_BOOL(struct opt_c2s, tls_required, "tls_required", .def = "true",
               .doc = "Clients must use TLS before they log in"),
     CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
-             .unit = "sessions", .doc = "Resources an account may bind at once"),
+             .unit = "sessions", .apply = CONF_RELOAD,
+             .doc = "Resources an account may bind at once"),
 };
 static const struct conf_option s2s_options[] = {
     CONF_BOOL(struct opt_s2s, enabled, "enabled", .def = "true",
@@ -146,14 +149,18 @@ static const struct conf_option s2s_options[] = {
                 .doc = "Secret of dialback keys, the same on all nodes of the world; absent: drawn "
                        "at each start"),
     CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
-              .max = 1 << 30, .doc = "Waiting for one remote domain"),
+              .max = 1 << 30, .apply = CONF_RELOAD, .doc = "Waiting for one remote domain"),
     CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
-             .max = 1000000, .unit = "stanzas", .doc = "Waiting for one remote domain"),
+             .max = 1000000, .unit = "stanzas", .apply = CONF_RELOAD,
+             .doc = "Waiting for one remote domain"),
     CONF_DURATION(struct opt_s2s, connect_timeout, "connect_timeout", .def = "30s", .min = 1000,
-                  .max = 600000, .doc = "DNS, TCP, TLS and authentication together"),
+                  .max = 600000, .apply = CONF_RELOAD,
+                  .doc = "DNS, TCP, TLS and authentication together"),
     CONF_DURATION(struct opt_s2s, idle_timeout, "idle_timeout", .def = "10m", .min = 10000,
-                  .max = 86400000, .doc = "Close a silent stream after this long"),
+                  .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "Close a silent stream after this long"),
     CONF_DURATION(struct opt_s2s, fail_memory, "fail_memory", .def = "5s", .max = 600000,
+                  .apply = CONF_RELOAD,
                   .doc = "After a failure answer at once with its reason for this long"),
 };
 static const struct conf_option override_options[] = {
@@ -179,11 +186,11 @@ static const struct conf_option region_options[] = {
                 .doc = "Address and port for links of other nodes"),
     CONF_STRING(struct opt_region, endpoint, "endpoint",
                 .doc = "How other nodes reach it, if not by `listen`"),
-    CONF_STRING(struct opt_region, cert, "cert", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, cert, "cert", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Region certificate, PEM"),
-    CONF_STRING(struct opt_region, key, "key", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Its private key, PEM"),
-    CONF_STRING(struct opt_region, ca, "ca", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, ca, "ca", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "The CA of region certificates; no other is trusted"),
     CONF_DURATION(struct opt_region, wait, "wait", .def = "5m", .min = 1000, .max = 86400000,
                   .doc = "How long stanzas wait for a region that cannot be reached"),
@@ -214,11 +221,11 @@ static const struct conf_option control_options[] = {
 };
 static const struct conf_option offline_options[] = {
     CONF_INT(struct opt_offline, max, "max", .def = "1000", .max = 1000000, .unit = "messages",
-             .doc = "Messages kept for an account that is not online"),
+             .apply = CONF_RELOAD, .doc = "Messages kept for an account that is not online"),
 };
 static const struct conf_option roster_options[] = {
     CONF_INT(struct opt_roster, max, "max", .def = "1000", .min = 1, .max = 100000, .unit = "items",
-             .doc = "Contacts of an account"),
+             .apply = CONF_RELOAD, .doc = "Contacts of an account"),
 };
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,

@@ -87,6 +87,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     struct node *n = sh->node;
     const struct node_conf *c = n->conf;
     op_owner_init(&sh->ops);
+    node_tune_fill(&sh->tune, c);
     sh->loop = shards_loop(n->shards, sh->index);
     sh->handles = handle_table_new(sh->index);
     sh->store = store_port_open(n->store, sh->loop);

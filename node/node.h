@@ -8,6 +8,7 @@
 #include "lib/base/hmap.h"
 #include "lib/base/vec.h"
 #include "lib/loop/shard.h"
+#include "lib/loop/timer.h"
 #include "lib/loop/work.h"
 #include "lib/store/store.h"
 #include "node/node-conf.h"
@@ -28,9 +29,10 @@ struct reg_driver;
     X(c2s_closed)                                                                                  \
     X(stanzas_from_clients)                                                                        \
     X(stanzas_to_clients)                                                                          \
-    X(stanzas_from_s2s) X(stanzas_to_s2s) X(stanzas_from_regions) X(stanzas_to_regions)            \
-        X(stanzas_bounced) X(stanzas_dropped) X(offline_stored) X(offline_flushed) X(attaches)     \
-            X(conflicts)
+    X(stanzas_from_s2s)                                                                            \
+    X(stanzas_to_s2s)                                                                              \
+    X(stanzas_from_regions) X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped)            \
+        X(offline_stored) X(offline_flushed) X(attaches) X(conflicts)
 struct node_stats {
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)
@@ -53,6 +55,7 @@ struct node_shard {
     struct op_owner ops;          /* cancelled when the shard goes */
     VEC(struct node_listener *) listeners; /* node-int.h */
     struct node_stats stats;
+    struct node_tune tune; /* numbers in force; a reload replaces them */
 };
 struct node {
     const struct node_conf *conf;
@@ -67,6 +70,8 @@ struct node {
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;
     struct s2s_conf *s2s_conf;
+    struct reloader *reloader; /* node-reload.h; NULL without a file */
+    struct timer cert_watch;   /* node-tls.c */
     bool is_stopping;
     struct stop *stop; /* while stopping */
     bool store_is_shared;

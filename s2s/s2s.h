@@ -24,6 +24,11 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
 };
+/* What may change while it runs; streams and queues that exist keep what they began with. */
+struct s2s_tune {
+    size_t pending_bytes, pending_stanzas;
+    uint64_t connect_timeout_ms, idle_timeout_ms, fail_memory_ms;
+};
 struct s2s_override {
     const char *domain;
     struct dial_target target;
@@ -39,6 +44,7 @@ struct s2s_host_ops {
 };
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
                     const struct s2s_host_ops *host, void *ctx);
+void s2s_tune(struct s2s *s, const struct s2s_tune *t);
 /* Close all streams in order; done when they are (at most 3 s). Waiting stanzas are bounced first.
  */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);

@@ -11,8 +11,8 @@ static uint64_t tls_time_us(const ASN1_TIME *t)
     int days = 0, seconds = 0;
     if (!ASN1_TIME_diff(&days, &seconds, NULL, t))
         return 0;
-    int64_t from_now = ((int64_t)days * 86400 + seconds) * 1000000;
-    return (uint64_t)((int64_t)clock_wall_us() + from_now);
+    int64_t from_now = (int64_t)days * 86400 + seconds;
+    return (uint64_t)((int64_t)(clock_wall_us() / 1000000) + from_now) * 1000000;
 }
 
 bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out)

@@ -21,6 +21,9 @@ void control_run_send(struct control_request *r);
 /* ---- cmd-log.c */
 void control_run_loglevel(struct control_request *r);
 
+/* ---- cmd-reload.c */
+void control_run_reload(struct control_request *r);
+
 /* ---- import.c */
 enum { IMPORT_LINES_MAX = 1000 };
 void control_run_import(struct control_request *r);

@@ -1,5 +1,5 @@
 /* loglevel: what is logged, while the node runs. It holds until the next start (the general level:
- * until the next reload that changes it). */
+ * until the next reload). */
 #include "lib/base/log.h"
 #include "node/admin/admin-int.h"
 
@@ -82,7 +82,7 @@ void control_run_loglevel(struct control_request *r)
 {
     const char *said = control_arg(r, 0), *text;
     bool is_default = said && strcmp(said, "default") == 0;
-    enum log_level level = r->node->conf->log_level;
+    enum log_level level = r->shard->tune.log_level;
     enum log_rule_kind kind = LOG_BY_CATEGORY;
     struct arena *a = arena_new(0);
     if (!read_rule(r, a, &kind, &text)) {

@@ -166,6 +166,8 @@ const struct control_command control_commands[] = {
     {"loglevel", "[LEVEL|default]",
      "show or set what is logged: in general, of a --category, about a --jid or --peer", 0, 1,
      control_run_loglevel, "category jid peer"},
+    {"reload", "", "take over the configuration and the certificates anew, all or nothing", 0, 0,
+     control_run_reload, NULL},
     {"help", "[COMMAND]", "this list, or what a command takes", 0, 1, NULL, NULL},
     {"completion", "bash|zsh", "a script for the shell's completion", 1, 1, NULL, NULL},
 };

@@ -121,7 +121,7 @@ void control_done(struct control_request *r)
 
 void control_fail(struct control_request *r, const char *fmt, ...)
 {
-    char text[512];
+    char text[CONTROL_ERROR_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);

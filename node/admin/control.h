@@ -26,6 +26,7 @@ struct control_request {
     void (*then)(struct control_request *r); /* after control_each_shard */
     void (*visit)(struct control_request *r);
 };
+enum { CONTROL_ERROR_MAX = 16384 };           /* bytes of what control_fail says */
 void control_done(struct control_request *r); /* any shard */
 void control_fail(struct control_request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Run visit on every shard, one after the other, then `then` on shard 0. */

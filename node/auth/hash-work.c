@@ -61,7 +61,7 @@ enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str passw
                      hash_keys_cb *cb, void *ctx)
 {
     struct hash_job *j = job_new(password, ctx);
-    j->iterations = sh->node->conf->scram_iterations;
+    j->iterations = sh->tune.scram_iterations;
     j->derived = cb;
     return job_submit(sh, o, j, derive_run, derive_done);
 }
@@ -87,7 +87,7 @@ enum err hash_verify(struct node_shard *sh, struct op_owner *o, const struct scr
         j->keys[0] = *key_or_null;
     else
         j->keys[0] = (struct scram_key){.digest = DIGEST_SHA256,
-                                        .iterations = sh->node->conf->scram_iterations,
+                                        .iterations = sh->tune.scram_iterations,
                                         .salt_len = 16};
     j->matched = cb;
     return job_submit(sh, o, j, verify_run, verify_done);

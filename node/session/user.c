@@ -218,7 +218,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
         sh->stats.conflicts++;
         session_close(old, STREAM_CONFLICT);
         session_leave(old);
-    } else if (u->n_sessions >= sh->node->conf->sessions_max) {
+    } else if (u->n_sessions >= sh->tune.sessions_max) {
         e = ERR_LIMIT;
     }
     if (e == ERR_OK) {
