@@ -10,6 +10,7 @@
 #include "lib/loop/sig.h"
 #include "lib/loop/timer.h"
 #include "node/admin/control.h"
+#include "node/admin/exporter.h"
 #include "node/node-options.h"
 #include "node/node-reload.h"
 #include "node/node.h"
@@ -20,6 +21,7 @@ struct daemon {
     struct shards *shards;
     struct node *node;
     struct control *control;
+    struct exporter *exporter;
     struct reloader *reloader;
     struct sig *sigs[3];
     struct timer watchdog;
@@ -110,6 +112,8 @@ static enum err start(struct daemon *d, const char *path, struct conf *conf)
         d->reloader = reloader_new(d->node, path, conf);
     if (e == ERR_OK && c->control_path)
         e = control_open(d->node, c->control_path, &d->control, why, sizeof why);
+    if (e == ERR_OK && c->has_metrics)
+        e = exporter_open(d->node, &c->metrics_listen, &d->exporter, why, sizeof why);
     if (e != ERR_OK)
         log_error(NULL, "node.start.failed", "why", why[0] ? why : err_text(e));
     return e;
@@ -137,6 +141,7 @@ int daemon_run(const char *path, struct conf *conf)
     for (size_t i = 0; i < ARRAY_LEN(d.sigs); i++)
         sig_close(&d.sigs[i]);
     control_close(&d.control);
+    exporter_close(&d.exporter);
     reloader_free(&d.reloader);
     node_free(&d.node);
     shards_free(&d.shards);

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "conf/conf-print.h"
+#include "node/admin/metrics.h"
 #include "node/daemon.h"
 #include "node/node-init.h"
 #include "node/node-options.h"
@@ -12,7 +13,7 @@
 static const char usage[] =
     "usage: meridiand [-c FILE] [--check | --print-config]\n"
     "       meridiand --init DIR --domain DOMAIN [--listen ADDRESS]\n"
-    "       meridiand --config-docs | --version | --help\n"
+    "       meridiand --config-docs | --metrics-docs | --version | --help\n"
     "\n"
     "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
     "close all streams in order, SIGHUP takes over the configuration and the certificates anew.\n"
@@ -21,6 +22,7 @@ static const char usage[] =
     "      --check        read and check the configuration, say all that is wrong, exit\n"
     "      --print-config print the configuration in force, defaults included, exit\n"
     "      --config-docs  print all options with their defaults and bounds, exit\n"
+    "      --metrics-docs print all metrics with type, labels and meaning, exit\n"
     "      --init DIR     make a folder with a configuration and a self-signed certificate\n"
     "      --domain NAME  for --init: what comes after the @\n"
     "      --listen ADDR  for --init: listen there instead of on all addresses\n"
@@ -42,14 +44,25 @@ static struct conf *load(const char *path)
     return c;
 }
 
-static int print(const struct conf *c)
+static void print_conf(struct buf *out, const struct conf *c)
+{
+    if (c)
+        conf_print(c, out);
+    else
+        conf_print_reference(&node_schema, out);
+}
+
+static void print_metrics(struct buf *out, const struct conf *c)
+{
+    (void)c;
+    metrics_docs(out);
+}
+
+static int print(void (*fill)(struct buf *out, const struct conf *c), const struct conf *c)
 {
     struct buf text;
     buf_init(&text, 1 << 20);
-    if (c)
-        conf_print(c, &text);
-    else
-        conf_print_reference(&node_schema, &text);
+    fill(&text, c);
     fwrite(text.p, 1, text.n, stdout);
     buf_fini(&text);
     return 0;
@@ -78,7 +91,7 @@ static int with_config(const char *path, enum mode mode)
         return EX_CONFIG;
     int code = 0;
     if (mode == MODE_PRINT) {
-        code = print(c);
+        code = print(print_conf, c);
     } else if (mode == MODE_RUN) {
         code = daemon_run(path, c);
     }
@@ -88,12 +101,17 @@ static int with_config(const char *path, enum mode mode)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"print-config", no_argument, NULL, 'p'}, {"config-docs", no_argument, NULL, 'd'},
-        {"init", required_argument, NULL, 'i'},   {"domain", required_argument, NULL, 'D'},
-        {"listen", required_argument, NULL, 'L'}, {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"print-config", no_argument, NULL, 'p'},
+                                            {"config-docs", no_argument, NULL, 'd'},
+                                            {"metrics-docs", no_argument, NULL, 'm'},
+                                            {"init", required_argument, NULL, 'i'},
+                                            {"domain", required_argument, NULL, 'D'},
+                                            {"listen", required_argument, NULL, 'L'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
     const char *path = NODE_CONFIG_PATH;
     struct node_init fresh = {0};
     enum mode mode = MODE_RUN;
@@ -109,7 +127,9 @@ int main(int argc, char **argv)
             mode = MODE_PRINT;
             break;
         case 'd':
-            return print(NULL);
+            return print(print_conf, NULL);
+        case 'm':
+            return print(print_metrics, NULL);
         case 'i':
             fresh.dir = optarg;
             break;

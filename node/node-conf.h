@@ -56,6 +56,9 @@ struct node_conf {
     uint64_t registry_beat_ms, registry_lease_ms;
     /* [control] */
     const char *control_path; /* unix socket; NULL = none */
+    /* [metrics] */
+    bool has_metrics;
+    struct addr metrics_listen;
     /* [modules.offline] */
     size_t offline_max; /* messages per account; default 1,000 */
     /* [limits] */

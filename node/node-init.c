@@ -119,9 +119,12 @@ static void put_rest(const struct work *w, struct buf *out)
         "[control]\npath = \"%s/control.sock\"\n\n"
         "[s2s]\n# enabled = false           # no other servers\n"
         "dialback_secret = \"file:%s/dialback.secret\"\n\n"
+        "# Numbers for Prometheus, /healthz and /readyz; for this machine only.\n"
+        "[metrics]\nlisten = \"%s:9205\"\n\n"
         "[modules.offline]\n# max = 1000                # messages kept for an account that "
         "is not online\n",
-        w->dir, w->dir, w->dir);
+        w->dir, w->dir, w->dir,
+        w->address && strncmp(w->address, "127.", 4) == 0 ? w->address : "127.0.0.1");
 }
 
 static enum err write_conf(struct work *w)

@@ -25,6 +25,9 @@ struct opt_listen {
     const char *at;
     enum listen_tls tls;
 };
+struct opt_metrics {
+    const char *listen;
+};
 struct opt_auth {
     int64_t scram_iterations;
 };
@@ -84,6 +87,7 @@ struct options {
     size_t overrides_n;
     struct opt_region region;
     struct opt_registry registry;
+    struct opt_metrics metrics;
     struct opt_control control;
     struct opt_offline offline;
     struct opt_roster roster;
@@ -219,6 +223,11 @@ static const struct conf_option control_options[] = {
     CONF_STRING(struct opt_control, path, "path", .flags = CONF_REQUIRED | CONF_NONEMPTY,
                 .doc = "Unix socket meridianctl talks to"),
 };
+static const struct conf_option metrics_options[] = {
+    CONF_STRING(struct opt_metrics, listen, "listen", .flags = CONF_REQUIRED,
+                .doc = "Private address and port of /metrics, /healthz, /readyz: "
+                       "\"127.0.0.1:9205\""),
+};
 static const struct conf_option offline_options[] = {
     CONF_INT(struct opt_offline, max, "max", .def = "1000", .max = 1000000, .unit = "messages",
              .apply = CONF_RELOAD, .doc = "Messages kept for an account that is not online"),
@@ -256,6 +265,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, registry, "registry", registry_options,
                  .doc = "The global registry in Redis"),
     CONF_SECTION(struct options, control, "control", control_options, .doc = "The operator's door"),
+    CONF_SECTION(struct options, metrics, "metrics", metrics_options,
+                 .doc = "Numbers for Prometheus, health and readiness over HTTP; absent: none"),
     CONF_SECTION(struct options, offline, "modules.offline", offline_options,
                  .doc = "Offline messages (XEP-0160)"),
     CONF_SECTION(struct options, roster, "modules.roster", roster_options,
@@ -315,6 +326,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
         check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);
     for (size_t i = 0; i < o->dns.servers.n; i++)
         check_address(c, errs, "dns", 0, "servers", o->dns.servers.items[i]);
+    check_address(c, errs, "metrics", 0, "listen", o->metrics.listen);
     check_address(c, errs, "region", 0, "listen", o->region.listen);
     check_address(c, errs, "region", 0, "endpoint", o->region.endpoint);
     if (o->registry.lease < 2 * o->registry.beat)
@@ -423,6 +435,9 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->store_uri = o->store.uri;
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
     c->control_path = o->control.path;
+    c->has_metrics = o->metrics.listen != NULL;
+    if (c->has_metrics)
+        must(addr_parse_hostport(str_of(o->metrics.listen), &c->metrics_listen) == ERR_OK);
     c->offline_max = (size_t)o->offline.max;
     c->roster_max = (size_t)o->roster.max;
     c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;

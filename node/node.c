@@ -70,7 +70,7 @@ static bool host_is_local(void *ctx, struct str domain)
 static void host_deliver(void *ctx, struct stanza *s)
 {
     struct node_shard *sh = ctx;
-    sh->stats.stanzas_from_s2s++;
+    sh->stats.flow[FLOW_from_s2s][s->kind]++;
     route_start(sh, s, NULL, ROUTE_S2S, 0, NULL);
 }
 

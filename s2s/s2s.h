@@ -6,6 +6,7 @@
 #include "dns/dns.h"
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
+#include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
 
 struct s2s;
@@ -44,6 +45,14 @@ struct s2s_host_ops {
 };
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
                     const struct s2s_host_ops *host, void *ctx);
+/* Counts so far, and what is there now. */
+struct s2s_stats {
+    uint64_t out_ready, out_failed[STANZA_CONDS]; /* attempts to reach a domain, by the reason
+                                                     senders were told */
+    uint64_t in_external, in_dialback;            /* domain pairs that a peer proved */
+    size_t out_streams, in_streams, waiting;
+};
+void s2s_stats(const struct s2s *s, struct s2s_stats *out);
 void s2s_tune(struct s2s *s, const struct s2s_tune *t);
 /* Close all streams in order; done when they are (at most 3 s). Waiting stanzas are bounced first.
  */

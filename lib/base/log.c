@@ -20,6 +20,13 @@ static pthread_mutex_t capture_lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*capture_fn)(void *ctx, enum log_level level, const char *line);
 static void *capture_ctx;
 
+static uint64_t counts[ARRAY_LEN(level_names)];
+
+uint64_t log_count(enum log_level l)
+{
+    return __atomic_load_n(&counts[l], __ATOMIC_RELAXED);
+}
+
 void log_set_floor(enum log_level general, enum log_level least)
 {
     __atomic_store_n(&general_level, (int)general, __ATOMIC_RELAXED);
@@ -124,6 +131,7 @@ void log_emit(enum log_level level, const struct log_scope *scope, const char *e
     if (log_wanted(&e, &taps)) {
         make_line(&l, (enum log_format)__atomic_load_n(&line_format, __ATOMIC_RELAXED), &e);
         deliver(level, &l);
+        __atomic_fetch_add(&counts[level], 1, __ATOMIC_RELAXED);
     }
     if (taps) {
         make_line(&l, LOG_TEXT, &e);

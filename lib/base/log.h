@@ -13,6 +13,7 @@ struct log_scope { /* embedded in its object; parent must outlive it; values are
     const char *key2, *value2;
 };
 
+uint64_t log_count(enum log_level l); /* events logged so far */
 enum log_format { LOG_TEXT, LOG_JSON };
 void log_set_format(enum log_format f);
 void log_set_level(enum log_level min); /* where no rule says otherwise */

@@ -75,8 +75,9 @@ struct store_req {
     struct store_worker *worker;
     struct arena *arena; /* of the request, wanders with it */
     size_t charged_bytes;
-    bool cancelled; /* home only */
-    bool inject;    /* fault injection: fail after the work was done, before it counts */
+    uint64_t asked_us; /* on the port's loop */
+    bool cancelled;    /* home only */
+    bool inject;       /* fault injection: fail after the work was done, before it counts */
     enum store_verb verb;
     enum err err;
     struct store_ask ask;

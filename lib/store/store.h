@@ -10,6 +10,7 @@
  * may still happen). Byte strings may hold any byte; payloads are XML text so that an administrator
  * can query. */
 #include "lib/base/arena.h"
+#include "lib/base/metric.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/op.h"
 
@@ -28,6 +29,15 @@ enum err store_open(const char *uri, struct store **out, char *why, size_t why_s
 void store_close(struct store **ps); /* after all ports; finishes confirmed work */
 struct store_port *store_port_open(struct store *s, struct loop *l);
 void store_port_close(struct store_port **pp); /* cancels what is asked through it */
+
+/* What was asked through a port so far, and how long the answers took. */
+struct store_stats {
+    uint64_t reads, writes, failed; /* failed: answered with anything but OK, NOTFOUND, CONFLICT,
+                                       EXISTS */
+    struct metric_hist read_time, write_time;
+    size_t waiting; /* now */
+};
+void store_port_stats(const struct store_port *p, struct store_stats *out);
 
 /* ---- kv: one value per (table, owner, key) with a revision (1, 2, ... per value) */
 struct store_kv {

@@ -14,6 +14,12 @@ static void status_visit(struct control_request *r)
 #define ADD(name) json_set_num(stats, #name, json_get_num(stats, #name, 0) + (int64_t)s->name);
     NODE_STAT_TABLE(ADD)
 #undef ADD
+#define ADD(name)                                                                                  \
+    json_set_num(stats, "stanzas_" #name,                                                          \
+                 json_get_num(stats, "stanzas_" #name, 0) +                                        \
+                     (int64_t)node_flow_sum(s, FLOW_##name));
+    NODE_FLOW_TABLE(ADD)
+#undef ADD
     json_set_num(r->out, "users",
                  json_get_num(r->out, "users", 0) + (int64_t)hmap_count(&r->shard->users));
 }

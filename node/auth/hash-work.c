@@ -86,9 +86,8 @@ enum err hash_verify(struct node_shard *sh, struct op_owner *o, const struct scr
     if (key_or_null)
         j->keys[0] = *key_or_null;
     else
-        j->keys[0] = (struct scram_key){.digest = DIGEST_SHA256,
-                                        .iterations = sh->tune.scram_iterations,
-                                        .salt_len = 16};
+        j->keys[0] = (struct scram_key){
+            .digest = DIGEST_SHA256, .iterations = sh->tune.scram_iterations, .salt_len = 16};
     j->matched = cb;
     return job_submit(sh, o, j, verify_run, verify_done);
 }

@@ -62,3 +62,9 @@ size_t c2s_kick(struct node_shard *sh, const struct jid *whose, const char *text
     }
     return closed;
 }
+
+void c2s_count(const struct node_shard *sh, size_t *all, size_t *unauthenticated)
+{
+    *all = sh->c2s->n;
+    *unauthenticated = sh->c2s->unauthenticated;
+}

@@ -39,6 +39,8 @@ void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx);
  * are more than max. */
 bool c2s_list(struct node_shard *sh, const struct jid *whose, size_t max,
               struct json *array) MUST_USE;
+/* Connections now, and those of them that are not authenticated. */
+void c2s_count(const struct node_shard *sh, size_t *all, size_t *unauthenticated);
 /* End with policy-violation; how many. */
 size_t c2s_kick(struct node_shard *sh, const struct jid *whose, const char *text);
 #endif

@@ -216,7 +216,7 @@ void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct 
                    const struct region_route *r, region_ticket t)
 {
     struct world *w = ctx;
-    w->hub->stats.stanzas_from_regions++;
+    w->hub->stats.flow[FLOW_from_regions][s->kind]++;
     struct in *i = mem_alloc(sizeof *i);
     *i = (struct in){.world = w,
                      .stanza = s,
