@@ -12,7 +12,7 @@
 
 static const char usage[] =
     "usage: meridiand [-c FILE] [--check | --print-config]\n"
-    "       meridiand --init DIR --domain DOMAIN [--listen ADDRESS]\n"
+    "       meridiand --init DIR --domain DOMAIN [--listen ADDRESS] [--system]\n"
     "       meridiand --config-docs | --metrics-docs | --version | --help\n"
     "\n"
     "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
@@ -25,6 +25,7 @@ static const char usage[] =
     "      --metrics-docs print all metrics with type, labels and meaning, exit\n"
     "      --init DIR     make a folder with a configuration and a self-signed certificate\n"
     "      --domain NAME  for --init: what comes after the @\n"
+    "      --system       for --init: as the Debian package runs it, /var/lib and /run\n"
     "      --listen ADDR  for --init: listen there instead of on all addresses\n"
     "      --version      print the version, exit\n"
     "  -h, --help         print this, exit\n";
@@ -101,17 +102,13 @@ static int with_config(const char *path, enum mode mode)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"print-config", no_argument, NULL, 'p'},
-                                            {"config-docs", no_argument, NULL, 'd'},
-                                            {"metrics-docs", no_argument, NULL, 'm'},
-                                            {"init", required_argument, NULL, 'i'},
-                                            {"domain", required_argument, NULL, 'D'},
-                                            {"listen", required_argument, NULL, 'L'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'}, {"config-docs", no_argument, NULL, 'd'},
+        {"metrics-docs", no_argument, NULL, 'm'}, {"init", required_argument, NULL, 'i'},
+        {"domain", required_argument, NULL, 'D'}, {"system", no_argument, NULL, 'S'},
+        {"listen", required_argument, NULL, 'L'}, {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     const char *path = NODE_CONFIG_PATH;
     struct node_init fresh = {0};
     enum mode mode = MODE_RUN;
@@ -136,6 +133,9 @@ int main(int argc, char **argv)
         case 'D':
             fresh.domain = optarg;
             break;
+        case 'S':
+            fresh.is_system = true;
+            break;
         case 'L':
             fresh.address = optarg;
             break;
@@ -150,7 +150,8 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (optind != argc || !fresh.dir != !fresh.domain || (fresh.address && !fresh.dir)) {
+    if (optind != argc || !fresh.dir != !fresh.domain ||
+        ((fresh.address || fresh.is_system) && !fresh.dir)) {
         fputs(usage, stderr);
         return 2;
     }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +18,9 @@
 #include "lib/net/tls.h"
 #include "lib/xmpp/jid.h"
 
+#define SYSTEM_USER "meridian"
+#define SYSTEM_STATE "/var/lib/meridian"
+#define SYSTEM_RUN "/run/meridian"
 enum { CERT_DAYS = 90, FILE_MAX = 65536 };
 
 struct work {
@@ -24,6 +28,8 @@ struct work {
     const char *domain; /* normal form */
     char ascii[256];    /* A-labels */
     const char *address;
+    const char *state, *run; /* folders of the database and of the socket */
+    bool is_system;
     char *why;
     size_t why_size;
 };
@@ -123,7 +129,7 @@ static void put_rest(const struct work *w, struct buf *out)
         "[metrics]\nlisten = \"%s:9205\"\n\n"
         "[modules.offline]\n# max = 1000                # messages kept for an account that "
         "is not online\n",
-        w->dir, w->dir, w->dir,
+        w->state, w->run, w->dir,
         w->address && strncmp(w->address, "127.", 4) == 0 ? w->address : "127.0.0.1");
 }
 
@@ -166,6 +172,8 @@ static enum err open_dir(struct work *w, const char *dir)
         return failed(w, dir);
     if (!realpath(dir, w->dir))
         return failed(w, dir);
+    if (!w->is_system)
+        w->state = w->run = w->dir;
     for (const char *c = w->dir; *c; c++) {
         if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') {
             snprintf(w->why, w->why_size, "%s: quotes, backslashes and controls do not fit", dir);
@@ -192,6 +200,20 @@ static enum err read_names(struct work *w, struct arena *a, const struct node_in
     return e;
 }
 
+/* The node's user must read them, and root must not have to run it. */
+static enum err give_away(struct work *w)
+{
+    char cert[300], key[300], path[PATH_MAX];
+    const char *const names[] = {"meridian.toml", "dialback.secret", cert, key};
+    const struct passwd *user = w->is_system ? getpwnam(SYSTEM_USER) : NULL;
+    snprintf(cert, sizeof cert, "%s.crt", w->ascii);
+    snprintf(key, sizeof key, "%s.key", w->ascii);
+    for (size_t i = 0; user && i < ARRAY_LEN(names); i++)
+        if (!path_of(w, path, names[i]) || chown(path, user->pw_uid, user->pw_gid) != 0)
+            return failed(w, path);
+    return ERR_OK;
+}
+
 static void say(const struct work *w, struct buf *said)
 {
     buf_printf(said,
@@ -199,15 +221,23 @@ static void say(const struct work *w, struct buf *said)
                "%s/%s.crt, .key      SELF-SIGNED certificate, %d days: replace it\n"
                "%s/dialback.secret    shared with further nodes of the domain\n\n"
                "next:\n"
-               "  meridiand -c %s/meridian.toml\n"
+               "  %s%s%s\n"
                "  meridianctl -c %s/meridian.toml adduser you@%s\n"
                "  meridianctl -c %s/meridian.toml check\n",
-               w->dir, w->dir, w->ascii, CERT_DAYS, w->dir, w->dir, w->dir, w->domain, w->dir);
+               w->dir, w->dir, w->ascii, CERT_DAYS, w->dir,
+               w->is_system ? "systemctl enable --now meridian" : "meridiand -c ",
+               w->is_system ? "" : w->dir, w->is_system ? "" : "/meridian.toml", w->dir, w->domain,
+               w->dir);
 }
 
 enum err node_init(const struct node_init *in, struct buf *said, char *why, size_t why_size)
 {
-    struct work w = {.address = in->address, .why = why, .why_size = why_size};
+    struct work w = {.address = in->address,
+                     .is_system = in->is_system,
+                     .state = SYSTEM_STATE,
+                     .run = SYSTEM_RUN,
+                     .why = why,
+                     .why_size = why_size};
     struct arena *a = arena_new(0);
     snprintf(why, why_size, "a path is too long");
     enum err e = read_names(&w, a, in);
@@ -219,6 +249,8 @@ enum err node_init(const struct node_init *in, struct buf *said, char *why, size
         e = write_cert(&w);
     if (e == ERR_OK)
         e = write_secret(&w);
+    if (e == ERR_OK)
+        e = give_away(&w);
     if (e == ERR_OK)
         say(&w, said);
     arena_free(&a);
