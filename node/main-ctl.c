@@ -95,6 +95,8 @@ static enum ctl_exit ask_node(const char *path, struct invocation *v)
     }
     struct json *question = ctl_question(v->argv[0], &args);
     json_set(question, "options", &v->options);
+    if (strcmp(v->argv[0], "log") == 0)
+        return ctl_log(path, &question, v->as_json);
     struct json *answer = ctl_ask(path, &question, why, sizeof why);
     if (!answer) {
         fprintf(stderr, "meridianctl: %s\n", why);

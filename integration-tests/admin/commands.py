@@ -98,6 +98,43 @@ async def logs(node, ca, verdict):
     check(node.ctl("loglevel", "default")[0]["level"] == "info", "default is what the configuration says")
 
 
+async def follows(node, ca, verdict):
+    """log --jid: lines of one user as they come, which the log itself does not have."""
+    argv = [meridian.program(node.build, "meridianctl"), "-c", node.config, "log", "--jid", "carol@" + DOMAIN, "--level", "debug"]
+    mark = os.path.getsize(node.proc.log)
+    p = await asyncio.create_subprocess_exec(*argv, stdout=subprocess.PIPE)
+
+    async def line():
+        got = (await asyncio.wait_for(p.stdout.readline(), 20)).decode()
+        if not got:
+            raise meridian.Failed("meridianctl log ended with exit code %s" % await p.wait())
+        return got
+    while True:  # until it listens
+        await (await client(node, ca, "alice", "f", "pw-alice").login()).logout()
+        c = await client(node, ca, "carol", "f", "pw-carol").login()
+        try:
+            first = await asyncio.wait_for(line(), 2)
+            break
+        except asyncio.TimeoutError:
+            await c.logout()
+    await c.logout()
+    seen = [first]
+    while "c2s.closed" not in seen[-1]:
+        seen.append(await line())
+    p.kill()
+    await p.wait()
+    verdict.check(all("carol@" in s for s in seen) and any(" debug " in s for s in seen), "log --jid: %d lines of carol, of nobody else" % len(seen))
+    with open(node.proc.log) as f:
+        f.seek(mark)
+        verdict.check(" debug " not in f.read(), "the log itself has none of the debug lines")
+    taps = [subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(9)]
+    loser = await asyncio.to_thread(checks.until, "a ninth follower refused", lambda: next((t for t in taps if t.poll() is not None), None))
+    verdict.check(loser.returncode == 1 and b"others do already" in loser.stderr.read(), "a ninth follower is refused")
+    for t in taps:
+        t.kill()
+        t.communicate()
+
+
 FAILURES = ((("where", "nobody"), 1, "user@domain is"), (("deluser", "nobody@" + DOMAIN), 1, "there is no account"),
             (("passwd", "nobody@" + DOMAIN, "x"), 1, "there is no account"), (("send", "a@" + DOMAIN, ""), 1, "empty"),
             (("adduser", "alice@" + DOMAIN, "x"), 1, "exists already"), (("kick", "one.test"), 1, "user@domain is"),
@@ -128,7 +165,7 @@ def helps(node, verdict):
     verdict.check(code == 0 and "--category NAME" in out, "help of a command names its options")
     script = run(node, "completion", "bash", config=False)[1]
     ask = script + "COMP_WORDS=(meridianctl -c x %s); COMP_CWORD=%d; _meridianctl; echo ${COMPREPLY[@]}"
-    for words, at, want in (("lo", 3, "loglevel"), ("loglevel tr", 4, "trace"), ("completion z", 4, "zsh")):
+    for words, at, want in (("logl", 3, "loglevel"), ("loglevel tr", 4, "trace"), ("completion z", 4, "zsh")):
         got = subprocess.run(["bash", "-c", ask % (words, at)], capture_output=True, text=True)
         verdict.check(got.stdout.strip() == want and not got.stderr, "bash completes %r to %r %s" % (words, got.stdout.strip(), got.stderr))
 
@@ -144,6 +181,7 @@ def main():
         clients.run(act(node, authority.crt, verdict))
         node.adduser("carol", "pw-carol")
         clients.run(logs(node, authority.crt, verdict))
+        clients.run(follows(node, authority.crt, verdict))
         failures(lab, node, verdict)
         helps(node, verdict)
         with open(node.proc.log) as f:

@@ -10,6 +10,7 @@ struct tap {
     struct log_rule rule;
     log_tap_fn *fn; /* NULL: free */
     void *ctx;
+    int waiting; /* lines given and not taken; without the lock */
 };
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct log_rule rules[LOG_RULES_MAX]; /* under lock, as all below */
@@ -194,11 +195,24 @@ bool log_wanted(const struct log_event *e, unsigned *out)
     return yes;
 }
 
+static bool may_give(struct tap *t)
+{
+    if (__atomic_fetch_add(&t->waiting, 1, __ATOMIC_RELAXED) < LOG_TAP_LINES)
+        return true;
+    __atomic_fetch_sub(&t->waiting, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+void log_tap_took(unsigned id)
+{
+    __atomic_fetch_sub(&taps[id].waiting, 1, __ATOMIC_RELAXED);
+}
+
 void log_tap_give(unsigned which, const char *line)
 {
     pthread_rwlock_rdlock(&lock);
     for (unsigned i = 0; i < LOG_TAPS_MAX; i++)
-        if (which & 1U << i && taps[i].fn)
+        if (which & 1U << i && taps[i].fn && may_give(&taps[i]))
             taps[i].fn(taps[i].ctx, line);
     pthread_rwlock_unlock(&lock);
 }

@@ -44,6 +44,10 @@ typedef void log_tap_fn(void *ctx, const char *line);
 enum err log_tap_open(enum log_rule_kind kind, const char *text, enum log_level level,
                       log_tap_fn *fn, void *ctx, unsigned *id) MUST_USE;
 void log_tap_close(unsigned id);
+/* Whoever gets the lines says that it is done with one: of those that wait more than LOG_TAP_LINES
+ * are dropped. */
+enum { LOG_TAP_LINES = 10000 };
+void log_tap_took(unsigned id);
 
 /* Fields are pairs of const char *, ended by NULL. scope may be NULL. */
 void log_emit(enum log_level l, const struct log_scope *scope, const char *event, ...) SENTINEL;

@@ -355,6 +355,14 @@ static void test_log_taps_see_what_is_not_logged(void **state)
     assert_int_equal(seen, 2);
     assert_false(is_logged(LOG_TRACE, "t", "jid", "b@x.org"));
     assert_int_equal(seen, 2);
+    for (int i = 0; i < LOG_TAP_LINES; i++)
+        log_trace(NULL, "t", "jid", "a@x.org");
+    assert_int_equal(seen, LOG_TAP_LINES); /* nobody took the first two */
+    log_tap_took(id[0]);
+    log_trace(NULL, "t", "jid", "a@x.org");
+    log_trace(NULL, "t", "jid", "a@x.org");
+    assert_int_equal(seen, LOG_TAP_LINES + 1);
+    seen = 2;
     for (unsigned i = 0; i < LOG_TAPS_MAX; i++)
         log_tap_close(id[i]);
     assert_false(log_enabled(LOG_DEBUG));

@@ -20,6 +20,7 @@ void control_run_send(struct control_request *r);
 
 /* ---- cmd-log.c */
 void control_run_loglevel(struct control_request *r);
+void control_run_log(struct control_request *r);
 
 /* ---- cmd-reload.c */
 void control_run_reload(struct control_request *r);

@@ -1,5 +1,5 @@
-/* loglevel: what is logged, while the node runs. It holds until the next start (the general level:
- * until the next reload). */
+/* loglevel: what is logged, while the node runs; log: lines as they come. A level holds until the
+ * next start (the general level: until the next reload). */
 #include "lib/base/log.h"
 #include "node/admin/admin-int.h"
 
@@ -99,5 +99,87 @@ void control_run_loglevel(struct control_request *r)
         log_set_level(level);
         show(r);
     }
+    arena_free(&a);
+}
+
+/* ---- log: lines about one name or of one category, as they come */
+struct tail {
+    struct node *node;
+    unsigned tap;
+    handle conn;
+};
+struct tail_line { /* from any thread to shard 0 */
+    struct node *node;
+    unsigned tap;
+    handle conn;
+    char text[];
+};
+
+static void line_drop(void *ctx)
+{
+    struct tail_line *l = ctx;
+    log_tap_took(l->tap);
+    mem_free(l);
+}
+
+static void line_arrived(struct node_shard *hub, void *ctx)
+{
+    struct tail_line *l = ctx;
+    struct json *o = json_new_object();
+    (void)hub;
+    json_set_str(o, "line", str_of(l->text));
+    control_send(l->node, l->conn, o);
+    json_free(&o);
+    line_drop(l);
+}
+
+static void tapped(void *ctx, const char *line)
+{
+    const struct tail *t = ctx;
+    size_t n = strlen(line) + 1;
+    struct tail_line *l = mem_alloc(sizeof *l + n);
+    *l = (struct tail_line){t->node, t->tap, t->conn};
+    memcpy(l->text, line, n);
+    node_post(&t->node->shard[0], line_arrived, line_drop, l);
+}
+
+static void tail_gone(void *ctx)
+{
+    struct tail *t = ctx;
+    log_tap_close(t->tap);
+    mem_free(t);
+}
+
+static void tail_start(struct control_request *r, enum log_rule_kind kind, const char *text,
+                       enum log_level level)
+{
+    struct tail *t = mem_alloc(sizeof *t);
+    t->node = r->node;
+    t->conn = r->conn; /* before the first line */
+
+    enum err e = log_tap_open(kind, text, level, tapped, t, &t->tap);
+    if (e != ERR_OK) {
+        mem_free(t);
+        control_fail(r, "cannot follow \"%s\": %s", text,
+                     e == ERR_LIMIT ? "others do already, as many as may" : err_text(e));
+    } else if (!control_keep(r, tail_gone, t)) {
+        tail_gone(t);
+    }
+}
+
+void control_run_log(struct control_request *r)
+{
+    const char *said = control_option(r, "level"), *text;
+    enum log_level level = LOG_DEBUG;
+    enum log_rule_kind kind = LOG_BY_CATEGORY;
+    struct arena *a = arena_new(0);
+    if (!read_rule(r, a, &kind, &text))
+        ;
+    else if (!text)
+        control_fail(r, "which lines? --jid, --peer or --category says it");
+    else if (said && log_level_parse(str_of(said), &level) != ERR_OK)
+        control_fail(r, "\"%s\" is no level: trace, debug, info, warn, error are", said);
+    else
+        tail_start(r, kind, text, level);
     arena_free(&a);
 }

@@ -172,6 +172,8 @@ const struct control_command control_commands[] = {
     {"loglevel", "[LEVEL|default]",
      "show or set what is logged: in general, of a --category, about a --jid or --peer", 0, 1,
      control_run_loglevel, "category jid peer"},
+    {"log", "", "lines as they come, about a --jid or --peer, of a --category; from --level", 0, 0,
+     control_run_log, "category jid peer level"},
     {"reload", "", "take over the configuration and the certificates anew, all or nothing", 0, 0,
      control_run_reload, NULL},
     {"help", "[COMMAND]", "this list, or what a command takes", 0, 1, NULL, NULL},

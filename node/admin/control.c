@@ -6,7 +6,14 @@
 #include "lib/loop/timer.h"
 #include "lib/net/listen.h"
 
-enum { REQUEST_MAX = 1 << 20, ANSWER_MAX = 64 << 20, CONN_MS = 60000, CONNS_MAX = 64 };
+enum {
+    REQUEST_MAX = 1 << 20,
+    ANSWER_MAX = 64 << 20,
+    CONN_MS = 60000,
+    CONNS_MAX = 64,
+    LINE_MAX_BYTES = 65536,
+    KEPT_QUEUE_MAX = 1 << 20
+};
 
 struct control {
     struct node *node;
@@ -22,10 +29,14 @@ struct conn {
     struct timer deadline;
     handle h;
     bool asked;
+    void (*gone)(void *ctx); /* kept open: for whom */
+    void *gone_ctx;
 };
 
 static void conn_free(struct conn *c, bool flush)
 {
+    void (*gone)(void *ctx) = c->gone;
+    void *gone_ctx = c->gone_ctx;
     list_del(&c->link);
     c->control->n--;
     timer_stop(&c->deadline);
@@ -38,6 +49,8 @@ static void conn_free(struct conn *c, bool flush)
         mem_wipe(c->in.p, c->in.n); /* a password may be in it */
     buf_fini(&c->in);
     mem_free(c);
+    if (gone)
+        gone(gone_ctx);
 }
 
 static void conn_answer(struct conn *c, struct json *answer)
@@ -142,6 +155,35 @@ const char *control_arg(const struct control_request *r, size_t i)
 const char *control_option(const struct control_request *r, const char *name)
 {
     return json_get_str(json_get(r->in, "options"), name);
+}
+
+handle control_keep(struct control_request *r, void (*gone)(void *ctx), void *ctx)
+{
+    handle h = r->conn;
+    struct conn *c = handle_get(r->node->shard[0].handles, h);
+    op_end(&r->on_shard);
+    request_free(r);
+    if (!c)
+        return 0;
+    c->gone = gone;
+    c->gone_ctx = ctx;
+    timer_stop(&c->deadline);
+    return h;
+}
+
+void control_send(struct node *n, handle kept, const struct json *line)
+{
+    struct conn *c = handle_get(n->shard[0].handles, kept);
+    struct buf text;
+    if (!c)
+        return;
+    buf_init(&text, LINE_MAX_BYTES);
+    json_write(&text, line, false);
+    buf_char(&text, '\n');
+    transport_send(c->transport, buf_view(&text));
+    buf_fini(&text);
+    if (transport_queued(c->transport) > KEPT_QUEUE_MAX)
+        conn_free(c, false);
 }
 
 static void moved(struct node_shard *sh, void *ctx)
@@ -267,7 +309,7 @@ static void on_data(void *ctx, struct str bytes)
 static void on_end(void *ctx, enum err why)
 {
     struct conn *c = ctx;
-    if (!(c->asked && why == ERR_EOF)) /* a client may half-close after its question */
+    if (!(c->asked && !c->gone && why == ERR_EOF)) /* a client may half-close after its question */
         conn_free(c, false);
 }
 

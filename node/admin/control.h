@@ -35,6 +35,12 @@ void control_each_shard(struct control_request *r, void (*visit)(struct control_
 /* Go on at another shard. */
 void control_move(struct control_request *r, struct node_shard *to,
                   void (*then)(struct control_request *r));
+/* The connection stays open beyond the request, for lines of JSON, until its client goes or the
+ * node: then gone is called, once. The request is over. On shard 0, in the command itself; 0: the
+ * connection is gone already, and gone is not called. */
+handle control_keep(struct control_request *r, void (*gone)(void *ctx), void *ctx);
+/* One line to a kept connection; one that does not read is closed. On shard 0. */
+void control_send(struct node *n, handle kept, const struct json *line);
 const char *control_arg(const struct control_request *r,
                         size_t i); /* NULL when absent or not text */
 const char *control_option(const struct control_request *r, const char *name); /* the same */

@@ -56,6 +56,9 @@ void ctl_print(const struct json *value, bool as_json);
 /* users: all accounts, a line each, page by page. */
 enum ctl_exit ctl_users(const char *path, const char *domain_or_null, bool as_json);
 
+/* log: lines as they come, until the node or the user ends it. */
+enum ctl_exit ctl_log(const char *path, struct json **question_take, bool as_json);
+
 /* import-users: the file's lines to the node, some hundred at a time; progress on standard error.
  * The result is printed. */
 enum ctl_exit ctl_import(const char *path, const char *file, bool as_json);
