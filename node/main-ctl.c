@@ -135,7 +135,9 @@ static enum ctl_exit with_config(struct invocation *v)
     struct node_settings s;
     node_settings_open(conf, &s);
     enum ctl_exit code = CTL_CONFIG;
-    if (s.conf.control_path)
+    if (strcmp(v->argv[0], "check") == 0)
+        code = ctl_check(&s.conf, v->as_json);
+    else if (s.conf.control_path)
         code = run_at(s.conf.control_path, v);
     else
         fprintf(stderr, "meridianctl: %s has no [control] section\n", v->config);

@@ -8,7 +8,6 @@
 #include "node/node-int.h"
 
 enum { WATCH_MS = 6 * 3600 * 1000, WARN_DAYS = 21, ALARM_DAYS = 3 };
-#define DAY_US 86400000000
 
 static const struct role {
     bool is_server, is_region, asks_peer;
@@ -52,17 +51,10 @@ struct own_cert {
 };
 static const struct own_cert own_certs[] = {{NODE_TLS_C2S, "tls"}, {NODE_TLS_REGION_IN, "region"}};
 
-/* Days until then, negative when it is over. */
-static int64_t days_left(const struct tls_cert_info *i)
-{
-    int64_t left = (int64_t)(i->not_after_us - clock_wall_us());
-    return left / (int64_t)DAY_US - (left < 0);
-}
-
 static void watch_one(const char *what, const struct tls_cert_info *i)
 {
     char until[DATEFMT_LEN + 1], days[24];
-    int64_t left = days_left(i);
+    int64_t left = tls_cert_days(i);
     if (left >= WARN_DAYS)
         return;
     snprintf(days, sizeof days, "%" PRId64, left);
@@ -95,7 +87,7 @@ void node_tls_list(struct node *n, struct json *array)
         json_set_str(o, "subject", str_of(info.subject));
         json_set_str(o, "issuer", str_of(info.issuer));
         json_set_str(o, "until", str_of(datefmt_utc(until, info.not_after_us)));
-        json_set_num(o, "days", days_left(&info));
+        json_set_num(o, "days", tls_cert_days(&info));
         json_set_bool(o, "self_signed", info.is_self_signed);
         json_push(array, &o);
     }

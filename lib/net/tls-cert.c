@@ -30,6 +30,12 @@ bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out)
     return true;
 }
 
+int64_t tls_cert_days(const struct tls_cert_info *i)
+{
+    int64_t left = (int64_t)(i->not_after_us - clock_wall_us()), day = 86400000000;
+    return left / day - (left < 0);
+}
+
 bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out)
 {
     struct tls_set *set = tls_ctx_set(ctx);

@@ -33,6 +33,7 @@ struct tls_cert_info {
     uint64_t not_before_us, not_after_us; /* wall */
     bool is_self_signed;
 };
+int64_t tls_cert_days(const struct tls_cert_info *i); /* left; negative: it is over */
 bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out);
 bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out);
 /* Does it speak for this domain (as tls_peer_is)? */

@@ -176,6 +176,8 @@ const struct control_command control_commands[] = {
      control_run_log, "category jid peer level"},
     {"reload", "", "take over the configuration and the certificates anew, all or nothing", 0, 0,
      control_run_reload, NULL},
+    {"check", "", "configuration, certificates, DNS records: as they should be, as they are", 0, 0,
+     NULL, NULL},
     {"help", "[COMMAND]", "this list, or what a command takes", 0, 1, NULL, NULL},
     {"completion", "bash|zsh", "a script for the shell's completion", 1, 1, NULL, NULL},
 };

@@ -56,6 +56,10 @@ void ctl_print(const struct json *value, bool as_json);
 /* users: all accounts, a line each, page by page. */
 enum ctl_exit ctl_users(const char *path, const char *domain_or_null, bool as_json);
 
+/* check: the configuration's certificates and DNS records; no node is asked. */
+struct node_conf;
+enum ctl_exit ctl_check(const struct node_conf *conf, bool as_json);
+
 /* log: lines as they come, until the node or the user ends it. */
 enum ctl_exit ctl_log(const char *path, struct json **question_take, bool as_json);
 
