@@ -154,14 +154,28 @@ static const struct conf_section *elsewhere(const struct conf_schema *s, struct 
     return NULL;
 }
 
+static const char *known_elsewhere(const struct conf_schema *s, const char *path, struct str key)
+{
+    size_t n = strlen(path);
+    for (const struct conf_known *k = s->known; k && k->name; k++) {
+        bool is_in = n == 0 || (strncmp(k->name, path, n) == 0 && k->name[n] == '.');
+        if (is_in && str_eqc(key, k->name + n + (n > 0)))
+            return k->hint;
+    }
+    return NULL;
+}
+
 static void unknown(struct fill *f, const struct toml_pair *pair, const char *path)
 {
     const struct conf_schema *s = f->c->schema;
     struct conf_suggestion best = {0};
     const struct conf_section *other = elsewhere(s, pair->key);
     char hint[CONF_WHY] = "", where[CONF_PATH_MAX + 8] = "";
+    const char *known = known_elsewhere(s, path, pair->key);
     suggest_all(s, path, pair->key, &best);
-    if (best.best)
+    if (known)
+        snprintf(hint, sizeof hint, "; %s", known);
+    else if (best.best)
         snprintf(hint, sizeof hint, "; did you mean \"%.*s\"?", (int)best.length, best.best);
     else if (other)
         snprintf(hint, sizeof hint, "; it belongs into [%s]", other->name);

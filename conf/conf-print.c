@@ -110,6 +110,21 @@ static void print_section(void *ctx, const struct conf_section *s)
     }
 }
 
+void conf_print_value(const struct conf *c, const struct conf_section *s, size_t index,
+                      const struct conf_option *o, struct buf *out)
+{
+    struct conf_value v;
+    if (index >= conf_section_count(s, c->root))
+        return;
+    if (!o) {
+        buf_cstr(out, "(there)");
+        return;
+    }
+    conf_value_load(o, conf_section_at(s, c->root, index), &v);
+    if (o->type != CONF_TYPE_STRING || v.string)
+        print_value(out, o, &v);
+}
+
 void conf_print(const struct conf *c, struct buf *out)
 {
     struct effective p = {c, out};
@@ -117,6 +132,13 @@ void conf_print(const struct conf *c, struct buf *out)
 }
 
 /* ---- reference ---- */
+
+static const char *const type_names[] = {
+    [CONF_TYPE_STRING] = "string",        [CONF_TYPE_BOOL] = "true or false",
+    [CONF_TYPE_INT] = "integer",          [CONF_TYPE_SIZE] = "size",
+    [CONF_TYPE_DURATION] = "duration",    [CONF_TYPE_ENUM] = "string",
+    [CONF_TYPE_LIST] = "list of strings",
+};
 
 static void print_bound(struct buf *out, const struct conf_option *o, const char *word,
                         int64_t bound)
@@ -130,7 +152,7 @@ static void print_rules(struct buf *out, const struct conf_option *o)
 {
     const bool is_number =
         o->type == CONF_TYPE_INT || o->type == CONF_TYPE_SIZE || o->type == CONF_TYPE_DURATION;
-    buf_cstr(out, "#  ");
+    buf_printf(out, "#   %s;", type_names[o->type]);
     if (o->flags & CONF_REQUIRED)
         buf_cstr(out, " required;");
     if (o->flags & CONF_SECRET)
@@ -151,12 +173,7 @@ static void print_rules(struct buf *out, const struct conf_option *o)
 
 static void print_example(struct buf *out, const struct conf_option *o)
 {
-    static const char *const types[] = {
-        [CONF_TYPE_STRING] = "string",        [CONF_TYPE_BOOL] = "true or false",
-        [CONF_TYPE_INT] = "integer",          [CONF_TYPE_SIZE] = "size",
-        [CONF_TYPE_DURATION] = "duration",    [CONF_TYPE_ENUM] = "string",
-        [CONF_TYPE_LIST] = "list of strings",
-    };
+
     char why[CONF_WHY];
     struct conf_value v = {0};
     struct arena *a = arena_new(0);
@@ -165,7 +182,7 @@ static void print_example(struct buf *out, const struct conf_option *o)
         print_value(out, o, &v);
         buf_char(out, '\n');
     } else {
-        buf_printf(out, "# %s = (%s)\n", o->name, types[o->type]);
+        buf_printf(out, "# %s = (%s)\n", o->name, type_names[o->type]);
     }
     arena_free(&a);
 }

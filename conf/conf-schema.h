@@ -78,6 +78,12 @@ struct conf_section {
     const char *doc;
 };
 
+/* A name that people know from another server's file and may try here: dotted, of a section or of
+ * an option in its section; hint goes behind the error, "here it is ...". */
+struct conf_known {
+    const char *name, *hint;
+};
+
 struct conf;
 struct conf_errors;
 struct conf_schema {
@@ -87,6 +93,7 @@ struct conf_schema {
     /* Rules across options, run when every option by itself is right; reports with conf_error_at.
      * May be NULL. */
     void (*verify)(const struct conf *c, const void *root, struct conf_errors *errs);
+    const struct conf_known *known; /* ends with a NULL name; may be NULL */
 };
 
 /* offsetof, refused by the compiler when the member is not a `want`. */

@@ -33,7 +33,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct root, top, "", options, .doc = "x"),
     CONF_ARRAY(struct root, many, many_count, "many.more", options, .doc = "x"),
 };
-static const struct conf_schema schema = {sections, ARRAY_LEN(sections), sizeof(struct root), NULL};
+static const struct conf_schema schema = {sections, ARRAY_LEN(sections), sizeof(struct root), NULL,
+                                          NULL};
 
 static struct conf *parse(struct str text)
 {

@@ -80,7 +80,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
 }
 
 static const struct conf_schema schema = {sections, ARRAY_LEN(sections), sizeof(struct root),
-                                          verify};
+                                          verify, NULL};
 
 static struct conf *load(const char *text)
 {
@@ -397,8 +397,9 @@ static void test_conf_reference_is_toml(void **state)
     conf_print_reference(&schema, &out);
     assert_int_equal(toml_parse(a, buf_view(&out), &doc, &err), ERR_OK);
     buf_char(&out, '\0');
-    assert_non_null(strstr(out.p, "\n# Shards\n#   from 1 to 64; in threads; changes with a "
-                                  "restart\nshards = 4\n"));
+    assert_non_null(strstr(out.p,
+                           "\n# Shards\n#   integer; from 1 to 64; in threads; changes with a "
+                           "restart\nshards = 4\n"));
     assert_non_null(strstr(out.p, "[[listen.c2s]]\n# Ports\n"));
     assert_non_null(strstr(out.p, "one of \"off\", \"soft\", \"hard\";"));
     buf_fini(&out);
@@ -482,16 +483,16 @@ static void test_conf_schema_mistakes(void **state)
                                          .option_count = 1,
                                          .size = sizeof(struct port),
                                          .doc = "x"};
-        const struct conf_schema s = {&one, 1, sizeof(struct port), NULL};
+        const struct conf_schema s = {&one, 1, sizeof(struct port), NULL, NULL};
         assert_int_equal(dies(&s), i + 1 < ARRAY_LEN(options)); /* the last one is right */
     }
     const struct conf_option twice[] = {options[8], options[8]};
     const struct conf_section double_option = {
         .name = "a", .options = twice, .option_count = 2, .size = sizeof(struct port), .doc = "x"};
-    assert_true(dies(&(struct conf_schema){&double_option, 1, sizeof(struct port), NULL}));
+    assert_true(dies(&(struct conf_schema){&double_option, 1, sizeof(struct port), NULL, NULL}));
     const struct conf_section double_section[] = {sections[0], sections[0]};
-    assert_true(dies(&(struct conf_schema){double_section, 2, sizeof(struct root), NULL}));
-    assert_true(dies(&(struct conf_schema){sections, ARRAY_LEN(sections), 8, NULL}));
+    assert_true(dies(&(struct conf_schema){double_section, 2, sizeof(struct root), NULL, NULL}));
+    assert_true(dies(&(struct conf_schema){sections, ARRAY_LEN(sections), 8, NULL, NULL}));
 }
 
 int main(void)

@@ -1,116 +1,24 @@
-/* meridianctl: one question to a running node over its control socket, the answer as text or JSON;
- * and `store copy`, which works on databases that no node uses.
- * Exit codes: 0 done; 1 the node said no; 2 wrong arguments; 69 (EX_UNAVAILABLE) no node answers;
- * 78 (EX_CONFIG) wrong configuration. */
+/* meridianctl: an operator's questions to a running node over its control socket, the answer as
+ * text or JSON. Exit codes: enum ctl_exit (node/admin/ctl.h). */
 #include <getopt.h>
-#include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "lib/base/clock.h"
-#include "lib/base/log.h"
-#include "lib/loop/op.h"
-#include "lib/loop/timer.h"
-#include "lib/net/dial.h"
 #include "node/admin/control.h"
-#include "node/admin/render.h"
+#include "node/admin/ctl.h"
 #include "node/node-options.h"
 
-enum { ANSWER_MAX = 64 << 20, ANSWER_MS = 60000, PASSWORD_MAX = 1024, COPY_SAY_US = 1000000 };
+enum { PASSWORD_MAX = 1024, TEXT_MAX = 65536 };
 
-struct client {
-    struct loop *loop;
-    struct op_owner ops;
-    struct timer deadline;
-    struct transport *transport;
-    struct buf question, answer;
-    const char *path;
-    char failure[256];
+struct invocation {
+    const char *config;
+    bool as_json;
+    struct json *options; /* of the command */
+    int argc;
+    char **argv; /* the command and its arguments */
 };
 
-static void print_usage(FILE *to)
-{
-    fputs("usage: meridianctl -c FILE [--json] COMMAND [ARGUMENT...]\n\nFILE is the node's "
-          "configuration.\n\ncommands:\n",
-          to);
-    for (size_t i = 0; i < control_commands_n; i++) {
-        const struct control_command *k = &control_commands[i];
-        char left[64];
-        snprintf(left, sizeof left, "%s %s", k->name, k->args);
-        fprintf(to, "  %-26s %s\n", left, k->help);
-    }
-    fputs("\nwithout a node:\n"
-          "  store copy FROM TO         copy all data: sqlite:/path, or rdbms:default for the pool "
-          "of "
-          "FILE\n",
-          to);
-    fputs("\noptions:\n  -c, --config FILE  the node's configuration file\n      --json         "
-          "print the answer as JSON\n"
-          "  -h, --help         print this\n",
-          to);
-}
-
-/* ---- talking to the node */
-static void give_up(struct client *c, const char *why)
-{
-    snprintf(c->failure, sizeof c->failure, "%s: %s", c->path, why);
-    loop_stop(c->loop);
-}
-
-static void on_nothing(void *ctx)
-{
-    (void)ctx;
-}
-static void on_data(void *ctx, struct str bytes)
-{
-    struct client *c = ctx;
-    buf_str(&c->answer, bytes);
-    if (bytes.n && bytes.p[bytes.n - 1] == '\n')
-        loop_stop(c->loop);
-}
-static void on_end(void *ctx, enum err why)
-{
-    struct client *c = ctx;
-    if (!c->answer.n)
-        give_up(c, why == ERR_EOF ? "the node closed without an answer" : err_text(why));
-    loop_stop(c->loop);
-}
-static void on_deadline(void *ctx)
-{
-    give_up(ctx, "no answer within a minute");
-}
-static const struct transport_events events = {on_nothing, on_data, on_nothing, on_end};
-
-static void on_connected(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
-{
-    (void)r;
-    struct client *c = ctx;
-    if (e != ERR_OK) {
-        give_up(c, e == ERR_NOTFOUND || e == ERR_REFUSED ? "no node is listening" : err_text(e));
-        return;
-    }
-    c->transport = t;
-    transport_set_events(t, &events, c);
-    transport_send(t, buf_view(&c->question));
-}
-
-static void talk(struct client *c)
-{
-    op_owner_init(&c->ops);
-    buf_init(&c->answer, ANSWER_MAX);
-    c->loop = loop_new("meridianctl/0", 0);
-    timer_init(&c->deadline, c->loop, on_deadline, c);
-    timer_start(&c->deadline, ANSWER_MS);
-    dial_unix(c->loop, &c->ops, c->path, on_connected, c);
-    loop_run(c->loop);
-    timer_stop(&c->deadline);
-    op_owner_cancel_all(&c->ops);
-    if (c->transport)
-        transport_abort(&c->transport);
-    loop_free(&c->loop);
-}
-
-/* ---- the question */
+/* ---- what is read from standard input */
 static char *read_password(void)
 {
     struct termios old, quiet;
@@ -135,175 +43,171 @@ static char *read_password(void)
     return out;
 }
 
-static bool build_question(struct client *c, int argc, char **argv)
+static char *read_text(void)
 {
-    struct json *q = json_new_object(), *args = json_new_array();
-    json_set_str(q, "command", str_of(argv[0]));
-    for (int i = 1; i < argc; i++)
+    char *text = mem_alloc(TEXT_MAX);
+    size_t n = fread(text, 1, TEXT_MAX - 1, stdin);
+    while (n && text[n - 1] == '\n')
+        n--;
+    text[n] = 0;
+    return text;
+}
+
+/* Commands whose last argument people should not type into a command line. */
+static bool asks_password(const char *command)
+{
+    return strcmp(command, "adduser") == 0 || strcmp(command, "passwd") == 0;
+}
+
+/* The arguments, and what is to be read. False: no password was given. */
+static bool make_args(int argc, char **argv, struct json **out)
+{
+    struct json *args = json_new_array();
+    char *more = NULL;
+    bool from_stdin = strcmp(argv[0], "send") == 0 && argc == 3 && strcmp(argv[2], "-") == 0;
+    int n = from_stdin ? argc - 1 : argc;
+    for (int i = 1; i < n; i++)
         json_push_str(args, str_of(argv[i]));
-    char *password = NULL;
-    bool ok = true;
-    if (strcmp(argv[0], "adduser") == 0 && argc == 2) {
-        password = read_password();
-        ok = password != NULL;
-        json_push_str(args, ok ? str_of(password) : STR(""));
-        if (password)
-            mem_wipe(password, strlen(password));
-        mem_free(password);
-    }
-    json_set(q, "args", &args);
-    buf_init(&c->question, 1 << 16);
-    json_write(&c->question, q, false);
-    buf_char(&c->question, '\n');
-    json_free(&q);
-    return ok && buf_ok(&c->question);
-}
-
-static int show(struct client *c, bool as_json)
-{
-    struct json *a;
-    char why[128];
-    if (c->failure[0]) {
-        fprintf(stderr, "meridianctl: %s\n", c->failure);
-        return EX_UNAVAILABLE;
-    }
-    if (json_parse(buf_view(&c->answer), ANSWER_MAX, &a, why, sizeof why) != ERR_OK) {
-        fprintf(stderr, "meridianctl: the answer is no JSON: %s\n", why);
-        return EX_UNAVAILABLE;
-    }
-    bool ok = json_get_bool(a, "ok", false);
-    struct buf text;
-    buf_init(&text, ANSWER_MAX);
-    if (as_json) {
-        json_write(&text, ok ? json_get(a, "result") : a, true);
-        buf_char(&text, '\n');
-    } else if (ok) {
-        render(&text, json_get(a, "result"));
-    } else {
-        fprintf(stderr, "meridianctl: %s\n", json_get_str(a, "error"));
-    }
-    fwrite(text.p ? text.p : "", 1, text.n, stdout);
-    buf_fini(&text);
-    json_free(&a);
-    return ok ? 0 : 1;
-}
-
-/* ---- copying a store */
-struct copying {
-    struct store_copied last;
-    uint64_t said_us;
-    bool is_tty;
-};
-
-static void say_copied(FILE *to, const struct store_copied *c, char end)
-{
-    fprintf(to,
-            "kv %" PRIu64 ", map %" PRIu64 ", map versions %" PRIu64 ", log %" PRIu64
-            " rows; %" PRIu64 " KiB%c",
-            c->rows[STORE_KV], c->rows[STORE_MAP], c->rows[STORE_MAP_VERSION], c->rows[STORE_LOG],
-            c->bytes / 1024, end);
-}
-
-static void on_copied(void *ctx, const struct store_copied *c)
-{
-    struct copying *y = ctx;
-    uint64_t now_us = clock_mono_us();
-    y->last = *c;
-    if (now_us - y->said_us < COPY_SAY_US)
-        return;
-    y->said_us = now_us;
-    say_copied(stderr, c, y->is_tty ? '\r' : '\n');
-}
-
-static bool place_named(const struct node_conf *c, const char *name, struct store_place *out)
-{
-    bool is_pool = strcmp(name, "rdbms:default") == 0;
-    *out = is_pool ? c->store_pool : (struct store_place){.uri = name};
-    if (!out->uri)
-        fprintf(stderr, "meridianctl: no [outgoing_pools.rdbms.default] in the configuration\n");
-    return out->uri != NULL;
-}
-
-static int copy(const struct node_conf *c, int argc, char **argv)
-{
-    struct store_place from, to;
-    struct copying y = {.is_tty = isatty(STDERR_FILENO)};
-    char why[512] = "";
-    if (argc != 4) {
-        print_usage(stderr);
-        return 2;
-    }
-    if (!place_named(c, argv[2], &from) || !place_named(c, argv[3], &to))
-        return EX_CONFIG;
-    log_set_level(LOG_WARN);
-    enum err e = store_copy_all(&from, &to, on_copied, &y, why, sizeof why);
-    if (e)
-        fprintf(stderr, "meridianctl: %s\n", why);
+    *out = args;
+    if (from_stdin)
+        more = read_text();
+    else if (asks_password(argv[0]) && argc == 2)
+        more = read_password();
     else
-        say_copied(stdout, &y.last, '\n');
-    return e ? 1 : 0;
+        return true;
+    if (!more)
+        return false;
+    json_push_str(args, str_of(more));
+    mem_wipe(more, strlen(more));
+    mem_free(more);
+    return true;
 }
 
-static int ask(const char *config, bool as_json, int argc, char **argv)
+/* ---- commands */
+static enum ctl_exit ask_node(const char *path, struct invocation *v)
+{
+    struct json *args;
+    char why[512] = "";
+    if (!make_args(v->argc, v->argv, &args)) {
+        json_free(&args);
+        fprintf(stderr, "meridianctl: no password was given\n");
+        return CTL_USAGE;
+    }
+    struct json *question = ctl_question(v->argv[0], &args);
+    json_set(question, "options", &v->options);
+    if (strcmp(v->argv[0], "log") == 0)
+        return ctl_log(path, &question, v->as_json);
+    struct json *answer = ctl_ask(path, &question, why, sizeof why);
+    if (!answer) {
+        fprintf(stderr, "meridianctl: %s\n", why);
+        return CTL_UNAVAILABLE;
+    }
+    bool ok = json_get_bool(answer, "ok", false);
+    if (ok || v->as_json)
+        ctl_print(ok ? json_get(answer, "result") : answer, v->as_json);
+    else
+        fprintf(stderr, "meridianctl: %s\n", json_get_str(answer, "error"));
+    json_free(&answer);
+    return ok ? CTL_OK : CTL_REFUSED;
+}
+
+static enum ctl_exit run_at(const char *path, struct invocation *v)
+{
+    const char *name = v->argv[0], *first = v->argc > 1 ? v->argv[1] : NULL;
+    if (strcmp(name, "import-users") == 0)
+        return ctl_import(path, first, v->as_json);
+    if (strcmp(name, "users") == 0)
+        return ctl_users(path, first, v->as_json);
+    return ask_node(path, v);
+}
+
+static enum ctl_exit with_config(struct invocation *v)
 {
     struct conf_errors errs;
     struct conf *conf = NULL;
     conf_errors_init(&errs);
-    enum err e = conf_load(config, &node_schema, &conf, &errs);
+    enum err e = conf_load(v->config, &node_schema, &conf, &errs);
     for (size_t i = 0; i < errs.n; i++)
         fprintf(stderr, "%s\n", errs.lines[i]);
     conf_errors_fini(&errs);
     if (e != ERR_OK)
-        return EX_CONFIG;
+        return CTL_CONFIG;
     struct node_settings s;
     node_settings_open(conf, &s);
-    struct client c = {.path = s.conf.control_path};
-    int code = EX_CONFIG;
-    if (argc > 1 && strcmp(argv[0], "store") == 0 && strcmp(argv[1], "copy") == 0) {
-        code = copy(&s.conf, argc, argv);
-    } else if (!c.path) {
-        fprintf(stderr, "meridianctl: %s has no [control] section\n", config);
-    } else if (!build_question(&c, argc, argv)) {
-        fprintf(stderr, "meridianctl: no password was given\n");
-        code = 2;
-    } else {
-        talk(&c);
-        code = show(&c, as_json);
-    }
-    buf_fini(&c.question);
-    buf_fini(&c.answer);
+    enum ctl_exit code = CTL_CONFIG;
+    if (strcmp(v->argv[0], "check") == 0)
+        code = ctl_check(&s.conf, v->as_json);
+    else if (strcmp(v->argv[0], "store") == 0)
+        code = ctl_store(&s.conf, v->argv + 1);
+    else if (s.conf.control_path)
+        code = run_at(s.conf.control_path, v);
+    else
+        fprintf(stderr, "meridianctl: %s has no [control] section\n", v->config);
     node_settings_close(&s);
     conf_unref(&conf);
     return code;
 }
 
+static bool counts_fit(const struct control_command *k, size_t n)
+{
+    return n + asks_password(k->name) >= k->min_args && n <= k->max_args;
+}
+
+static enum ctl_exit run(struct invocation *v)
+{
+    const struct control_command *k = ctl_command_find(v->argv[0]);
+    const char *first = v->argc > 1 ? v->argv[1] : NULL;
+    if (!k) {
+        fprintf(stderr, "meridianctl: there is no command \"%s\"; meridianctl --help lists them\n",
+                v->argv[0]);
+        return CTL_USAGE;
+    }
+    if (!counts_fit(k, (size_t)v->argc - 1)) {
+        fprintf(stderr, "usage: meridianctl %s %s\n", k->name, k->args);
+        return CTL_USAGE;
+    }
+    if (strcmp(k->name, "completion") == 0)
+        return ctl_completion(first);
+    if (strcmp(k->name, "help") != 0)
+        return with_config(v);
+    const struct control_command *about = first ? ctl_command_find(first) : NULL;
+    if (about)
+        ctl_print_help(about);
+    else
+        ctl_print_usage(stdout);
+    return !first || about ? CTL_OK : CTL_USAGE;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *config = NULL;
-    bool as_json = false;
-    for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
-        switch (o) {
-        case 'c':
-            config = optarg;
-            break;
-        case 'j':
-            as_json = true;
-            break;
-        case 'h':
-            print_usage(stdout);
-            return 0;
-        default:
-            print_usage(stderr);
-            return 2;
-        }
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},         {"category", required_argument, NULL, 'o'},
+        {"jid", required_argument, NULL, 'o'},    {"peer", required_argument, NULL, 'o'},
+        {"level", required_argument, NULL, 'o'},  {NULL, 0, NULL, 0}};
+    const char *config = getenv("MERIDIAN_CONFIG");
+    struct invocation v = {.config = config ? config : NODE_CONFIG_PATH,
+                           .options = json_new_object()};
+    enum ctl_exit code = CTL_OK;
+    bool is_over = false;
+    for (int o, at = 0; !is_over && (o = getopt_long(argc, argv, "c:h", options, &at)) != -1;) {
+        if (o == 'c')
+            v.config = optarg;
+        else if (o == 'j')
+            v.as_json = true;
+        else if (o == 'o')
+            json_set_str(v.options, options[at].name, str_of(optarg));
+        else
+            is_over = true;
+        if (is_over)
+            code = o == 'h' ? CTL_OK : CTL_USAGE;
     }
-    if (!config || optind >= argc) {
-        print_usage(stderr);
-        return 2;
-    }
-    return ask(config, as_json, argc - optind, argv + optind);
+    v.argc = argc - optind;
+    v.argv = argv + optind;
+    if (!is_over && v.argc > 0)
+        code = run(&v);
+    else
+        ctl_print_usage(code == CTL_OK && is_over ? stdout : stderr);
+    json_free(&v.options);
+    return is_over || v.argc > 0 ? (int)code : CTL_USAGE;
 }

@@ -2,79 +2,33 @@
  * or could not start; 2 wrong arguments; 78 (EX_CONFIG) wrong configuration; 3 fenced: another
  * process has this node's name. */
 #include <getopt.h>
-#include <signal.h>
 #include <sysexits.h>
 
 #include "conf/conf-print.h"
-#include "lib/base/log.h"
-#include "lib/loop/sig.h"
-#include "node/admin/control.h"
+#include "node/admin/metrics.h"
+#include "node/daemon.h"
+#include "node/node-init.h"
 #include "node/node-options.h"
-#include "node/node.h"
-
-enum { EXIT_FENCED = 3 };
 
 static const char usage[] =
-    "usage: meridiand -c FILE [--check | --print-config]\n"
-    "       meridiand --config-docs | --version | --help\n"
+    "usage: meridiand [-c FILE] [--check | --print-config]\n"
+    "       meridiand --init DIR --domain DOMAIN [--listen ADDRESS] [--system]\n"
+    "       meridiand --config-docs | --metrics-docs | --version | --help\n"
     "\n"
     "Runs a Meridian node in the foreground; logs go to standard error; SIGTERM and SIGINT\n"
-    "close all streams in order.\n"
+    "close all streams in order, SIGHUP takes over the configuration and the certificates anew.\n"
     "\n"
-    "  -c, --config FILE  configuration (TOML)\n"
+    "  -c, --config FILE  configuration (TOML); else " NODE_CONFIG_PATH "\n"
     "      --check        read and check the configuration, say all that is wrong, exit\n"
     "      --print-config print the configuration in force, defaults included, exit\n"
     "      --config-docs  print all options with their defaults and bounds, exit\n"
+    "      --metrics-docs print all metrics with type, labels and meaning, exit\n"
+    "      --init DIR     make a folder with a configuration and a self-signed certificate\n"
+    "      --domain NAME  for --init: what comes after the @\n"
+    "      --system       for --init: as the Debian package runs it, /var/lib and /run\n"
+    "      --listen ADDR  for --init: listen there instead of on all addresses\n"
     "      --version      print the version, exit\n"
     "  -h, --help         print this, exit\n";
-
-struct daemon {
-    struct node_settings settings;
-    struct shards *shards;
-    struct node *node;
-    struct control *control;
-    struct sig *sigs[2];
-};
-
-static void stopped(void *ctx)
-{
-    struct daemon *d = ctx;
-    shards_stop(d->shards);
-}
-
-static void on_signal(void *ctx, int signum)
-{
-    struct daemon *d = ctx;
-    log_info(NULL, "node.stopping", "signal", signum == SIGTERM ? "SIGTERM" : "SIGINT");
-    node_stop(d->node, stopped, d);
-}
-
-static int run(struct daemon *d)
-{
-    const struct node_conf *c = &d->settings.conf;
-    char why[512] = "";
-    d->shards = shards_new(c->node_name ? c->node_name : "node", c->shards);
-    enum err e = node_new(c, d->shards, NULL, NULL, &d->node, why, sizeof why);
-    if (e == ERR_OK && c->control_path)
-        e = control_open(d->node, c->control_path, &d->control, why, sizeof why);
-    if (e != ERR_OK) {
-        log_error(NULL, "node.start.failed", "why", why[0] ? why : err_text(e));
-    } else {
-        struct loop *hub = shards_loop(d->shards, 0);
-        d->sigs[0] = sig_open(hub, SIGTERM, on_signal, d);
-        d->sigs[1] = sig_open(hub, SIGINT, on_signal, d);
-        log_info(NULL, "node.started", "version", MERIDIAN_VERSION, "domain", c->domains[0]);
-        shards_run(d->shards);
-        log_info(NULL, "node.stopped");
-    }
-    int code = e != ERR_OK ? 1 : d->node->fenced ? EXIT_FENCED : 0;
-    sig_close(&d->sigs[0]);
-    sig_close(&d->sigs[1]);
-    control_close(&d->control);
-    node_free(&d->node);
-    shards_free(&d->shards);
-    return code;
-}
 
 static struct conf *load(const char *path)
 {
@@ -91,17 +45,42 @@ static struct conf *load(const char *path)
     return c;
 }
 
-static int print(const struct conf *c)
+static void print_conf(struct buf *out, const struct conf *c)
+{
+    if (c)
+        conf_print(c, out);
+    else
+        conf_print_reference(&node_schema, out);
+}
+
+static void print_metrics(struct buf *out, const struct conf *c)
+{
+    (void)c;
+    metrics_docs(out);
+}
+
+static int print(void (*fill)(struct buf *out, const struct conf *c), const struct conf *c)
 {
     struct buf text;
     buf_init(&text, 1 << 20);
-    if (c)
-        conf_print(c, &text);
-    else
-        conf_print_reference(&node_schema, &text);
+    fill(&text, c);
     fwrite(text.p, 1, text.n, stdout);
     buf_fini(&text);
     return 0;
+}
+
+static int init(const struct node_init *in)
+{
+    struct buf said;
+    char why[512] = "";
+    buf_init(&said, 1 << 16);
+    enum err e = node_init(in, &said, why, sizeof why);
+    if (e == ERR_OK)
+        fwrite(said.p, 1, said.n, stdout);
+    else
+        fprintf(stderr, "meridiand: %s\n", why);
+    buf_fini(&said);
+    return e == ERR_OK ? 0 : 1;
 }
 
 enum mode { MODE_RUN, MODE_CHECK, MODE_PRINT };
@@ -113,13 +92,9 @@ static int with_config(const char *path, enum mode mode)
         return EX_CONFIG;
     int code = 0;
     if (mode == MODE_PRINT) {
-        code = print(c);
+        code = print(print_conf, c);
     } else if (mode == MODE_RUN) {
-        struct daemon d = {0};
-        node_settings_open(c, &d.settings);
-        log_set_level(d.settings.log_level);
-        code = run(&d);
-        node_settings_close(&d.settings);
+        code = daemon_run(path, c);
     }
     conf_unref(&c);
     return code;
@@ -127,14 +102,15 @@ static int with_config(const char *path, enum mode mode)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"print-config", no_argument, NULL, 'p'},
-                                            {"config-docs", no_argument, NULL, 'd'},
-                                            {"version", no_argument, NULL, 'V'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    const char *path = NULL;
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"print-config", no_argument, NULL, 'p'}, {"config-docs", no_argument, NULL, 'd'},
+        {"metrics-docs", no_argument, NULL, 'm'}, {"init", required_argument, NULL, 'i'},
+        {"domain", required_argument, NULL, 'D'}, {"system", no_argument, NULL, 'S'},
+        {"listen", required_argument, NULL, 'L'}, {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    const char *path = NODE_CONFIG_PATH;
+    struct node_init fresh = {0};
     enum mode mode = MODE_RUN;
     for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
         switch (o) {
@@ -148,7 +124,21 @@ int main(int argc, char **argv)
             mode = MODE_PRINT;
             break;
         case 'd':
-            return print(NULL);
+            return print(print_conf, NULL);
+        case 'm':
+            return print(print_metrics, NULL);
+        case 'i':
+            fresh.dir = optarg;
+            break;
+        case 'D':
+            fresh.domain = optarg;
+            break;
+        case 'S':
+            fresh.is_system = true;
+            break;
+        case 'L':
+            fresh.address = optarg;
+            break;
         case 'V':
             puts("meridiand " MERIDIAN_VERSION);
             return 0;
@@ -160,9 +150,10 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    if (!path || optind != argc) {
+    if (optind != argc || !fresh.dir != !fresh.domain ||
+        ((fresh.address || fresh.is_system) && !fresh.dir)) {
         fputs(usage, stderr);
         return 2;
     }
-    return with_config(path, mode);
+    return fresh.dir ? init(&fresh) : with_config(path, mode);
 }

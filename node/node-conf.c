@@ -5,10 +5,27 @@
 #include "lib/base/rand.h"
 #include "lib/xmpp/scram-key.h"
 
+void node_tune_fill(struct node_tune *t, const struct node_conf *c)
+{
+    *t = (struct node_tune){
+        .sessions_max = c->sessions_max,
+        .offline_max = c->offline_max,
+        .roster_max = c->roster_max,
+        .scram_iterations = c->scram_iterations,
+        .log_level = c->log_level,
+        .s2s = {.pending_bytes = c->s2s_pending_bytes,
+                .pending_stanzas = c->s2s_pending_stanzas,
+                .connect_timeout_ms = c->s2s_connect_timeout_ms,
+                .idle_timeout_ms = c->s2s_idle_timeout_ms,
+                .fail_memory_ms = c->s2s_fail_memory_ms},
+    };
+}
+
 void node_conf_init(struct node_conf *c)
 {
     *c = (struct node_conf){
         .shards = 1,
+        .log_level = LOG_INFO,
         .c2s_tls_required = true,
         .scram_iterations = SCRAM_ITERATIONS_DEFAULT,
         .store = {.uri = "mem:"},

@@ -2,11 +2,13 @@
 #define NODE_NODE_CONF_H
 /* Everything a node is told: filled from TOML by node-options.c, or directly by the simulator.
  * Immutable while the node runs; strings belong to the snapshot it came from. */
+#include "lib/base/log.h"
 #include "lib/base/rand.h"
 #include "lib/net/addr.h"
 #include "lib/net/dial.h"
 #include "lib/store/store.h"
 #include "lib/stream/stream.h"
+#include "s2s/s2s.h"
 
 struct node_conf_listen {
     struct addr at;
@@ -30,6 +32,8 @@ struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
     unsigned shards;            /* 1..64 */
+    enum log_level log_level;
+    enum log_format log_format;
     /* [tls] */
     const char *cert_file, *key_file, *ca_file; /* ca_file NULL = the system's */
     /* [[listen.c2s]], [[listen.s2s]] */
@@ -74,6 +78,9 @@ struct node_conf {
     uint64_t registry_beat_ms, registry_lease_ms;
     /* [control] */
     const char *control_path; /* unix socket; NULL = none */
+    /* [metrics] */
+    bool has_metrics;
+    struct addr metrics_listen;
     /* [modules.offline] */
     size_t offline_max; /* messages per account; default 1,000 */
     /* [modules.ping] */
@@ -98,6 +105,15 @@ struct node_conf {
     size_t roster_max;    /* items per account; default 1,000 */
     size_t sessions_max;  /* resources per account; default 50 */
 };
+/* What a reload may change on each shard; a copy of its own. */
+struct node_tune {
+    size_t sessions_max, offline_max, roster_max;
+    unsigned scram_iterations;
+    enum log_level log_level;
+    struct s2s_tune s2s;
+};
+void node_tune_fill(struct node_tune *t, const struct node_conf *c);
+
 /* Defaults in all fields; then overwrite. The struct must not be copied afterwards
  * (dialback_drawn). */
 void node_conf_init(struct node_conf *c);

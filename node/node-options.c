@@ -11,11 +11,13 @@
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
 static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
 static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
+static const char *const log_format_names[] = {"text", "json", NULL};
 
 struct opt_general {
     struct conf_list domains;
     int64_t shards;
     enum log_level log_level;
+    enum log_format log_format;
 };
 struct opt_tls {
     const char *cert, *key, *ca;
@@ -35,6 +37,9 @@ struct opt_component_listen {
 struct opt_component {
     const char *domain, *secret;
     enum component_conflict conflict;
+};
+struct opt_metrics {
+    const char *listen;
 };
 struct opt_auth {
     int64_t scram_iterations;
@@ -123,6 +128,7 @@ struct options {
     size_t overrides_n;
     struct opt_region region;
     struct opt_registry registry;
+    struct opt_metrics metrics;
     struct opt_control control;
     struct opt_offline offline;
     struct opt_roster roster;
@@ -143,13 +149,16 @@ static const struct conf_option general_options[] = {
              .unit = "threads",
              .doc = "Event loops, each with its own thread; about the number of cores"),
     CONF_ENUM(struct opt_general, log_level, "log_level", log_level_names, .def = "info",
-              .doc = "Least level that is logged"),
+              .apply = CONF_RELOAD, .doc = "Least level that is logged"),
+    CONF_ENUM(struct opt_general, log_format, "log_format", log_format_names, .def = "text",
+              .apply = CONF_RELOAD, .doc = "How a line is written on standard error"),
 };
 static const struct conf_option tls_options[] = {
-    CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_tls, cert, "cert", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Certificate chain of the domains, PEM"),
-    CONF_STRING(struct opt_tls, key, "key", .flags = CONF_REQUIRED, .doc = "Its private key, PEM"),
-    CONF_STRING(struct opt_tls, ca, "ca",
+    CONF_STRING(struct opt_tls, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
+                .doc = "Its private key, PEM"),
+    CONF_STRING(struct opt_tls, ca, "ca", .apply = CONF_RELOAD,
                 .doc = "CAs trusted for other servers, PEM; absent: the system's"),
 };
 static const struct conf_option listen_options[] = {
@@ -160,7 +169,8 @@ static const struct conf_option listen_options[] = {
 };
 static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
-             .max = 1000000, .unit = "rounds", .doc = "PBKDF2 rounds of newly stored passwords"),
+             .max = 1000000, .unit = "rounds", .apply = CONF_RELOAD,
+             .doc = "PBKDF2 rounds of newly stored passwords"),
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
@@ -193,7 +203,8 @@ static const struct conf_option c2s_options[] = {
     CONF_BOOL(struct opt_c2s, tls_required, "tls_required", .def = "true",
               .doc = "Clients must use TLS before they log in"),
     CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
-             .unit = "sessions", .doc = "Resources an account may bind at once"),
+             .unit = "sessions", .apply = CONF_RELOAD,
+             .doc = "Resources an account may bind at once"),
 };
 static const struct conf_option s2s_options[] = {
     CONF_BOOL(struct opt_s2s, enabled, "enabled", .def = "true",
@@ -208,14 +219,18 @@ static const struct conf_option s2s_options[] = {
                 .doc = "Secret of dialback keys, the same on all nodes of the world; absent: drawn "
                        "at each start"),
     CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
-              .max = 1 << 30, .doc = "Waiting for one remote domain"),
+              .max = 1 << 30, .apply = CONF_RELOAD, .doc = "Waiting for one remote domain"),
     CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
-             .max = 1000000, .unit = "stanzas", .doc = "Waiting for one remote domain"),
+             .max = 1000000, .unit = "stanzas", .apply = CONF_RELOAD,
+             .doc = "Waiting for one remote domain"),
     CONF_DURATION(struct opt_s2s, connect_timeout, "connect_timeout", .def = "30s", .min = 1000,
-                  .max = 600000, .doc = "DNS, TCP, TLS and authentication together"),
+                  .max = 600000, .apply = CONF_RELOAD,
+                  .doc = "DNS, TCP, TLS and authentication together"),
     CONF_DURATION(struct opt_s2s, idle_timeout, "idle_timeout", .def = "10m", .min = 10000,
-                  .max = 86400000, .doc = "Close a silent stream after this long"),
+                  .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "Close a silent stream after this long"),
     CONF_DURATION(struct opt_s2s, fail_memory, "fail_memory", .def = "5s", .max = 600000,
+                  .apply = CONF_RELOAD,
                   .doc = "After a failure answer at once with its reason for this long"),
 };
 static const struct conf_option override_options[] = {
@@ -241,11 +256,11 @@ static const struct conf_option region_options[] = {
                 .doc = "Address and port for links of other nodes"),
     CONF_STRING(struct opt_region, endpoint, "endpoint",
                 .doc = "How other nodes reach it, if not by `listen`"),
-    CONF_STRING(struct opt_region, cert, "cert", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, cert, "cert", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Region certificate, PEM"),
-    CONF_STRING(struct opt_region, key, "key", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Its private key, PEM"),
-    CONF_STRING(struct opt_region, ca, "ca", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_region, ca, "ca", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "The CA of region certificates; no other is trusted"),
     CONF_DURATION(struct opt_region, wait, "wait", .def = "5m", .min = 1000, .max = 86400000,
                   .doc = "How long stanzas wait for a region that cannot be reached"),
@@ -274,13 +289,18 @@ static const struct conf_option control_options[] = {
     CONF_STRING(struct opt_control, path, "path", .flags = CONF_REQUIRED | CONF_NONEMPTY,
                 .doc = "Unix socket meridianctl talks to"),
 };
+static const struct conf_option metrics_options[] = {
+    CONF_STRING(struct opt_metrics, listen, "listen", .flags = CONF_REQUIRED,
+                .doc = "Private address and port of /metrics, /healthz, /readyz: "
+                       "\"127.0.0.1:9205\""),
+};
 static const struct conf_option offline_options[] = {
     CONF_INT(struct opt_offline, max, "max", .def = "1000", .max = 1000000, .unit = "messages",
-             .doc = "Messages kept for an account that is not online"),
+             .apply = CONF_RELOAD, .doc = "Messages kept for an account that is not online"),
 };
 static const struct conf_option roster_options[] = {
     CONF_INT(struct opt_roster, max, "max", .def = "1000", .min = 1, .max = 100000, .unit = "items",
-             .doc = "Contacts of an account"),
+             .apply = CONF_RELOAD, .doc = "Contacts of an account"),
     CONF_BOOL(struct opt_roster, guard_resources, "guard_resources", .def = "true",
               .doc = "Requests (IQ) reach a resource only from who may see its presence (RFC 6121 "
                      "section 8.5.3.1)"),
@@ -386,6 +406,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, registry, "registry", registry_options,
                  .doc = "The global registry in Redis"),
     CONF_SECTION(struct options, control, "control", control_options, .doc = "The operator's door"),
+    CONF_SECTION(struct options, metrics, "metrics", metrics_options,
+                 .doc = "Numbers for Prometheus, health and readiness over HTTP; absent: none"),
     CONF_SECTION(struct options, offline, "modules.offline", offline_options,
                  .doc = "Offline messages (XEP-0160)"),
     CONF_SECTION(struct options, roster, "modules.roster", roster_options,
@@ -490,6 +512,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
     for (size_t i = 0; i < o->dns.servers.n; i++)
         check_address(c, errs, "dns", 0, "servers", o->dns.servers.items[i]);
     check_components(c, errs, o);
+    check_address(c, errs, "metrics", 0, "listen", o->metrics.listen);
     check_address(c, errs, "region", 0, "listen", o->region.listen);
     check_address(c, errs, "region", 0, "endpoint", o->region.endpoint);
     if (o->registry.lease < 2 * o->registry.beat)
@@ -509,7 +532,8 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
 const struct conf_schema node_schema = {.sections = sections,
                                         .section_count = ARRAY_LEN(sections),
                                         .root_size = sizeof(struct options),
-                                        .verify = verify};
+                                        .verify = verify,
+                                        .known = node_known};
 
 /* ---- into struct node_conf */
 static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
@@ -634,7 +658,8 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     const struct options *o = conf_root(snapshot);
     struct node_conf *c = &out->conf;
     node_conf_init(c);
-    out->log_level = o->general.log_level;
+    c->log_level = o->general.log_level;
+    c->log_format = o->general.log_format;
     c->domains = o->general.domains.items;
     c->shards = (unsigned)o->general.shards;
     c->cert_file = o->tls.cert;
@@ -653,6 +678,9 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->control_path = o->control.path;
     open_modules(o, c);
     open_components(o, c);
+    c->has_metrics = o->metrics.listen != NULL;
+    if (c->has_metrics)
+        must(addr_parse_hostport(str_of(o->metrics.listen), &c->metrics_listen) == ERR_OK);
     c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
     c->limits.auth_timeout_ms = o->limits.auth_timeout;
     open_s2s(o, c);

@@ -2,14 +2,14 @@
 #define NODE_NODE_OPTIONS_H
 /* The options of a node's configuration file and their way into struct node_conf. */
 #include "conf/conf.h"
-#include "lib/base/log.h"
 #include "node/node-conf.h"
 
+#define NODE_CONFIG_PATH "/etc/meridian/meridian.toml" /* where the package puts it */
+
 extern const struct conf_schema node_schema;
-/* What main needs beside node_conf. */
+extern const struct conf_known node_known[]; /* node-known.c */
 struct node_settings {
     struct node_conf conf;
-    enum log_level log_level;
 };
 /* Fill from a loaded snapshot, which must outlive the result. Addresses were checked by
  * node_schema.verify. */

@@ -72,7 +72,7 @@ static bool host_is_local(void *ctx, struct str domain)
 static void host_deliver(void *ctx, struct stanza *s)
 {
     struct node_shard *sh = ctx;
-    sh->stats.stanzas_from_s2s++;
+    sh->stats.flow[FLOW_from_s2s][s->kind]++;
     route_start(sh, s, NULL, ROUTE_S2S, 0, NULL);
 }
 
@@ -89,6 +89,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     struct node *n = sh->node;
     const struct node_conf *c = n->conf;
     op_owner_init(&sh->ops);
+    node_tune_fill(&sh->tune, c);
     sh->loop = shards_loop(n->shards, sh->index);
     sh->handles = handle_table_new(sh->index);
     sh->store = store_port_open(n->store, sh->loop);

@@ -8,6 +8,7 @@
 #include "lib/base/hmap.h"
 #include "lib/base/vec.h"
 #include "lib/loop/shard.h"
+#include "lib/loop/timer.h"
 #include "lib/loop/work.h"
 #include "lib/store/store.h"
 #include "node/node-conf.h"
@@ -24,19 +25,37 @@ struct reg_driver;
     X(c2s_accepted)                                                                                \
     X(c2s_authenticated)                                                                           \
     X(c2s_auth_failed)                                                                             \
+    X(c2s_auth_unavailable)                                                                        \
     X(c2s_moved)                                                                                   \
     X(c2s_closed)                                                                                  \
-    X(stanzas_from_clients)                                                                        \
-    X(stanzas_to_clients)                                                                          \
-    X(stanzas_from_s2s)                                                                            \
-    X(stanzas_to_s2s)                                                                              \
-    X(stanzas_from_regions) X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped)            \
-        X(offline_stored) X(offline_flushed) X(attaches) X(conflicts)
+    X(stanzas_bounced)                                                                             \
+    X(stanzas_dropped)                                                                             \
+    X(offline_stored)                                                                              \
+    X(offline_flushed) X(attaches) X(conflicts)
+/* Where stanzas come from and go to, counted by kind. */
+#define NODE_FLOW_TABLE(X)                                                                         \
+    X(from_clients) X(to_clients) X(from_s2s) X(to_s2s) X(from_regions) X(to_regions)
+enum node_flow {
+#define NODE_FLOW_ENUM(name) FLOW_##name,
+    NODE_FLOW_TABLE(NODE_FLOW_ENUM)
+#undef NODE_FLOW_ENUM
+        NODE_FLOWS
+};
+enum { NODE_KINDS = 3 }; /* enum stanza_kind */
 struct node_stats {
+    uint64_t flow[NODE_FLOWS][NODE_KINDS];
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)
 #undef NODE_STAT_FIELD
 };
+
+static inline uint64_t node_flow_sum(const struct node_stats *s, enum node_flow f)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < NODE_KINDS; i++)
+        sum += s->flow[f][i];
+    return sum;
+}
 
 /* What one shard of the node owns. Touched by its own loop only. */
 struct node_shard {
@@ -54,6 +73,7 @@ struct node_shard {
     struct op_owner ops;          /* cancelled when the shard goes */
     VEC(struct node_listener *) listeners; /* node-int.h */
     struct node_stats stats;
+    struct node_tune tune; /* numbers in force; a reload replaces them */
 };
 struct node {
     const struct node_conf *conf;
@@ -68,6 +88,8 @@ struct node {
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;
     struct s2s_conf *s2s_conf;
+    struct reloader *reloader; /* node-reload.h; NULL without a file */
+    struct timer cert_watch;   /* node-tls.c */
     bool is_stopping;
     struct stop *stop; /* while stopping */
     bool store_is_shared;

@@ -43,6 +43,11 @@ static const struct {
     {"[general]\ndomains = [\"a@im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n[store]\nuri = "
      "\"mem:\"\n",
      "\"a@im.test\" is not a domain"},
+    {"[general]\nhosts = [\"im.test\"]\n",
+     ":2:1: [general] unknown option \"hosts\"; here it is \"domains\""},
+    {MINIMAL "[[listen.c2s]]\nport = 5222\n", "here it is at = \"address:port\""},
+    {MINIMAL "[outgoing_pools.rdbms.default]\n",
+     "unknown section \"outgoing_pools\"; databases are"},
     {MINIMAL "[[listen.c2s]]\nat = \"5222\"\n", "\"5222\" is not an address and port"},
     {MINIMAL "[[listen.s2s]]\nat = \"[::]\"\n", "\"[::]\" is not an address and port"},
     {MINIMAL "[dns]\nservers = [\"127.0.0.1\"]\n", "\"127.0.0.1\" is not an address"},

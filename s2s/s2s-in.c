@@ -24,6 +24,8 @@ bool s2s_in_add_pair(struct s2s_in *in, struct str local, struct str remote, con
         return false;
     struct s2s_pair p = {.local = str_dup(local), .remote = str_dup(remote), .auth = auth};
     vec_push(&in->pairs, p);
+    *(strcmp(auth, "external") == 0 ? &in->s2s->stats.in_external : &in->s2s->stats.in_dialback) +=
+        1;
     log_info(&in->log, "s2s.in.proved", "local", p.local, "auth", auth);
     return true;
 }

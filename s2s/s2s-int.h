@@ -35,7 +35,8 @@ struct s2s {
     struct hmap pool;     /* pair key -> struct s2s_out */
     struct hmap failures; /* remote domain -> struct s2s_failure */
     struct list ins;
-    struct list bounces; /* delivered from the loop, never inside s2s_send */
+    struct s2s_stats stats; /* the counts */
+    struct list bounces;    /* delivered from the loop, never inside s2s_send */
     struct defer bounce;
     bool is_stopping;
     struct timer stop_limit;

@@ -52,3 +52,14 @@ void s2s_list(const struct s2s *s, struct json *array)
             list_in(s, in, &in->pairs.p[i], array);
     }
 }
+
+void s2s_stats(const struct s2s *s, struct s2s_stats *out)
+{
+    size_t it = 0;
+    *out = s->stats;
+    out->out_streams = out->in_streams = out->waiting = 0;
+    for (const struct s2s_out *o; (o = s2s_pool_any(s, &it)); out->out_streams++)
+        out->waiting += o->box.n;
+    for (const struct list *n = s->ins.next; n != &s->ins; n = n->next)
+        out->in_streams++;
+}

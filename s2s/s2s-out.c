@@ -61,6 +61,7 @@ static void fail(struct s2s_out *o, enum stanza_cond c, const char *text, bool i
 {
     struct list all;
     list_init(&all);
+    o->s2s->stats.out_failed[c]++;
     log_info(&o->log, "s2s.out.failed", "state", state_names[o->state], "condition",
              stanza_cond_name(c), "why", text);
     if (!o->s2s->is_stopping)
@@ -329,6 +330,7 @@ static void flush(struct s2s_out *o)
 static void be_ready(struct s2s_out *o, const char *auth)
 {
     o->auth = auth;
+    o->s2s->stats.out_ready++;
     o->last_error[0] = '\0';
     timer_stop(&o->deadline);
     set_state(o, S2S_OUT_READY);

@@ -179,6 +179,15 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
     return s;
 }
 
+void s2s_tune(struct s2s *s, const struct s2s_tune *t)
+{
+    s->conf.pending_bytes = t->pending_bytes;
+    s->conf.pending_stanzas = t->pending_stanzas;
+    s->conf.connect_timeout_ms = t->connect_timeout_ms;
+    s->conf.idle_timeout_ms = t->idle_timeout_ms;
+    s->conf.fail_memory_ms = t->fail_memory_ms;
+}
+
 void s2s_check_stopped(struct s2s *s)
 {
     if (s->is_stopping && s->stopped && !hmap_count(&s->pool) && list_empty(&s->ins))

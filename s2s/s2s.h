@@ -6,6 +6,7 @@
 #include "dns/dns.h"
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
+#include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
 
 struct s2s;
@@ -24,6 +25,11 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
 };
+/* What may change while it runs; streams and queues that exist keep what they began with. */
+struct s2s_tune {
+    size_t pending_bytes, pending_stanzas;
+    uint64_t connect_timeout_ms, idle_timeout_ms, fail_memory_ms;
+};
 struct s2s_override {
     const char *domain;
     struct dial_target target;
@@ -39,6 +45,15 @@ struct s2s_host_ops {
 };
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
                     const struct s2s_host_ops *host, void *ctx);
+/* Counts so far, and what is there now. */
+struct s2s_stats {
+    uint64_t out_ready, out_failed[STANZA_CONDS]; /* attempts to reach a domain, by the reason
+                                                     senders were told */
+    uint64_t in_external, in_dialback;            /* domain pairs that a peer proved */
+    size_t out_streams, in_streams, waiting;
+};
+void s2s_stats(const struct s2s *s, struct s2s_stats *out);
+void s2s_tune(struct s2s *s, const struct s2s_tune *t);
 /* Close all streams in order; done when they are (at most 3 s). Waiting stanzas are bounced first.
  */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);

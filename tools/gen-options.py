@@ -19,8 +19,10 @@ edit.
 The file is TOML. Unknown names are errors. `[[...]]` may stand several times. A duration needs its unit (`"30s"`,
 `"5m"`), a size may have one (`"256KiB"`). A secret may be `"file:/path"` or `"env:NAME"` instead of the text itself.
 `meridiand --check -c FILE` checks a file, `meridiand --print-config -c FILE` shows what is in force.
+What applies at a reload is taken over by SIGHUP or `meridianctl reload`, the rest by the next start.
 """
-SAME = "changes with a restart"
+APPLY = re.compile(r"changes with a (reload|restart)$")
+TYPES = ("string", "true or false", "integer", "size", "duration", "list of strings")
 ZERO = {"(true or false)": "`false`", "(integer)": "`0`"}  # what stands where there is no default; else nothing
 
 
@@ -31,16 +33,19 @@ def blocks(text):
 
 
 def option(lines):
-    """(name, default, bounds, doc) of one block: comment lines, then `name = default` or `# name = (type)`."""
+    """(name, type, default, bounds, applies, doc) of one block: comment lines, then `name = default` or `# name = (type)`."""
     m = re.match(r"(#\s)?([a-z0-9_]+) = (.*)$", lines[-1])
     if not m or not all(line.startswith("#") for line in lines[:-1]):
         raise ValueError("not an option: %r" % lines)
     commented, name, value = m.groups()
     doc = " ".join(line[2:] for line in lines[:-1] if not line.startswith("#   "))
     facts = [f for line in lines[:-1] if line.startswith("#   ") for f in line[4:].split("; ")]
-    bounds = [f for f in facts if f not in (SAME, "required")]
+    kind, apply = facts[0], APPLY.match(facts[-1])
+    if kind not in TYPES or not apply:
+        raise ValueError("no type, or not said what applies a change: %r" % lines)
+    bounds = [f for f in facts[1:-1] if f != "required"]
     default = "required" if "required" in facts else ZERO.get(value, "none") if commented else "`%s`" % value
-    return name, default, "; ".join(bounds), doc
+    return name, kind, default, "; ".join(bounds), apply.group(1), doc
 
 
 def cell(text):
@@ -49,19 +54,13 @@ def cell(text):
 
 def render(text):
     out = [HEAD]
-    restart_only = True
     for lines in blocks(text):
         if lines[0].startswith("["):
             title = " ".join(line[2:] for line in lines[1:])
             out.append("## %s\n\n%s.\n" % (lines[0], title))
-            out.append("| option | default | bounds | what it is |\n|---|---|---|---|")
+            out.append("| option | type | default | bounds | applies at | what it is |\n|---|---|---|---|---|---|")
         else:
-            out.append("| `%s` | %s | %s | %s |" % tuple(cell(c) for c in option(lines)))
-            restart_only &= any(SAME in line for line in lines)
-    if restart_only:
-        out.insert(1, "All options take effect with the next start.\n")
-    else:
-        raise ValueError("an option changes without a restart: give the table a column for that")
+            out.append("| `%s` | %s | %s | %s | %s | %s |" % tuple(cell(c) for c in option(lines)))
     # an empty line before each heading but behind no table row
     return re.sub(r"\n## ", "\n\n## ", "\n".join(out)).replace("\n\n\n", "\n\n") + "\n"
 

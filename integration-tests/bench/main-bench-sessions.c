@@ -140,12 +140,12 @@ static void rounds(struct bench *b, uint64_t messages, unsigned speakers, uint64
 
 static struct talk talk(struct bench *b, uint64_t messages, unsigned speakers, uint64_t silence_us)
 {
-    const uint64_t *written = &b->node->shard[0].stats.stanzas_to_clients;
-    uint64_t before = *written;
+    const struct node_stats *stats = &b->node->shard[0].stats;
+    uint64_t before = node_flow_sum(stats, FLOW_to_clients);
     meter_start();
     rounds(b, messages, speakers, silence_us);
     struct meter m = meter_stop();
-    must(*written - before == messages);
+    must(node_flow_sum(stats, FLOW_to_clients) - before == messages);
     return (struct talk){m, messages};
 }
 

@@ -73,7 +73,8 @@ static void test_regions_conflict(void **state)
 
 static void few_sessions(struct rig *r)
 {
-    r->conf.sessions_max = 1;
+    for (unsigned i = 0; i < r->node->n_shards; i++)
+        r->node->shard[i].tune.sessions_max = 1;
 }
 
 static void test_regions_bind_limit(void **state)

@@ -11,6 +11,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
+#include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
 
@@ -223,6 +224,152 @@ static void test_log_lines_of_threads_do_not_mix(void **state)
     assert_int_equal(lines, 1000);
 }
 
+static struct json *last_as_json(void)
+{
+    struct json *j = NULL;
+    char why[128] = "";
+    if (json_parse(str_of(last), sizeof last, &j, why, sizeof why) != ERR_OK)
+        fail_msg("%s: %s", why, last);
+    return j;
+}
+
+static void test_log_json_line(void **state)
+{
+    (void)state;
+    struct log_scope scope = {NULL, "stream", "abc", NULL, NULL};
+    set_up(NULL);
+    log_set_format(LOG_JSON);
+    log_warn(&scope, "s2s.auth.failed", "reason", "not \"trusted\"\n", "port", LOG_NUM(5269));
+    assert_string_equal(last,
+                        "{\"time\":\"2026-11-22T02:45:06.123456Z\",\"level\":\"warn\",\"event\":"
+                        "\"s2s.auth.failed\",\"stream\":\"abc\",\"reason\":\"not \\\"trusted"
+                        "\\\"\\u000a\",\"port\":\"5269\"}");
+    log_set_format(LOG_TEXT);
+}
+
+/* Whatever the bytes and however long: one JSON object on one line, all fields or log.cut. */
+static void test_log_json_hostile_bytes(void **state)
+{
+    (void)state;
+    static char value[6000];
+    set_up(NULL);
+    log_set_format(LOG_JSON);
+    for (int round = 0; round < 2000; round++) {
+        size_t n = (size_t)rand_below(round % 2 ? 64 : sizeof value - 1);
+        rand_bytes(value, n);
+        value[n] = '\0';
+        log_info(NULL, "t", "v", value, "end", "1");
+        struct json *j = last_as_json();
+        assert_string_equal(json_get_str(j, "event"), "t");
+        const char *end = json_get_str(j, "end"), *cut = json_get_str(j, "log.cut");
+        assert_true((end && !cut) || (!end && cut && strcmp(cut, "true") == 0));
+        assert_true(strlen(last) < 4096);
+        json_free(&j);
+    }
+    log_set_format(LOG_TEXT);
+}
+
+static bool is_logged(enum log_level l, const char *event, const char *key, const char *value)
+{
+    unsigned before = count;
+    log_at(l, NULL, event, key, value);
+    return count > before;
+}
+
+static void test_log_rules_of_categories(void **state)
+{
+    (void)state;
+    struct log_rule r[LOG_RULES_MAX];
+    set_up(NULL);
+    assert_int_equal(log_rule_set(LOG_BY_CATEGORY, "s2s", LOG_DEBUG), ERR_OK);
+    assert_int_equal(log_rule_set(LOG_BY_CATEGORY, "s2s.auth", LOG_ERROR), ERR_OK);
+    assert_true(is_logged(LOG_DEBUG, "s2s.open", "k", "v"));
+    assert_false(is_logged(LOG_TRACE, "s2s.open", "k", "v"));
+    assert_false(is_logged(LOG_WARN, "s2s.auth.failed", "k", "v"));
+    assert_true(is_logged(LOG_ERROR, "s2s.auth", "k", "v"));
+    assert_false(is_logged(LOG_DEBUG, "s2sx", "k", "v"));
+    assert_true(is_logged(LOG_INFO, "c2s.open", "k", "v"));
+    assert_int_equal(log_rule_set(LOG_BY_CATEGORY, "s2s.auth", LOG_WARN), ERR_OK);
+    assert_int_equal(log_rules(r), 2);
+    assert_true(is_logged(LOG_WARN, "s2s.auth.failed", "k", "v"));
+    assert_true(log_rule_del(LOG_BY_CATEGORY, "s2s.auth"));
+    assert_false(log_rule_del(LOG_BY_CATEGORY, "s2s.auth"));
+    assert_true(log_rule_del(LOG_BY_CATEGORY, "s2s"));
+    assert_int_equal(log_rules(r), 0);
+    assert_false(log_enabled(LOG_DEBUG));
+    assert_int_equal(log_rule_set(LOG_BY_CATEGORY, "", LOG_DEBUG), ERR_INVALID);
+}
+
+static void test_log_rules_of_names(void **state)
+{
+    (void)state;
+    set_up(NULL);
+    assert_int_equal(log_rule_set(LOG_BY_NAME, "a@x.org", LOG_DEBUG), ERR_OK);
+    assert_true(is_logged(LOG_DEBUG, "t", "jid", "a@x.org"));
+    assert_true(is_logged(LOG_DEBUG, "t", "to", "a@x.org/phone"));
+    assert_false(is_logged(LOG_DEBUG, "t", "jid", "a@x.org.evil"));
+    assert_false(is_logged(LOG_DEBUG, "t", "jid", "ba@x.org"));
+    assert_false(is_logged(LOG_DEBUG, "t", "jid", NULL));
+    assert_true(is_logged(LOG_INFO, "t", "jid", "b@y.org"));
+    assert_true(log_rule_del(LOG_BY_NAME, "a@x.org"));
+    assert_int_equal(log_rule_set(LOG_BY_NAME, "y.org", LOG_DEBUG), ERR_OK);
+    assert_true(is_logged(LOG_DEBUG, "t", "remote", "y.org"));
+    assert_true(is_logged(LOG_DEBUG, "t", "from", "b@y.org/r"));
+    assert_false(is_logged(LOG_DEBUG, "t", "from", "b@y.orgs"));
+    assert_true(log_rule_del(LOG_BY_NAME, "y.org"));
+    char name[LOG_RULE_TEXT + 1];
+    memset(name, 'x', sizeof name);
+    name[LOG_RULE_TEXT] = 0;
+    assert_int_equal(log_rule_set(LOG_BY_NAME, name, LOG_DEBUG), ERR_INVALID);
+    for (int i = 0; i < LOG_RULES_MAX; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(log_rule_set(LOG_BY_NAME, name, LOG_DEBUG), ERR_OK);
+    }
+    assert_int_equal(log_rule_set(LOG_BY_NAME, "one more", LOG_DEBUG), ERR_LIMIT);
+    for (int i = 0; i < LOG_RULES_MAX; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        assert_true(log_rule_del(LOG_BY_NAME, name));
+    }
+}
+
+static void tap_keep(void *ctx, const char *line)
+{
+    (void)line;
+    ++*(unsigned *)ctx;
+}
+
+static void test_log_taps_see_what_is_not_logged(void **state)
+{
+    (void)state;
+    unsigned seen = 0, id[LOG_TAPS_MAX + 1];
+    set_up(NULL);
+    for (unsigned i = 0; i < LOG_TAPS_MAX; i++)
+        assert_int_equal(
+            log_tap_open(LOG_BY_NAME, i ? "nobody" : "a@x.org", LOG_TRACE, tap_keep, &seen, &id[i]),
+            ERR_OK);
+    assert_int_equal(log_tap_open(LOG_BY_NAME, "b", LOG_TRACE, tap_keep, &seen, &id[LOG_TAPS_MAX]),
+                     ERR_LIMIT);
+    assert_false(is_logged(LOG_TRACE, "t", "jid", "a@x.org/r"));
+    assert_int_equal(seen, 1);
+    assert_true(is_logged(LOG_INFO, "t", "jid", "a@x.org/r"));
+    assert_int_equal(seen, 2);
+    assert_false(is_logged(LOG_TRACE, "t", "jid", "b@x.org"));
+    assert_int_equal(seen, 2);
+    for (int i = 0; i < LOG_TAP_LINES; i++)
+        log_trace(NULL, "t", "jid", "a@x.org");
+    assert_int_equal(seen, LOG_TAP_LINES); /* nobody took the first two */
+    log_tap_took(id[0]);
+    log_trace(NULL, "t", "jid", "a@x.org");
+    log_trace(NULL, "t", "jid", "a@x.org");
+    assert_int_equal(seen, LOG_TAP_LINES + 1);
+    seen = 2;
+    for (unsigned i = 0; i < LOG_TAPS_MAX; i++)
+        log_tap_close(id[i]);
+    assert_false(log_enabled(LOG_DEBUG));
+    assert_true(is_logged(LOG_INFO, "t", "jid", "a@x.org/r"));
+    assert_int_equal(seen, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +381,11 @@ int main(void)
         cmocka_unit_test(test_log_slices_are_cut_between_characters),
         cmocka_unit_test(test_log_hostile_bytes_never_break_a_line),
         cmocka_unit_test(test_log_long_lines_are_cut_and_say_so),
+        cmocka_unit_test(test_log_json_line),
+        cmocka_unit_test(test_log_json_hostile_bytes),
+        cmocka_unit_test(test_log_rules_of_categories),
+        cmocka_unit_test(test_log_rules_of_names),
+        cmocka_unit_test(test_log_taps_see_what_is_not_logged),
         cmocka_unit_test(test_log_lines_of_threads_do_not_mix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@ struct loop_core {
     uint64_t now_us;
     struct wheel wheel;
     struct list defers;
+    struct loop_stats stats;
     struct mail *mail_first, *mail_last; /* arrived, in order; the loop's own thread only */
 };
 

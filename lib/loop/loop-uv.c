@@ -79,6 +79,15 @@ static uint64_t lap(struct loop *l, enum phase phase, uint64_t since_us)
     return now_us;
 }
 
+static void count_turn(struct loop *l)
+{
+    uint64_t us = 0;
+    for (int i = 0; i < PHASE_COUNT; i++)
+        us += l->phase_us[i];
+    l->core.stats.turns++;
+    metric_observe(&l->core.stats.turn, us);
+}
+
 static void on_check(uv_check_t *h)
 {
     struct loop *l = h->data;
@@ -92,6 +101,7 @@ static void on_check(uv_check_t *h)
     t = lap(l, PHASE_MAIL, t);
     loop_run_defers(&l->core);
     lap(l, PHASE_DEFERS, t);
+    count_turn(l);
     if (__atomic_load_n(&l->is_stopping, __ATOMIC_ACQUIRE))
         uv_stop(&l->uv);
 }
@@ -104,6 +114,7 @@ static void watch_hog(struct loop *l)
     if (l->cpu_us - before_us <= HOG_US)
         return;
     int longest = 0;
+    l->core.stats.hogs++;
     for (int i = 1; i < PHASE_COUNT; i++)
         if (l->phase_us[i] > l->phase_us[longest])
             longest = i;

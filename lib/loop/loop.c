@@ -4,6 +4,11 @@
 #include "lib/base/clock.h"
 #include "lib/loop/loop-int.h"
 
+struct loop_stats *loop_stats(struct loop *l)
+{
+    return &loop_core(l)->stats;
+}
+
 void loop_core_init(struct loop_core *c, const char *name, unsigned index,
                     uint64_t (*shuffle)(uint64_t bound))
 {

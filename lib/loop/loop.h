@@ -4,7 +4,7 @@
  * same symbols, chosen at link time: libuv (loop-uv.c and friends) and the simulator (sim-loop.c:
  * virtual time, seeded order, one thread). Everything here is for the loop's own thread, except
  * loop_post and loop_stop. Callbacks never run inside the call that asked for them (law 4). */
-#include "lib/base/base.h"
+#include "lib/base/metric.h"
 
 struct loop;
 
@@ -24,6 +24,14 @@ void loop_stop(struct loop *l);
 const char *loop_name(const struct loop *l);
 unsigned loop_index(const struct loop *l);
 uint64_t loop_now_us(const struct loop *l); /* monotonic, as of this turn */
+
+/* What a loop has done so far; added to by its own thread, read there. */
+struct loop_stats {
+    uint64_t turns, hogs;         /* hogs: turns above the watchdog's limit */
+    struct metric_hist turn;      /* how long the work of a turn took, without the wait before it */
+    uint64_t bytes_in, bytes_out; /* over the network (lib/net counts) */
+};
+struct loop_stats *loop_stats(struct loop *l);
 
 /* Deferred call: runs in this turn after I/O callbacks, before the loop sleeps; one that is queued
  * by a deferred call, in the next turn, which follows without sleep. Embedded in its object. */

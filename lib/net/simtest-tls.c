@@ -239,6 +239,44 @@ static void test_tls_sni(void **state UNUSED)
     }
 }
 
+/* A stream goes on with the certificate it began with; the next one gets the new one. */
+static void test_tls_replaced_certificate(void **state UNUSED)
+{
+    char crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256];
+    struct tls_ctx *server = make(true, "server", false, NULL);
+    struct tls_cert_info info;
+    struct tls_set *fresh = NULL;
+    struct world w;
+
+    test_cert_domain(dir, "fresh.example");
+    struct tls_ctx_conf c = {.cert_file = test_path(crt, dir, "fresh.example", "crt"),
+                             .key_file = test_path(key, dir, "fresh.example", "key")};
+    assert_true(tls_ctx_cert(server, &info));
+    assert_non_null(strstr(info.subject, "server"));
+    meet(&w, tls_ctx_ref(server), make(false, NULL, false, NULL), NULL);
+    assert_true(pair_is_ready(w.p));
+    assert_int_equal(tls_set_new(true, &c, &fresh, why, sizeof why), ERR_OK);
+    assert_true(tls_set_cert_is(fresh, STR("fresh.example")));
+    assert_false(tls_set_cert_is(fresh, STR("im.example.com")));
+    tls_ctx_replace(server, &fresh);
+    assert_null(fresh);
+    w.p[1].expect = 10;
+    peer_send(&w.p[0], STR("still here"));
+    assert_true(run(NULL, peer_full, &w.p[1]));
+    part(&w);
+    meet(&w, tls_ctx_ref(server), make(false, NULL, false, NULL), NULL);
+    assert_non_null(strstr(tls_subject(transport_tls(w.p[0].t)), "fresh.example"));
+    part(&w);
+    c.key_file = "/nowhere/x.key";
+    assert_int_equal(tls_set_new(true, &c, &fresh, why, sizeof why), ERR_TLS);
+    assert_non_null(strstr(why, "/nowhere/x.key"));
+    assert_true(tls_ctx_cert(server, &info));
+    assert_non_null(strstr(info.subject, "fresh.example"));
+    assert_false(info.is_self_signed);
+    assert_true(info.not_after_us > info.not_before_us);
+    tls_ctx_unref(&server);
+}
+
 static void test_tls_alpn_mismatch(void **state UNUSED)
 {
     struct world w;
@@ -314,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_tls_client_without_cert),
         cmocka_unit_test(test_tls_names),
         cmocka_unit_test(test_tls_sni),
+        cmocka_unit_test(test_tls_replaced_certificate),
         cmocka_unit_test(test_tls_alpn_mismatch),
         cmocka_unit_test(test_tls_garbage),
         cmocka_unit_test(test_tls_eof_in_handshake),

@@ -249,6 +249,7 @@ static void tcp_on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
     struct tcp *c = s->data;
 
     if (n > 0) {
+        loop_stats(c->t.loop)->bytes_in += (uint64_t)n;
         if (c->state == TCP_OPEN)
             net_emit_data(&c->t, str_make(b->base, (size_t)n));
     } else if (n == UV_EOF) {
@@ -302,6 +303,7 @@ static void tcp_flush(struct tcp *c)
     if (c->broken || tcp_in_flight(c))
         return;
     if (c->out.n > 0) {
+        loop_stats(c->t.loop)->bytes_out += c->out.n;
         sent = uv_try_write(&c->h.stream, &b, 1);
         if (sent < 0 && sent != UV_EAGAIN) {
             tcp_break(c, err_from_errno(sent));

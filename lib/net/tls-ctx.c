@@ -1,16 +1,17 @@
 /* TLS contexts: certificates, trust, ALPN, choice by SNI.
  *
  * Design: one SSL_CTX for the default certificate and one per further SNI name, set up alike and
- * sharing the trust store; the servername callback switches. Immutable after setup, so shards share
- * it by reference count. TLS 1.2 or better with forward secrecy and AEAD ciphers only (RFC 9325
- * section 4.2), in our order: AES-128 first, because SHA-256 makes the cheaper handshake. The
- * security level is the system's. Session tickets are on, except where peer certificates are asked
- * for: a resumed session would not show the chain again. One ticket a handshake: an XMPP client has
- * one connection. No session cache: tickets carry the state. Standards: RFC 8446, RFC 5246, RFC
- * 6066 (SNI), RFC 7301 (ALPN), RFC 7590. */
+ * sharing the trust store; the servername callback switches. All of it is a set, immutable, in a
+ * slot of the context, so shards share it by reference count. TLS 1.2 or better with forward
+ * secrecy and AEAD ciphers only (RFC 9325 section 4.2), in our order: AES-128 first, because
+ * SHA-256 makes the cheaper handshake. The security level is the system's. Session tickets are on,
+ * except where peer certificates are asked for: a resumed session would not show the chain again.
+ * One ticket a handshake: an XMPP client has one connection. No session cache: tickets carry the
+ * state. Standards: RFC 8446, RFC 5246, RFC 6066 (SNI), RFC 7301 (ALPN), RFC 7590. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "lib/base/slot.h"
 #include "lib/net/tls-int.h"
 
 #define TLS13_CIPHERS "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
@@ -39,9 +40,9 @@ static enum err tls_ctx_failed(const char *what, char *why, size_t why_size)
 static int tls_on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *arg)
 {
-    const struct tls_ctx *ctx = arg;
+    const struct tls_set *set = arg;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, out_n, ctx->alpn, ctx->alpn_n, in, in_n) !=
+    if (SSL_select_next_proto(&chosen, out_n, set->alpn, set->alpn_n, in, in_n) !=
         OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
@@ -50,10 +51,10 @@ static int tls_on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char
 
 static int tls_on_servername(SSL *ssl, int *alert UNUSED, void *arg)
 {
-    const struct tls_ctx *ctx = arg;
+    const struct tls_set *set = arg;
     struct str name = str_of(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
 
-    for (const struct tls_site *s = ctx->sites; name.p && s; s = s->next)
+    for (const struct tls_site *s = set->sites; name.p && s; s = s->next)
         if (str_ieq(name, str_of(s->domain))) {
             SSL_set_SSL_CTX(ssl, s->ssl);
             return SSL_TLSEXT_ERR_OK;
@@ -61,7 +62,7 @@ static int tls_on_servername(SSL *ssl, int *alert UNUSED, void *arg)
     return SSL_TLSEXT_ERR_OK; /* unknown name: the default certificate */
 }
 
-static void tls_set_modes(SSL_CTX *ssl, const struct tls_ctx *ctx)
+static void tls_set_modes(SSL_CTX *ssl, const struct tls_set *set)
 {
     static const unsigned char session_id[] = "meridian";
     X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
@@ -81,21 +82,21 @@ static void tls_set_modes(SSL_CTX *ssl, const struct tls_ctx *ctx)
     /* Usage is judged in tls-verify.c: clientAuth alone is good in a server's certificate and the
      * reverse. */
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
-    if (!ctx->server || ctx->request_peer_cert)
+    if (!set->server || set->request_peer_cert)
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tls_verify_note);
-    if (ctx->server && ctx->request_peer_cert) {
+    if (set->server && set->request_peer_cert) {
         SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(ssl, 0);
     }
-    if (ctx->server && ctx->alpn_n)
-        SSL_CTX_set_alpn_select_cb(ssl, tls_on_alpn, (void *)(uintptr_t)ctx);
+    if (set->server && set->alpn_n)
+        SSL_CTX_set_alpn_select_cb(ssl, tls_on_alpn, (void *)(uintptr_t)set);
 }
 
-static SSL_CTX *tls_make(const struct tls_ctx *ctx)
+static SSL_CTX *tls_make(const struct tls_set *set)
 {
-    SSL_CTX *ssl = SSL_CTX_new(ctx->server ? TLS_server_method() : TLS_client_method());
+    SSL_CTX *ssl = SSL_CTX_new(set->server ? TLS_server_method() : TLS_client_method());
     must(ssl != NULL);
-    tls_set_modes(ssl, ctx);
+    tls_set_modes(ssl, set);
     return ssl;
 }
 
@@ -122,73 +123,136 @@ static enum err tls_load_trust(SSL_CTX *ssl, const struct tls_ctx_conf *c, char 
     return ERR_OK;
 }
 
-static enum err tls_ctx_fill(struct tls_ctx *ctx, const struct tls_ctx_conf *c, char *why,
+static enum err tls_set_fill(struct tls_set *set, const struct tls_ctx_conf *c, char *why,
                              size_t why_size)
 {
     enum err e;
-    if (ctx->server && !c->cert_file) {
+    if (set->server && !c->cert_file) {
         snprintf(why, why_size, "a TLS server needs a certificate");
         return ERR_INVALID;
     }
     if (c->cert_file &&
-        (e = tls_load_cert(ctx->ssl, c->cert_file, c->key_file ? c->key_file : c->cert_file, why,
+        (e = tls_load_cert(set->ssl, c->cert_file, c->key_file ? c->key_file : c->cert_file, why,
                            why_size)))
         return e;
-    if ((!ctx->server || ctx->request_peer_cert) &&
-        (e = tls_load_trust(ctx->ssl, c, why, why_size)))
+    if ((!set->server || set->request_peer_cert) &&
+        (e = tls_load_trust(set->ssl, c, why, why_size)))
         return e;
-    if (ctx->server)
-        SSL_CTX_set_tlsext_servername_callback(ctx->ssl, tls_on_servername);
-    SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
-    if (!ctx->server && ctx->alpn_n)
-        must(SSL_CTX_set_alpn_protos(ctx->ssl, ctx->alpn, ctx->alpn_n) == 0);
+    if (set->server)
+        SSL_CTX_set_tlsext_servername_callback(set->ssl, tls_on_servername);
+    SSL_CTX_set_tlsext_servername_arg(set->ssl, set);
+    if (!set->server && set->alpn_n)
+        must(SSL_CTX_set_alpn_protos(set->ssl, set->alpn, set->alpn_n) == 0);
     return ERR_OK;
 }
+
+enum err tls_set_new(bool server, const struct tls_ctx_conf *c, struct tls_set **out, char *why,
+                     size_t why_size)
+{
+    struct tls_set *set = mem_alloc(sizeof *set);
+    size_t n = c->alpn ? strlen(c->alpn) : 0;
+    enum err e;
+
+    refs_init(&set->refs);
+    set->server = server;
+    set->request_peer_cert = c->request_peer_cert;
+    must(n < sizeof set->alpn);
+    if (n) {
+        set->alpn[0] = (uint8_t)n;
+        memcpy(set->alpn + 1, c->alpn, n);
+        set->alpn_n = (unsigned)n + 1;
+    }
+    set->bio = tls_bio_method();
+    set->ssl = tls_make(set);
+    e = tls_set_fill(set, c, why, why_size);
+    if (e != ERR_OK) {
+        tls_set_unref(&set);
+        return e;
+    }
+    *out = set;
+    return ERR_OK;
+}
+
+void tls_set_unref(struct tls_set **ps)
+{
+    struct tls_set *set = *ps;
+
+    *ps = NULL;
+    if (!set || !refs_put(&set->refs))
+        return;
+    for (struct tls_site *s; (s = set->sites);) {
+        set->sites = s->next;
+        SSL_CTX_free(s->ssl);
+        mem_free(s->domain);
+        mem_free(s);
+    }
+    SSL_CTX_free(set->ssl);
+    BIO_meth_free(set->bio);
+    mem_free(set);
+}
+
+/* ---- the context: a set that may be replaced */
+struct tls_ctx {
+    struct refs refs;
+    struct slot *set;
+};
+
+static void tls_slot_ref(void *set)
+{
+    refs_get(&((struct tls_set *)set)->refs);
+}
+
+static void tls_slot_unref(void *set)
+{
+    struct tls_set *s = set;
+    tls_set_unref(&s);
+}
+static const struct slot_ops tls_slot_ops = {tls_slot_ref, tls_slot_unref};
 
 enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx **out, char *why,
                      size_t why_size)
 {
-    struct tls_ctx *ctx = mem_alloc(sizeof *ctx);
-    size_t n = c->alpn ? strlen(c->alpn) : 0;
-    enum err e;
-
-    refs_init(&ctx->refs);
-    ctx->server = server;
-    ctx->request_peer_cert = c->request_peer_cert;
-    must(n < sizeof ctx->alpn);
-    if (n) {
-        ctx->alpn[0] = (uint8_t)n;
-        memcpy(ctx->alpn + 1, c->alpn, n);
-        ctx->alpn_n = (unsigned)n + 1;
-    }
-    ctx->bio = tls_bio_method();
-    ctx->ssl = tls_make(ctx);
-    e = tls_ctx_fill(ctx, c, why, why_size);
-    if (e != ERR_OK) {
-        tls_ctx_unref(&ctx);
+    struct tls_set *set;
+    enum err e = tls_set_new(server, c, &set, why, why_size);
+    if (e != ERR_OK)
         return e;
-    }
+    struct tls_ctx *ctx = mem_alloc(sizeof *ctx);
+    refs_init(&ctx->refs);
+    ctx->set = slot_new(&tls_slot_ops, set);
     *out = ctx;
     return ERR_OK;
+}
+
+struct tls_set *tls_ctx_set(struct tls_ctx *ctx)
+{
+    return slot_get(ctx->set);
+}
+
+void tls_ctx_replace(struct tls_ctx *ctx, struct tls_set **set_take)
+{
+    slot_set(ctx->set, *set_take);
+    *set_take = NULL;
 }
 
 enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file,
                           const char *key_file, char *why, size_t why_size)
 {
-    SSL_CTX *ssl = tls_make(ctx);
+    struct tls_set *set = tls_ctx_set(ctx);
+    SSL_CTX *ssl = tls_make(set);
     enum err e = tls_load_cert(ssl, cert_file, key_file ? key_file : cert_file, why, why_size);
 
     if (e != ERR_OK) {
         SSL_CTX_free(ssl);
-        return e;
+    } else {
+        SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(set->ssl));
+        struct tls_site *s = mem_alloc(sizeof *s);
+        s->domain = mem_strdup(domain);
+        s->ssl = ssl;
+        s->next = set->sites;
+        set->sites = s;
     }
-    SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(ctx->ssl));
-    struct tls_site *s = mem_alloc(sizeof *s);
-    s->domain = mem_strdup(domain);
-    s->ssl = ssl;
-    s->next = ctx->sites;
-    ctx->sites = s;
-    return ERR_OK;
+    tls_set_unref(&set);
+    return e;
 }
 
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx)
@@ -204,13 +268,6 @@ void tls_ctx_unref(struct tls_ctx **pctx)
     *pctx = NULL;
     if (!ctx || !refs_put(&ctx->refs))
         return;
-    for (struct tls_site *s; (s = ctx->sites);) {
-        ctx->sites = s->next;
-        SSL_CTX_free(s->ssl);
-        mem_free(s->domain);
-        mem_free(s);
-    }
-    SSL_CTX_free(ctx->ssl);
-    BIO_meth_free(ctx->bio);
+    slot_free(&ctx->set);
     mem_free(ctx);
 }

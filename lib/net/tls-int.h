@@ -15,7 +15,8 @@ struct tls_site {
     SSL_CTX *ssl;
 };
 
-struct tls_ctx {
+/* What was read from files at one time, immutable once it is in a context's slot. */
+struct tls_set {
     struct refs refs;
     bool server, request_peer_cert;
     SSL_CTX *ssl;
@@ -24,6 +25,8 @@ struct tls_ctx {
     uint8_t alpn[64]; /* wire form: length, name */
     unsigned alpn_n;
 };
+/* The set in force; a reference. */
+struct tls_set *tls_ctx_set(struct tls_ctx *ctx);
 
 /* Texts that most connections never have. */
 struct tls_words {

@@ -37,7 +37,7 @@ struct tls {
     struct parcel parcel;
     struct transport *lower; /* NULL while it is a parcel */
     struct parcel *lower_parcel;
-    struct tls_ctx *ctx;
+    struct tls_set *set;
     SSL *ssl;
     enum tls_state state;
     enum tls_fin fin;
@@ -408,7 +408,7 @@ static void tls_free(struct tls *s)
         SSL_set_shutdown(s->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(s->ssl);
     ERR_clear_error();
-    tls_ctx_unref(&s->ctx);
+    tls_set_unref(&s->set);
     buf_fini(&s->pending);
     mem_wipe(s->plain.p, s->plain.n);
     buf_fini(&s->plain);
@@ -487,14 +487,14 @@ static struct parcel *tls_detach(struct transport *t)
 static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
 {
     struct tls *s = mem_alloc(sizeof *s);
-    BIO *bio = BIO_new(ctx->bio);
+    s->set = tls_ctx_set(ctx);
+    BIO *bio = BIO_new(s->set->bio);
 
     s->t.ops = &tls_ops;
     s->t.peer = (*lower)->peer;
     s->t.local = (*lower)->local;
-    s->ctx = tls_ctx_ref(ctx);
     s->info.version = s->info.cipher = "";
-    s->ssl = SSL_new(ctx->ssl);
+    s->ssl = SSL_new(s->set->ssl);
     must(s->ssl && bio);
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
@@ -510,7 +510,7 @@ static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx)
 {
     struct tls *s = tls_new(lower, ctx);
-    must(ctx->server);
+    must(s->set->server);
     SSL_set_accept_state(s->ssl);
     return &s->t;
 }
@@ -518,7 +518,7 @@ struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx)
 struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, const char *sni)
 {
     struct tls *s = tls_new(lower, ctx);
-    must(!ctx->server);
+    must(!s->set->server);
     SSL_set_connect_state(s->ssl);
     if (sni && *sni)
         (void)SSL_set_tlsext_host_name(s->ssl, sni);

@@ -5,7 +5,7 @@
  * in tls_info and the user decides. */
 #include "lib/net/transport.h"
 
-struct tls_ctx; /* immutable after setup, shared by shards */
+struct tls_ctx; /* shared by shards; what it was made from may be replaced as a whole */
 struct tls_ctx_conf {
     const char *cert_file, *key_file; /* PEM; may be NULL for a client without certificate */
     const char *ca_file;              /* PEM bundle; NULL = the system's (unless no_system_ca) */
@@ -19,6 +19,29 @@ enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx *
 /* Another certificate, chosen by SNI name (exact, case-insensitive). */
 enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file,
                           const char *key_file, char *why, size_t why_size) MUST_USE;
+/* New certificates, keys and CAs for connections that begin from now on, in two steps, so that
+ * several contexts change together or none does: read and check the files (any thread; why as
+ * above), then put what was read in force. Certificates added by name are not kept. */
+struct tls_set;
+enum err tls_set_new(bool server, const struct tls_ctx_conf *c, struct tls_set **out, char *why,
+                     size_t why_size) MUST_USE;
+void tls_ctx_replace(struct tls_ctx *ctx, struct tls_set **set_take);
+void tls_set_unref(struct tls_set **ps);
+/* The certificate in force (of no SNI name). False: there is none. */
+struct tls_cert_info {
+    char subject[128], issuer[128];
+    uint64_t not_before_us, not_after_us; /* wall */
+    bool is_self_signed;
+};
+int64_t tls_cert_days(const struct tls_cert_info *i); /* left; negative: it is over */
+bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out);
+bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out);
+/* Does it speak for this domain (as tls_peer_is)? */
+bool tls_set_cert_is(const struct tls_set *s, struct str domain);
+/* Make a certificate that nobody vouches for, and its key (mode 0600), as new files; existing ones
+ * are refused. domain: A-labels. Blocks. ERR_TLS with why. */
+enum err tls_selfsign(const char *domain, unsigned days, const char *cert_file,
+                      const char *key_file, char *why, size_t why_size) MUST_USE;
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **pctx);
 

@@ -137,7 +137,7 @@ static void region_run(uint64_t seed)
         lost += nodes[i].lost + 1; /* the last one was cancelled too */
     }
     assert_true(confirmed > 0);
-    assert_int_equal(log_count(&nodes[1].suite, BOB), ERR_OK);
+    assert_int_equal(log_length(&nodes[1].suite, BOB), ERR_OK);
     assert_in_range(nodes[1].suite.count, confirmed, confirmed + lost);
     for (int i = NODES - 1; i >= 0; i--) {
         store_port_close(&nodes[i].suite.port);

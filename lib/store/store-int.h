@@ -86,8 +86,9 @@ struct store_req {
     uint64_t deadline_us;       /* asynchronous drivers */
     unsigned part;
     size_t charged_bytes;
-    bool cancelled; /* home only */
-    bool inject;    /* fault injection: fail after the work was done, before it counts */
+    uint64_t asked_us; /* on the port's loop */
+    bool cancelled;    /* home only */
+    bool inject;       /* fault injection: fail after the work was done, before it counts */
     enum store_verb verb;
     enum err err;
     struct store_ask ask;

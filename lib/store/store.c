@@ -35,6 +35,8 @@ struct store_port {
     struct list reqs;
     size_t n_reqs, bytes;
     struct port_part parts[1 + STORE_ROUTES_MAX];
+    size_t unconfirmed; /* writes without an answer */
+    struct store_stats stats;
 };
 
 /* ---- store */
@@ -167,6 +169,23 @@ struct store_port *store_port_open(struct store *s, struct loop *l)
     return p;
 }
 
+void store_port_stats(const struct store_port *p, struct store_stats *out)
+{
+    *out = p->stats;
+    out->waiting = p->n_reqs;
+}
+
+/* An answer came home. */
+static void count_answer(struct store_port *p, const struct store_req *r)
+{
+    bool is_write = r->verb >= VERB_COMMIT;
+    uint64_t us = loop_now_us(p->loop) - r->asked_us;
+    *(is_write ? &p->stats.writes : &p->stats.reads) += 1;
+    metric_observe(is_write ? &p->stats.write_time : &p->stats.read_time, us);
+    p->stats.failed += r->err != ERR_OK && r->err != ERR_NOTFOUND && r->err != ERR_CONFLICT &&
+                       r->err != ERR_EXISTS;
+}
+
 static void req_leave_port(struct store_req *r)
 {
     struct store_port *p = r->port;
@@ -266,6 +285,8 @@ static void req_answer(struct store_req *r)
 void store_req_done(struct mail *m)
 {
     struct store_req *r = container_of(m, struct store_req, mail);
+    if (r->port)
+        count_answer(r->port, r);
     req_leave_port(r);
     if (!r->cancelled) {
         op_end(&r->op);
@@ -286,6 +307,7 @@ static void req_charge(struct store_port *p, struct store_req *r)
 {
     r->port = p;
     r->home = p->loop;
+    r->asked_us = loop_now_us(p->loop);
     r->charged_bytes = arena_used(r->arena);
     list_push(&p->reqs, &r->port_link);
     p->n_reqs++;

@@ -10,6 +10,7 @@
  * back inside the call; exactly once unless cancelled (a cancelled commit may still happen). Byte
  * strings may hold any byte; payloads are XML text so that an administrator can query. */
 #include "lib/base/arena.h"
+#include "lib/base/metric.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/op.h"
 
@@ -47,6 +48,15 @@ struct store_port *store_port_open(struct store *s, struct loop *l);
 /* Cancels what is asked through it. Writes already handed over are still finished (PostgreSQL:
  * blocking, for at most 2 s). */
 void store_port_close(struct store_port **pp);
+
+/* What was asked through a port so far, and how long the answers took. */
+struct store_stats {
+    uint64_t reads, writes, failed; /* failed: answered with anything but OK, NOTFOUND, CONFLICT,
+                                       EXISTS */
+    struct metric_hist read_time, write_time;
+    size_t waiting; /* now */
+};
+void store_port_stats(const struct store_port *p, struct store_stats *out);
 
 /* ---- kv: one value per (table, owner, key) with a revision (1, 2, ... per value) */
 struct store_kv {

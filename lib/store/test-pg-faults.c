@@ -100,7 +100,7 @@ static void load_check(struct rig *g, uint64_t unknown)
         assert_true(e == ERR_OK || e == ERR_NOTFOUND);
         assert_true(kept == s->confirmed || kept == s->confirmed + 1);
         more += kept - s->confirmed;
-        assert_int_equal(log_count(&g->suite, str_of(s->owner)), ERR_OK);
+        assert_int_equal(log_length(&g->suite, str_of(s->owner)), ERR_OK);
         assert_int_equal(g->suite.count, kept);
     }
     assert_true(more <= unknown);

@@ -96,7 +96,7 @@ static void expect_before_mixed(struct suite *t)
     assert_int_equal(t->rows.n, 1);
     assert_string_equal(t->rows.p[0].key, "m0");
     assert_int_equal(t->version, 1);
-    assert_int_equal(log_count(t, ALICE), ERR_OK);
+    assert_int_equal(log_length(t, ALICE), ERR_OK);
     assert_int_equal(t->count, 1);
     assert_int_equal(t->bytes, 3);
 }
@@ -129,7 +129,7 @@ static void case_atomic(struct suite *t)
     assert_int_equal(t->rows.n, 1);
     assert_string_equal(t->rows.p[0].key, "m1");
     assert_int_equal(t->version, 2); /* once a transaction */
-    assert_int_equal(log_count(t, ALICE), ERR_OK);
+    assert_int_equal(log_length(t, ALICE), ERR_OK);
     assert_int_equal(t->count, 0);
 }
 
@@ -197,7 +197,7 @@ static void case_log_ids(struct suite *t)
     assert_int_equal(append(t, ALICE, "id1", 11), ERR_EXISTS);
     assert_int_equal(append(t, BOB, "id1", 12), ERR_OK);
     assert_int_equal(append(t, ALICE, "id2", 13), ERR_OK);
-    assert_int_equal(log_count(t, ALICE), ERR_OK);
+    assert_int_equal(log_length(t, ALICE), ERR_OK);
     assert_int_equal(t->count, 2);
     assert_int_equal(t->bytes, 2 * strlen("<message/>"));
     assert_int_equal(log_read(t, ALICE, (struct store_log_range){.limit = 10}), ERR_OK);
@@ -207,7 +207,7 @@ static void case_log_ids(struct suite *t)
     assert_string_equal(t->rows.p[0].value, "<message/>");
     assert_string_equal(t->rows.p[0].with, "peer@example.net");
     assert_string_equal(t->rows.p[1].key, "id2");
-    assert_int_equal(log_count(t, STR("nobody")), ERR_OK);
+    assert_int_equal(log_length(t, STR("nobody")), ERR_OK);
     assert_int_equal(t->count, 0);
 }
 
@@ -280,7 +280,7 @@ static void case_log_trim(struct suite *t)
     assert_int_equal(log_read(t, ALICE, (struct store_log_range){.limit = 5}), ERR_OK);
     assert_int_equal(t->rows.n, 1);
     assert_true(t->rows.p[0].number > last);
-    assert_int_equal(log_count(t, BOB), ERR_OK);
+    assert_int_equal(log_length(t, BOB), ERR_OK);
     assert_int_equal(t->count, 1);
 }
 
@@ -352,7 +352,7 @@ static void case_any_byte(struct suite *t)
     assert_int_equal(t->rows.n, 1);
     assert_memory_equal(t->rows.p[0].key, all, 256);
     assert_memory_equal(t->rows.p[0].value, all, 256);
-    assert_int_equal(log_count(t, s), ERR_OK);
+    assert_int_equal(log_length(t, s), ERR_OK);
     assert_int_equal(t->bytes, 256);
 }
 
@@ -413,7 +413,7 @@ static void case_long_keys(struct suite *t)
     suite_forget(t);
     store_kv_get(t->port, &t->owner, TABLE, o, k, on_kv, t);
     assert_int_equal(await(t), ERR_OK);
-    assert_int_equal(log_count(t, o), ERR_OK);
+    assert_int_equal(log_length(t, o), ERR_OK);
     assert_int_equal(t->count, 10);
     assert_int_equal(owners(t, STR_NONE, 10), ERR_OK);
     assert_int_equal(t->rows.n, 1);
@@ -618,7 +618,7 @@ static bool fault_scenario(struct suite *t, unsigned *steps)
     if (!e)
         e = map_read(t, ALICE, STR_NONE, 10);
     if (!e)
-        e = log_count(t, ALICE);
+        e = log_length(t, ALICE);
     if (!e)
         e = owners(t, STR_NONE, 10);
     if (!e)

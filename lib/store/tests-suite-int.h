@@ -231,7 +231,7 @@ static UNUSED enum err log_read(struct suite *t, struct str owner, struct store_
     return await(t);
 }
 
-static UNUSED enum err log_count(struct suite *t, struct str owner)
+static UNUSED enum err log_length(struct suite *t, struct str owner)
 {
     store_log_count(t->port, &t->owner, TABLE, owner, on_count, t);
     return await(t);

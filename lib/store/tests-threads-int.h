@@ -228,7 +228,7 @@ static void kill_during_commits(void)
             assert_int_equal(kv_get(&t, str_of(owner), "n"), ERR_OK);
             uint64_t kept = strtoull(t.rows.p[0].value, NULL, 10);
             assert_true(kept >= last[i] && kept <= last[i] + 1);
-            assert_int_equal(log_count(&t, str_of(owner)), ERR_OK);
+            assert_int_equal(log_length(&t, str_of(owner)), ERR_OK);
             assert_int_equal(t.count, kept); /* the transaction as a whole, or nothing of it */
         }
         suite_close(&t);

@@ -28,6 +28,7 @@ enum stanza_cond {
 #define STANZA_COND_ENUM(id, name, type) STANZA_##id,
     STANZA_COND_TABLE(STANZA_COND_ENUM)
 #undef STANZA_COND_ENUM
+    STANZA_CONDS
 };
 const char *stanza_cond_name(enum stanza_cond c);
 const char *stanza_cond_type(enum stanza_cond c); /* "cancel", "wait", "modify", "auth" */

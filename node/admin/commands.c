@@ -1,8 +1,6 @@
 /* What an operator can ask: one table, a small function each. */
 #include "lib/base/clock.h"
-#include "node/admin/control.h"
-#include "node/auth/account.h"
-#include "node/c2s/c2s.h"
+#include "node/admin/admin-int.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
 #include "node/session/user.h"
@@ -15,6 +13,12 @@ static void status_visit(struct control_request *r)
     const struct node_stats *s = &r->shard->stats;
 #define ADD(name) json_set_num(stats, #name, json_get_num(stats, #name, 0) + (int64_t)s->name);
     NODE_STAT_TABLE(ADD)
+#undef ADD
+#define ADD(name)                                                                                  \
+    json_set_num(stats, "stanzas_" #name,                                                          \
+                 json_get_num(stats, "stanzas_" #name, 0) +                                        \
+                     (int64_t)node_flow_sum(s, FLOW_##name));
+    NODE_FLOW_TABLE(ADD)
 #undef ADD
     json_set_num(r->out, "users",
                  json_get_num(r->out, "users", 0) + (int64_t)hmap_count(&r->shard->users));
@@ -49,18 +53,7 @@ static void run_status(struct control_request *r)
     control_each_shard(r, status_visit, status_then);
 }
 
-/* ---- sessions, s2s */
-static void sessions_visit(struct control_request *r)
-{
-    c2s_list(r->shard, r->out);
-}
-
-static void run_sessions(struct control_request *r)
-{
-    r->out = json_new_array();
-    control_each_shard(r, sessions_visit, control_done);
-}
-
+/* ---- s2s */
 static void s2s_visit(struct control_request *r)
 {
     if (r->shard->s2s)
@@ -71,51 +64,6 @@ static void run_s2s(struct control_request *r)
 {
     r->out = json_new_array();
     control_each_shard(r, s2s_visit, control_done);
-}
-
-/* ---- accounts */
-/* The account address of argument 0, of a domain of this node; else the request has failed. */
-static bool account_jid(struct control_request *r, struct arena *a, struct jid *j)
-{
-    const char *text = control_arg(r, 0), *why = "";
-    if (jid_parse(a, str_of(text), j, &why) != ERR_OK)
-        control_fail(r, "\"%s\" is no address: %s", text, why);
-    else if (!j->local.p || jid_is_full(j))
-        control_fail(r, "\"%s\" is no account address: user@domain is", text);
-    else if (!node_serves(r->node, j->domain))
-        control_fail(r, "%s is not a domain of this node", j->domain.p);
-    else
-        return true;
-    return false;
-}
-
-static void account_made(void *ctx, enum err e)
-{
-    struct control_request *r = ctx;
-    if (e == ERR_OK)
-        control_done(r);
-    else if (e == ERR_EXISTS)
-        control_fail(r, "%s exists already", control_arg(r, 0));
-    else
-        control_fail(r, "cannot add %s: %s", control_arg(r, 0), err_text(e));
-}
-
-static void adduser_there(struct control_request *r)
-{
-    struct arena *a = arena_new(0);
-    struct jid j;
-    if (account_jid(r, a, &j))
-        account_create(r->shard, &r->ops, j.bare, str_of(control_arg(r, 1)), account_made, r);
-    arena_free(&a);
-}
-
-static void run_adduser(struct control_request *r)
-{
-    struct arena *a = arena_new(0);
-    struct jid j;
-    if (account_jid(r, a, &j))
-        control_move(r, node_shard_of(r->node, j.bare), adduser_there);
-    arena_free(&a);
 }
 
 /* ---- where */
@@ -190,7 +138,7 @@ static void run_where(struct control_request *r)
 {
     struct arena *a = arena_new(0);
     struct jid j;
-    if (account_jid(r, a, &j)) {
+    if (control_account_jid(r, a, &j)) {
         r->out = json_new_object();
         control_move(r, node_shard_of(r->node, j.bare), where_there);
     }
@@ -199,11 +147,41 @@ static void run_where(struct control_request *r)
 
 const struct control_command control_commands[] = {
     {"status", "", "versions, counters, members of the world, links between regions", 0, 0,
-     run_status},
-    {"sessions", "", "client connections of this node", 0, 0, run_sessions},
-    {"where", "JID", "home, anchor and sessions of an account", 1, 1, run_where},
-    {"s2s", "", "streams to and from other servers, and what waits for them", 0, 0, run_s2s},
+     run_status, NULL},
+    {"sessions", "[JID]", "client connections of this node: of a domain, an account, one", 0, 1,
+     control_run_sessions, NULL},
+    {"kick", "JID [TEXT]", "close the connections of an account, or one", 1, 2, control_run_kick,
+     NULL},
+    {"send", "JID TEXT", "a message from the server; - reads it from standard input", 2, 2,
+     control_run_send, NULL},
+    {"where", "JID", "home, anchor and sessions of an account", 1, 1, run_where, NULL},
+    {"s2s", "", "streams to and from other servers, and what waits for them", 0, 0, run_s2s, NULL},
     {"adduser", "JID [PASSWORD]",
-     "make an account (the password is asked for, or read from standard input)", 2, 2, run_adduser},
+     "make an account (the password is asked for, or read from standard input)", 2, 2,
+     control_run_adduser, NULL},
+    {"passwd", "JID [PASSWORD]", "give an account another password (asked for, or read)", 2, 2,
+     control_run_passwd, NULL},
+    {"deluser", "JID", "remove an account and all that is kept of it", 1, 1, control_run_deluser,
+     NULL},
+    {"users", "[DOMAIN]", "accounts in this node's store", 0, 1, NULL, NULL},
+    {"users-page", "AFTER", NULL, 1, 1, control_run_users, NULL},
+    {"import-users", "FILE",
+     "make accounts, a line JID,PASSWORD or JID,SCRAM-SHA-256$... each; - is standard input", 1, 1,
+     NULL, NULL},
+    {"import", "LINE...", NULL, 1, IMPORT_LINES_MAX, control_run_import, NULL},
+    {"loglevel", "[LEVEL|default]",
+     "show or set what is logged: in general, of a --category, about a --jid or --peer", 0, 1,
+     control_run_loglevel, "category jid peer"},
+    {"log", "", "lines as they come, about a --jid or --peer, of a --category; from --level", 0, 0,
+     control_run_log, "category jid peer level"},
+    {"reload", "", "take over the configuration and the certificates anew, all or nothing", 0, 0,
+     control_run_reload, NULL},
+    {"check", "", "configuration, certificates, DNS records: as they should be, as they are", 0, 0,
+     NULL, NULL},
+    {"store", "copy FROM TO",
+     "copy all data while no node runs: sqlite:/path, or rdbms:default for the pool of the file", 3,
+     3, NULL, NULL},
+    {"help", "[COMMAND]", "this list, or what a command takes", 0, 1, NULL, NULL},
+    {"completion", "bash|zsh", "a script for the shell's completion", 1, 1, NULL, NULL},
 };
 const size_t control_commands_n = ARRAY_LEN(control_commands);

@@ -6,7 +6,14 @@
 #include "lib/loop/timer.h"
 #include "lib/net/listen.h"
 
-enum { REQUEST_MAX = 65536, ANSWER_MAX = 64 << 20, CONN_MS = 60000, CONNS_MAX = 64 };
+enum {
+    REQUEST_MAX = 1 << 20,
+    ANSWER_MAX = 64 << 20,
+    CONN_MS = 60000,
+    CONNS_MAX = 64,
+    LINE_MAX_BYTES = 65536,
+    KEPT_QUEUE_MAX = 1 << 20
+};
 
 struct control {
     struct node *node;
@@ -22,10 +29,14 @@ struct conn {
     struct timer deadline;
     handle h;
     bool asked;
+    void (*gone)(void *ctx); /* kept open: for whom */
+    void *gone_ctx;
 };
 
 static void conn_free(struct conn *c, bool flush)
 {
+    void (*gone)(void *ctx) = c->gone;
+    void *gone_ctx = c->gone_ctx;
     list_del(&c->link);
     c->control->n--;
     timer_stop(&c->deadline);
@@ -38,6 +49,8 @@ static void conn_free(struct conn *c, bool flush)
         mem_wipe(c->in.p, c->in.n); /* a password may be in it */
     buf_fini(&c->in);
     mem_free(c);
+    if (gone)
+        gone(gone_ctx);
 }
 
 static void conn_answer(struct conn *c, struct json *answer)
@@ -121,7 +134,7 @@ void control_done(struct control_request *r)
 
 void control_fail(struct control_request *r, const char *fmt, ...)
 {
-    char text[512];
+    char text[CONTROL_ERROR_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
@@ -137,6 +150,40 @@ void control_fail(struct control_request *r, const char *fmt, ...)
 const char *control_arg(const struct control_request *r, size_t i)
 {
     return i < json_len(r->args) ? json_str(json_at(r->args, i)) : NULL;
+}
+
+const char *control_option(const struct control_request *r, const char *name)
+{
+    return json_get_str(json_get(r->in, "options"), name);
+}
+
+handle control_keep(struct control_request *r, void (*gone)(void *ctx), void *ctx)
+{
+    handle h = r->conn;
+    struct conn *c = handle_get(r->node->shard[0].handles, h);
+    op_end(&r->on_shard);
+    request_free(r);
+    if (!c)
+        return 0;
+    c->gone = gone;
+    c->gone_ctx = ctx;
+    timer_stop(&c->deadline);
+    return h;
+}
+
+void control_send(struct node *n, handle kept, const struct json *line)
+{
+    struct conn *c = handle_get(n->shard[0].handles, kept);
+    struct buf text;
+    if (!c)
+        return;
+    buf_init(&text, LINE_MAX_BYTES);
+    json_write(&text, line, false);
+    buf_char(&text, '\n');
+    transport_send(c->transport, buf_view(&text));
+    buf_fini(&text);
+    if (transport_queued(c->transport) > KEPT_QUEUE_MAX)
+        conn_free(c, false);
 }
 
 static void moved(struct node_shard *sh, void *ctx)
@@ -184,10 +231,31 @@ static bool args_are_texts(const struct json *args)
     return true;
 }
 
+static bool word_in(const char *words, const char *word)
+{
+    struct str rest = str_of(words), one;
+    while (rest.p)
+        if ((one = str_cut(&rest, ' ')).n && str_eqc(one, word))
+            return true;
+    return false;
+}
+
+/* Texts, and of those the command takes. */
+static bool options_are_known(const struct json *options, const struct control_command *k)
+{
+    const char *name;
+    if (json_kind(options) != JSON_KIND_OBJECT)
+        return options == NULL;
+    for (size_t i = 0; (name = json_key(options, i)); i++)
+        if (!json_get_str(options, name) || !word_in(k->options, name))
+            return false;
+    return true;
+}
+
 static const struct control_command *command_find(const char *name)
 {
     for (size_t i = 0; name && i < control_commands_n; i++)
-        if (strcmp(control_commands[i].name, name) == 0)
+        if (control_commands[i].run && strcmp(control_commands[i].name, name) == 0)
             return &control_commands[i];
     return NULL;
 }
@@ -200,7 +268,8 @@ static void request_run(struct control_request *r)
     size_t n = json_kind(r->args) == JSON_KIND_ARRAY ? json_len(r->args) : 0;
     if (!k)
         control_fail(r, "unknown command \"%s\"", name ? name : "");
-    else if (!args_are_texts(r->args) || n < k->min_args || n > k->max_args)
+    else if (!args_are_texts(r->args) || n < k->min_args || n > k->max_args ||
+             !options_are_known(json_get(r->in, "options"), k))
         control_fail(r, "usage: %s %s", k->name, k->args);
     else
         k->run(r);
@@ -240,7 +309,7 @@ static void on_data(void *ctx, struct str bytes)
 static void on_end(void *ctx, enum err why)
 {
     struct conn *c = ctx;
-    if (!(c->asked && why == ERR_EOF)) /* a client may half-close after its question */
+    if (!(c->asked && !c->gone && why == ERR_EOF)) /* a client may half-close after its question */
         conn_free(c, false);
 }
 

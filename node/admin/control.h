@@ -1,9 +1,8 @@
 #ifndef NODE_ADMIN_CONTROL_H
 #define NODE_ADMIN_CONTROL_H
 /* The control socket: one request a connection, one line of JSON each way.
- * {"command":"where","args":["a@b"]} ->
- * {"ok":true,"result":...} or {"ok":false,"error":"..."}. The socket file (mode 0600) is the
- * permission. Shard 0. */
+ * {"command":"where","args":["a@b"],"options":{}} -> {"ok":true,"result":...} or
+ * {"ok":false,"error":"..."}. The socket file (mode 0600) is the permission. Shard 0. */
 #include "lib/base/json.h"
 #include "node/node.h"
 
@@ -27,6 +26,7 @@ struct control_request {
     void (*then)(struct control_request *r); /* after control_each_shard */
     void (*visit)(struct control_request *r);
 };
+enum { CONTROL_ERROR_MAX = 16384 };           /* bytes of what control_fail says */
 void control_done(struct control_request *r); /* any shard */
 void control_fail(struct control_request *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Run visit on every shard, one after the other, then `then` on shard 0. */
@@ -35,14 +35,22 @@ void control_each_shard(struct control_request *r, void (*visit)(struct control_
 /* Go on at another shard. */
 void control_move(struct control_request *r, struct node_shard *to,
                   void (*then)(struct control_request *r));
+/* The connection stays open beyond the request, for lines of JSON, until its client goes or the
+ * node: then gone is called, once. The request is over. On shard 0, in the command itself; 0: the
+ * connection is gone already, and gone is not called. */
+handle control_keep(struct control_request *r, void (*gone)(void *ctx), void *ctx);
+/* One line to a kept connection; one that does not read is closed. On shard 0. */
+void control_send(struct node *n, handle kept, const struct json *line);
 const char *control_arg(const struct control_request *r,
                         size_t i); /* NULL when absent or not text */
+const char *control_option(const struct control_request *r, const char *name); /* the same */
 
 /* commands.c: the one table of commands, also printed by meridianctl help. */
 struct control_command {
-    const char *name, *args, *help;
+    const char *name, *args, *help; /* help NULL: only for meridianctl, not for people */
     size_t min_args, max_args;
-    void (*run)(struct control_request *r); /* NULL: only in the client */
+    void (*run)(struct control_request *r); /* NULL: meridianctl does it by other commands */
+    const char *options; /* names of those it takes, separated by spaces; NULL: none */
 };
 extern const struct control_command control_commands[];
 extern const size_t control_commands_n;

@@ -15,7 +15,7 @@
 #include "node/admin/control.h"
 
 #define DOMAIN "im.test"
-enum { LIMIT_MS = 60000, MANY = 80, KEPT = 64 };
+enum { LIMIT_MS = 60000, MANY = 80, KEPT = 64, LARGE = 2 << 20 };
 
 static char certs[TEST_PATH_MAX];
 
@@ -172,6 +172,12 @@ static const struct {
      "exists already"},
     {"{\"command\":\"where\",\"args\":[\"a@im.test\"]}\n", false, "\"ok\":true",
      "\"anchor\":\"here\""},
+    {"{\"command\":\"import\",\"args\":[]}\n", false, "\"ok\":false", "usage: import"},
+    {"{\"command\":\"import-users\",\"args\":[\"f\"]}\n", false, "\"ok\":false", "unknown"},
+    {"{\"command\":\"import\",\"args\":[\"c@im.test,p\",\"c@im.test,p\",\"a@im.test,p\"]}\n", false,
+     "{\"ok\":true,\"result\":{\"made\":1,\"existed\":2,\"failed\":[]}}\n", ""},
+    {"{\"command\":\"import\",\"args\":[\"nobody\",\"d@im.test,SCRAM-SHA-1$x\"]}\n", false,
+     "\"made\":0,\"existed\":0,\"failed\":[{\"line\":1,", "\"line\":2,\"jid\":\"d@im.test\""},
 };
 
 static void case_ask(struct rig *r);
@@ -233,9 +239,9 @@ static void large_connected(void *ctx, enum err e, struct transport *t, const st
     struct rig *r = ctx;
     (void)d;
     adopt(&r->probe[0], e, t);
-    char *text = mem_alloc(70000);
-    memset(text, ' ', 70000);
-    transport_send(t, str_make(text, 70000));
+    char *text = mem_alloc(LARGE);
+    memset(text, ' ', LARGE);
+    transport_send(t, str_make(text, LARGE));
     mem_free(text);
 }
 
@@ -302,6 +308,7 @@ static const char *const pending[] = {
     "{\"command\":\"status\"}\n",
     "{\"command\":\"where\",\"args\":[\"a@im.test\"]}\n",
     "{\"command\":\"adduser\",\"args\":[\"b@im.test\",\"p\"]}\n",
+    "{\"command\":\"import\",\"args\":[\"b@im.test,p\",\"c@im.test,p\",\"d@im.test,p\"]}\n",
     "{\"command\":\"sess",
 };
 

@@ -8,6 +8,7 @@ static void request_free(struct account_request *r)
     defer_cancel(&r->later);
     op_owner_cancel_all(&r->ops);
     mem_wipe((char *)(uintptr_t)r->password.p, r->password.n);
+    mem_wipe(r->keys, sizeof r->keys);
     arena_free(&r->arena);
     mem_free(r);
 }

@@ -214,3 +214,9 @@ void account_rows_del(struct store_txn *t)
     for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
         store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
 }
+
+struct op *account_list(struct node_shard *sh, struct op_owner *o, struct str after, size_t limit,
+                        store_owners_cb *cb, void *ctx)
+{
+    return store_owners(sh->store, o, ACCOUNT_TABLE, after, limit, cb, ctx);
+}

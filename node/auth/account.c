@@ -119,6 +119,49 @@ struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str 
     return &r->op;
 }
 
+/* ---- import: create with keys that were derived elsewhere */
+static void import_looked(void *ctx, enum err e, const struct account_info *a)
+{
+    struct account_request *r = ctx;
+    if (e == ERR_OK && a->exists)
+        e = ERR_EXISTS;
+    if (e == ERR_OK)
+        account_store_put(r->sh, &r->ops, r->jid.bare, r->keys, r->n_keys, create_stored, r);
+    else
+        account_request_end(r, e);
+}
+
+/* ERR_INVALID: none, too many, two of one digest, or one of a digest that accounts do not keep. */
+static enum err import_read_keys(struct account_request *r, const struct scram_key *keys, size_t n)
+{
+    if (n == 0 || n > ACCOUNT_KEYS_MAX)
+        return ERR_INVALID;
+    for (size_t i = 0; i < n; i++) {
+        if (!account_key_name(keys[i].digest))
+            return ERR_INVALID;
+        for (size_t k = 0; k < i; k++)
+            if (keys[k].digest == keys[i].digest)
+                return ERR_INVALID;
+        r->keys[i] = keys[i];
+    }
+    r->n_keys = n;
+    return ERR_OK;
+}
+
+struct op *account_import(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx)
+{
+    struct account_request *r = account_request_new(sh, o, cb, ctx);
+    enum err e = account_request_name(r, bare);
+    if (e == ERR_OK)
+        e = import_read_keys(r, keys, n);
+    if (e != ERR_OK)
+        account_request_end_later(r, e);
+    else
+        account_lookup(sh, &r->ops, r->jid.bare, false, DIGEST_SHA256, import_looked, r);
+    return &r->op;
+}
+
 /* ---- verify */
 static void verify_matched(void *ctx, bool matches)
 {

@@ -26,6 +26,10 @@ typedef void account_done_cb(void *ctx,
                              enum err e); /* ERR_EXISTS, ERR_INVALID (name or password), ERR_IO */
 struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx);
+#define ACCOUNT_KEYS_MAX 2 /* digests an account keeps keys of: SHA-256, SHA-1 */
+/* As create, with ready keys instead of a password: one for each digest, at least one. */
+struct op *account_import(struct node_shard *sh, struct op_owner *o, struct str bare,
+                          const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx);
 /* Another password for an account, wherever its home is. ERR_NOTFOUND, ERR_INVALID, ERR_CONFLICT
  * (somebody else changed it meanwhile), ERR_UNAVAILABLE (its region does not answer). */
 struct op *account_set_password(struct node_shard *sh, struct op_owner *o, struct str bare,
@@ -46,6 +50,9 @@ bool account_may_try(struct account_tries *t, const struct node_conf *c, struct 
 /* For who empties an account at its anchor (session/user-erase.c): its rows in this transaction. */
 struct store_txn;
 void account_rows_del(struct store_txn *t);
+/* Accounts in our own store, in byte order after a given one ("" = from the first). */
+struct op *account_list(struct node_shard *sh, struct op_owner *o, struct str after, size_t limit,
+                        store_owners_cb *cb, void *ctx);
 /* Check a password against the stored keys on the hashing pool (PLAIN). ERR_AUTH when wrong or no
  * such account, ERR_LIMIT busy. */
 struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,

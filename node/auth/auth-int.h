@@ -21,11 +21,13 @@ struct account_request {
     struct op_owner ops;
     struct node_shard *sh;
     struct arena *arena;
-    struct jid jid;      /* in arena */
-    struct str password; /* in arena, prepared, wiped */
-    enum digest digest;  /* verify: what is tried now */
-    bool is_here;        /* set password: the account is in our own store */
-    enum err outcome;    /* of what is known at once */
+    struct jid jid;                          /* in arena */
+    struct str password;                     /* in arena, prepared, wiped */
+    struct scram_key keys[ACCOUNT_KEYS_MAX]; /* import; wiped */
+    size_t n_keys;
+    enum digest digest; /* verify: what is tried now */
+    bool is_here;       /* set password: the account is in our own store */
+    enum err outcome;   /* of what is known at once */
     struct defer later;
     account_done_cb *cb;
     void *ctx;
@@ -44,7 +46,6 @@ void account_request_end_later(struct account_request *r, enum err e); /* from t
 #define ACCOUNT_TABLE "accounts"
 const char *account_key_name(enum digest d); /* "scram-sha-256", "scram-sha-1"; NULL for others */
 bool account_key_find(struct str name, enum digest *out);
-#define ACCOUNT_KEYS_MAX 2 /* digests */
 /* Write a new account: ERR_EXISTS, ERR_IO. */
 struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
                              const struct scram_key *keys, size_t n, account_done_cb *cb,

@@ -4,7 +4,7 @@
  * 5802 section 3, RFC 7677. */
 #include "node/auth/auth-int.h"
 
-enum { KEYS = 2 };
+enum { KEYS = ACCOUNT_KEYS_MAX };
 static const enum digest digests[KEYS] = {DIGEST_SHA256, DIGEST_SHA1};
 
 struct hash_job {
@@ -61,7 +61,7 @@ enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str passw
                      hash_keys_cb *cb, void *ctx)
 {
     struct hash_job *j = job_new(password, ctx);
-    j->iterations = sh->node->conf->scram_iterations;
+    j->iterations = sh->tune.scram_iterations;
     j->derived = cb;
     return job_submit(sh, o, j, derive_run, derive_done);
 }
@@ -86,9 +86,8 @@ enum err hash_verify(struct node_shard *sh, struct op_owner *o, const struct scr
     if (key_or_null)
         j->keys[0] = *key_or_null;
     else
-        j->keys[0] = (struct scram_key){.digest = DIGEST_SHA256,
-                                        .iterations = sh->node->conf->scram_iterations,
-                                        .salt_len = 16};
+        j->keys[0] = (struct scram_key){
+            .digest = DIGEST_SHA256, .iterations = sh->tune.scram_iterations, .salt_len = 16};
     j->matched = cb;
     return job_submit(sh, o, j, verify_run, verify_done);
 }

@@ -65,6 +65,7 @@ unsigned conn_mechanisms(void *ctx)
 static void on_keys(void *ctx, enum err e, const struct account_info *a)
 {
     struct conn *c = ctx;
+    c->sh->stats.c2s_auth_unavailable += e != ERR_OK;
     if (e != ERR_OK)
         stream_in_verdict(c->stream, SASL_FAIL_TEMPORARY_AUTH_FAILURE);
     else
@@ -77,6 +78,7 @@ static void on_verified(void *ctx, enum err e)
     enum sasl_failure f = e == ERR_OK     ? SASL_FAIL_NONE
                           : e == ERR_AUTH ? SASL_FAIL_NOT_AUTHORIZED
                                           : SASL_FAIL_TEMPORARY_AUTH_FAILURE;
+    c->sh->stats.c2s_auth_unavailable += f == SASL_FAIL_TEMPORARY_AUTH_FAILURE;
     if (f == SASL_FAIL_TEMPORARY_AUTH_FAILURE)
         log_warn(NULL, "c2s.auth.unavailable", "why", err_text(e));
     stream_in_verdict(c->stream, f);

@@ -99,6 +99,7 @@ struct c2s_set {
 
 /* ---- c2s.c */
 extern const struct stream_in_events conn_events;
+const char *conn_state_name(enum conn_state s);
 void conn_set_state(struct conn *c, enum conn_state s);
 void conn_join(struct conn *c, struct node_shard *sh); /* into the set of this shard */
 void conn_part(struct conn *c);                        /* out of it; a handle of it is void */

@@ -56,7 +56,7 @@ static bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, boo
     list_push(&c->out.kept, &k->link);
     k->end = put(c, s);
     c->out.stanzas++;
-    c->sh->stats.stanzas_to_clients++;
+    c->sh->stats.flow[FLOW_to_clients][s->kind]++;
     loop_defer(c->sh->loop, &c->later);
     return true;
 }

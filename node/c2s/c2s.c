@@ -26,6 +26,11 @@ static const unsigned state_next[CONN_STATES] = {
     [CONN_CLOSING] = 0,
 };
 
+const char *conn_state_name(enum conn_state s)
+{
+    return state_names[s];
+}
+
 void conn_set_state(struct conn *c, enum conn_state s)
 {
     must(state_next[c->state] & 1U << s);
@@ -285,35 +290,4 @@ void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, c
         return;
     conn->bind.is_attached = false; /* the anchor knows */
     conn_close(conn, c, text);
-}
-
-/* ---- administration */
-static struct json *conn_json(const struct conn *c)
-{
-    struct json *o = json_new_object();
-    const struct transport *t = stream_in_transport(c->stream);
-    const struct tls_info *tls = t ? transport_tls(t) : NULL;
-    char ip[ADDR_TEXT_MAX] = "", since[DATEFMT_LEN + 1];
-    if (t)
-        addr_format(ip, &t->peer);
-    json_set_str(o, "jid", c->jid.full.p ? c->jid.full : STR(""));
-    json_set_str(o, "state", str_of(state_names[c->state]));
-    json_set_str(o, "ip", str_of(ip));
-    json_set_str(o, "tls", str_of(tls ? tls->version : ""));
-    json_set_num(o, "shard", c->sh->index);
-    if (c->bind.is_attached)
-        json_set_str(o, "anchor", c->bind.far ? str_of(c->bind.far->peer) : STR("here"));
-    json_set_str(o, "since", str_of(datefmt_utc(since, c->since_us)));
-    json_set_num(o, "stanzas_in", (int64_t)c->stanzas_in);
-    json_set_num(o, "stanzas_out", (int64_t)c->out.stanzas);
-    json_set_num(o, "queued", (int64_t)stream_in_queued(c->stream));
-    return o;
-}
-
-void c2s_list(struct node_shard *sh, struct json *array)
-{
-    list_each (&sh->c2s->conns, n) {
-        struct json *o = conn_json(list_entry(n, struct conn, link));
-        json_push(array, &o);
-    }
 }

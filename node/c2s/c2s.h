@@ -34,6 +34,13 @@ void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, co
 void c2s_reattach(struct node_shard *sh, const char *peer_or_null);
 /* system-shutdown to all; done when all are closed or 3 s passed. */
 void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx);
-/* Objects: jid, ip, tls, shard, anchor, since, stanzas_in, stanzas_out, queued. */
-void c2s_list(struct node_shard *sh, struct json *array);
+/* For operators (c2s-admin.c). whose: a domain, an account or a full JID; NULL = all.
+ * Objects: jid, state, ip, tls, shard, anchor, since, stanzas_in, stanzas_out, queued. False: there
+ * are more than max. */
+bool c2s_list(struct node_shard *sh, const struct jid *whose, size_t max,
+              struct json *array) MUST_USE;
+/* Connections now, and those of them that are not authenticated. */
+void c2s_count(const struct node_shard *sh, size_t *all, size_t *unauthenticated);
+/* End with policy-violation; how many. */
+size_t c2s_kick(struct node_shard *sh, const struct jid *whose, const char *text);
 #endif

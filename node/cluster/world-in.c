@@ -135,6 +135,8 @@ static void in_down(struct node_shard *sh, void *ctx)
         user_detach(sh, &i->stanza->from, i->route.resource);
     else if (xml_is(why, NS_STREAM_ERRORS, "not-authorized"))
         c2s_close(sh, i->route.resource, STREAM_NOT_AUTHORIZED, "the account was removed");
+    else if (xml_is(why, NS_STREAM_ERRORS, "policy-violation"))
+        c2s_close(sh, i->route.resource, STREAM_POLICY_VIOLATION, "closed by the operator");
     else
         c2s_close(sh, i->route.resource, STREAM_CONFLICT, "replaced by a new connection");
     in_free(i);
@@ -216,7 +218,7 @@ void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct 
                    const struct region_route *r, region_ticket t)
 {
     struct world *w = ctx;
-    w->hub->stats.stanzas_from_regions++;
+    w->hub->stats.flow[FLOW_from_regions][s->kind]++;
     struct in *i = mem_alloc(sizeof *i);
     *i = (struct in){.world = w,
                      .stanza = s,

@@ -25,7 +25,7 @@ static void out_free(void *ctx)
 void world_send_now(struct world *w, const char *peer_id, struct stanza *s, struct custody *c,
                     const struct region_route *r)
 {
-    w->hub->stats.stanzas_to_regions++;
+    w->hub->stats.flow[FLOW_to_regions][s->kind]++;
     custody_queued(&c);
     s2s_region_send(w->links, peer_id, s, r, c);
 }

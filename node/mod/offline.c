@@ -68,7 +68,7 @@ static void keep_counted(void *ctx, enum err e, uint64_t count, uint64_t bytes)
     struct keep *k = ctx;
     struct user *u = k->user;
     (void)bytes;
-    if (e != ERR_OK || count >= u->shard->node->conf->offline_max) {
+    if (e != ERR_OK || count >= u->shard->tune.offline_max) {
         log_info(NULL, "offline.refused", "user", LOG_STR(u->bare.full), "why",
                  e == ERR_OK ? "full" : err_text(e));
         keep_end(k, V_BOUNCE);

@@ -146,7 +146,7 @@ static void s2s_on_shard(struct node_shard *sh, void *ctx)
     r->shard = sh;
     struct stanza *s = r->stanza;
     r->stanza = NULL;
-    sh->stats.stanzas_to_s2s++;
+    sh->stats.flow[FLOW_to_s2s][s->kind]++;
     s2s_send(sh->s2s, s);
     route_free(r);
 }

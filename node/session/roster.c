@@ -87,7 +87,7 @@ static struct roster_item *get(struct user *u, const struct jid *bare, bool visi
 
 struct roster_item *roster_get(struct user *u, const struct jid *bare)
 {
-    return get(u, bare, true, u->shard->node->conf->roster_max);
+    return get(u, bare, true, u->shard->tune.roster_max);
 }
 
 struct roster_item *roster_get_request(struct user *u, const struct jid *bare)

@@ -93,7 +93,7 @@ static void run_from(struct user *u, struct task *t)
 {
     struct session *ss = session_by_handle(u->shard, t->session);
     struct user_stanza us = {.user = u, .session = ss, .sender = t->session, .route = &t->route};
-    u->shard->stats.stanzas_from_clients++;
+    u->shard->stats.flow[FLOW_from_clients][t->route.stanza->kind]++;
     user_pause(u);
     hook_run_user_send(u->shard, &us, from_done, u);
 }

@@ -169,6 +169,25 @@ void session_close(struct session *ss, enum stream_cond why)
     world_send(sh, ss->peer, stanza_finish(&b), NULL, &r);
 }
 
+size_t user_kick_remote(struct node_shard *sh, const struct jid *whose)
+{
+    struct user *u = user_find(sh, whose->bare);
+    size_t closed = 0;
+    if (!u)
+        return 0;
+    user_hold(u);
+    list_each (&u->sessions, n) {
+        struct session *ss = list_entry(n, struct session, link);
+        if (ss->where != SESSION_REMOTE || (whose->resource.p && !jid_eq(&ss->full, whose)))
+            continue;
+        session_close(ss, STREAM_POLICY_VIOLATION);
+        session_leave(ss);
+        closed++;
+    }
+    user_release(&u);
+    return closed;
+}
+
 static void session_place(struct session *ss, enum session_where where, handle c2s,
                           const char *peer, uint64_t peer_incarnation)
 {
@@ -199,7 +218,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
         sh->stats.conflicts++;
         session_close(old, STREAM_CONFLICT);
         session_leave(old);
-    } else if (u->n_sessions >= sh->node->conf->sessions_max) {
+    } else if (u->n_sessions >= sh->tune.sessions_max) {
         e = ERR_LIMIT;
     }
     if (e == ERR_OK) {

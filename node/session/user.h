@@ -73,6 +73,9 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
                      uint64_t peer_incarnation) MUST_USE;
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
+/* Close the sessions of an account, or one, whose connections are on other nodes, with
+ * policy-violation; how many. */
+size_t user_kick_remote(struct node_shard *sh, const struct jid *whose);
 /* Member died: all sessions whose connections were there are gone. On each shard. */
 void user_peer_dead(struct node_shard *sh, const char *peer, uint64_t incarnation);
 /* A stanza the client of this connection sent (from is stamped with the full JID by the front).

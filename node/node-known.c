@@ -1,0 +1,38 @@
+/* Names that administrators of MongooseIM know, where ours differ. Where the meaning is the same
+ * the name is: [general], [[listen.c2s]], [[listen.s2s]], [auth], [s2s], [modules.*]. */
+#include "node/node-options.h"
+
+const struct conf_known node_known[] = {
+    {"general.hosts", "here it is \"domains\""},
+    {"general.host_types", "there are no host types here: \"domains\" are all alike"},
+    {"general.default_server_domain", "here it is the first of \"domains\""},
+    {"general.loglevel", "here it is \"log_level\""},
+    {"general.language", "there is no such thing here"},
+    {"general.sm_backend", "sessions are known at their anchor, the world's in [registry]"},
+    {"general.s2s_backend", "here it is [s2s] dialback_secret, the same on all nodes"},
+    {"general.max_fsm_queue", "queues are bounded in bytes here"},
+    {"listen.c2s.port", "here it is at = \"address:port\""},
+    {"listen.c2s.ip_address", "here it is at = \"address:port\""},
+    {"listen.c2s.max_stanza_size", "here it is [limits] stanza_bytes"},
+    {"listen.c2s.backlog", "the kernel's largest is used here"},
+    {"listen.s2s.port", "here it is at = \"address:port\""},
+    {"listen.s2s.ip_address", "here it is at = \"address:port\""},
+    {"listen.s2s.max_stanza_size", "here it is [limits] stanza_bytes"},
+    {"auth.internal", "accounts are in [store] here"},
+    {"auth.rdbms", "accounts are in [store] here"},
+    {"auth.password", "only salted keys are stored here; see scram_iterations"},
+    {"s2s.shared", "here it is \"dialback_secret\""},
+    {"s2s.use_starttls", "here it is \"tls_required\""},
+    {"s2s.address", "here it is [[s2s.override]]"},
+    {"s2s.outgoing", "here it is [s2s] itself and [[s2s.override]]"},
+    {"modules.mod_offline", "here it is [modules.offline]"},
+    {"modules.mod_roster", "here it is [modules.roster]"},
+    {"internal_databases", "the nodes of a world find each other by [registry] here"},
+    {"outgoing_pools", "databases are [store] and [registry] here"},
+    {"shaper", "what a peer may ask of us is in [limits] here"},
+    {"acl", "there are no access rules here"},
+    {"access", "there are no access rules here"},
+    {"instrumentation", "metrics are in [metrics] here"},
+    {"services", "there are no services here"},
+    {NULL, NULL},
+};
