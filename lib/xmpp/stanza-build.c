@@ -68,6 +68,43 @@ struct stanza *stanza_with_payload(struct stanza *s, const struct xml *el)
     return stanza_finish(&b);
 }
 
+enum { EDIT_BYTES = 128 }; /* about what a stamp takes on the wire */
+
+void stanza_edit(struct stanza_edit *e, struct stanza *s)
+{
+    *e = (struct stanza_edit){.arena = arena_new(0), .of = s};
+    e->el = xml_without(e->arena, s->el, NS_STREAM, ""); /* nothing is called that */
+}
+
+void stanza_edit_cut(struct stanza_edit *e, const struct xml *child)
+{
+    struct xml_node *before = NULL;
+    for (struct xml_node *n = e->el->first; n; before = n, n = n->next) {
+        if (n->el != child)
+            continue;
+        if (before)
+            before->next = n->next;
+        else
+            e->el->first = n->next;
+        if (e->el->last == n)
+            e->el->last = before;
+        return;
+    }
+}
+
+struct stanza *stanza_edited(struct stanza_edit *e)
+{
+    struct stanza *s = e->of;
+    const struct jid from = jid_dup(e->arena, &s->from), to = jid_dup(e->arena, &s->to);
+    struct stanza *n = stanza_new_take(&e->arena, s->kind, s->type, e->el);
+    n->from = from;
+    n->to = to;
+    n->bytes = s->bytes + EDIT_BYTES;
+    n->base = stanza_ref(stanza_owner(s));
+    *e = (struct stanza_edit){0};
+    return n;
+}
+
 void stanza_error_add(struct stanza_build *b, enum stanza_cond c, const char *text_or_null)
 {
     struct xml *error = xml_add(b->arena, b->el, NS_CLIENT, "error");

@@ -108,22 +108,6 @@ static enum worth worth_of(const struct stanza *s)
     return w;
 }
 
-/* With our delay stamp; the first one stays when it was stored before. */
-static struct stanza *stamped(struct stanza *s, struct str domain)
-{
-    xml_each(s->el, n)
-    {
-        if (xml_is(n->el, NS_DELAY, "delay") && str_eq(xml_get(n->el, "from"), domain))
-            return stanza_ref(s);
-    }
-    struct arena *a = arena_new(0);
-    struct xml *el = xml_copy(a, s->el);
-    delay_add(a, el, domain, clock_wall_us(), STR_NONE);
-    struct stanza *out = stanza_with_payload(s, el);
-    arena_free(&a);
-    return out;
-}
-
 static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)
 {
     struct user *u = us->user;
@@ -137,7 +121,9 @@ static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)
         break;
     }
     struct keep *k = mem_alloc(sizeof *k);
-    *k = (struct keep){.user = u, .parked = hook_wait(run), .stanza = stamped(s, u->bare.domain)};
+    *k = (struct keep){.user = u,
+                       .parked = hook_wait(run),
+                       .stanza = delay_stamp(s, u->bare.domain, clock_wall_us())};
     str_put(k->trace, sizeof k->trace, us->route->trace);
     op_start(&k->op, &u->ops, keep_cancel);
     store_log_count(u->shard->store, &u->ops, TABLE, u->bare.full, keep_counted, k);
@@ -225,7 +211,7 @@ static void page_release(struct custody *c)
 
 static bool takes_messages(const struct session *ss)
 {
-    return ss->presence && ss->priority >= 0;
+    return ss->presence && ss->priority >= 0 && !ss->is_leaving;
 }
 
 static struct session *flush_target(struct flush *f)
