@@ -10,6 +10,10 @@ void node_conf_init(struct node_conf *c)
     *c = (struct node_conf){
         .shards = 1,
         .c2s_tls_required = true,
+        .sm_queue = 1000,
+        .sm_queue_bytes = 1 << 20,
+        .sm_resume_ms = 600000,
+        .sm_ask_every = 5,
         .scram_iterations = SCRAM_ITERATIONS_DEFAULT,
         .store_uri = "mem:",
         .s2s_enabled = true,

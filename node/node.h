@@ -31,7 +31,8 @@ struct reg_driver;
     X(stanzas_from_s2s)                                                                            \
     X(stanzas_to_s2s)                                                                              \
     X(stanzas_from_regions) X(stanzas_to_regions) X(stanzas_bounced) X(stanzas_dropped)            \
-        X(offline_stored) X(offline_flushed) X(attaches) X(conflicts)
+        X(offline_stored) X(offline_flushed) X(attaches) X(conflicts) X(sm_enabled) X(sm_resumed)              \
+            X(sm_resume_failed) X(sm_expired)
 struct node_stats {
 #define NODE_STAT_FIELD(name) uint64_t name;
     NODE_STAT_TABLE(NODE_STAT_FIELD)

@@ -55,7 +55,13 @@ static const enum act rules[][WHERE_COUNT] = {
 
 static bool is_reachable(const struct session *ss)
 {
-    return ss->presence && ss->priority >= 0;
+    return ss->presence && ss->priority >= 0 && !ss->is_leaving;
+}
+
+static struct session *match_of(struct user *u, struct str resource)
+{
+    struct session *ss = resource.p ? user_session(u, resource) : NULL;
+    return ss && !ss->is_leaving ? ss : NULL;
 }
 
 static bool any_reachable(struct user *u)
@@ -115,7 +121,7 @@ static void keep(struct user *u, struct route *r)
 
 static enum where where_of(struct user *u, struct str resource, struct session **match)
 {
-    *match = resource.p ? user_session(u, resource) : NULL;
+    *match = match_of(u, resource);
     if (*match)
         return FULL_MATCH;
     if (resource.p)
