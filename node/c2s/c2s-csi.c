@@ -4,6 +4,7 @@
  * again, or when they become too many. A session that waits to be resumed is treated as one that
  * does not look, so that its queue is not filled with presences that were overtaken. Standards:
  * XEP-0352 sections 3.2, 4 and 5.1. */
+#include "lib/xmpp/hints.h"
 #include "node/c2s/c2s-int.h"
 
 static struct conn_csi *csi_get(struct conn *c)
@@ -15,29 +16,14 @@ static struct conn_csi *csi_get(struct conn *c)
     return c->csi;
 }
 
-/* Nothing but a chat state and what others add to messages (XEP-0085 section 5.1). */
-static bool is_only_chat_state(const struct stanza *s)
-{
-    bool has_state = false;
-    if (s->type == MSG_ERROR || s->type == MSG_GROUPCHAT)
-        return false;
-    xml_each(s->el, n)
-    {
-        if (n->el->ns == NS_CHATSTATES)
-            has_state = true;
-        else if (n->el->ns != NS_HINTS && n->el->ns != NS_SID &&
-                 !xml_is(n->el, NS_DELAY, "delay") && !xml_is(n->el, NS_CLIENT, "thread"))
-            return false;
-    }
-    return has_state;
-}
-
 /* The map of the newest of each sender; NULL: not to be held. */
 static struct hmap *map_for(struct conn_csi *csi, const struct stanza *s)
 {
     if (s->kind == STANZA_PRESENCE)
         return s->type == PRES_AVAILABLE || s->type == PRES_UNAVAILABLE ? &csi->presences : NULL;
-    return s->kind == STANZA_MESSAGE && is_only_chat_state(s) ? &csi->chats : NULL;
+    if (s->kind != STANZA_MESSAGE || s->type == MSG_ERROR || s->type == MSG_GROUPCHAT)
+        return NULL;
+    return hints_is_fleeting(s) && !hints_has(s, "store") ? &csi->chats : NULL;
 }
 
 static void out_of(struct conn_csi *csi, struct kept *k)

@@ -8,11 +8,12 @@
  * runs at a time for a user. The hook run that started it is parked until everything older was
  * written, so that newer messages come after it; when the session goes meanwhile the run is let go,
  * because what comes back from the session waits behind it.
- * Standards: XEP-0160, XEP-0203, XEP-0334 (no-store), RFC 6121 section 8.5.2.2. */
+ * Standards: XEP-0160, XEP-0203, XEP-0334 (no-store, store), RFC 6121 section 8.5.2.2. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/loop/timer.h"
 #include "lib/xmpp/delay.h"
+#include "lib/xmpp/hints.h"
 #include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/user.h"
@@ -93,19 +94,9 @@ enum worth { WORTH_NOTHING, WORTH_KEEPING, WORTH_BOUNCING };
 
 static enum worth worth_of(const struct stanza *s)
 {
-    enum worth w = WORTH_NOTHING;
-    xml_each(s->el, n)
-    {
-        struct str ns = str_of(n->el->ns);
-        if (str_eqc(ns, "urn:xmpp:hints")) {
-            if (strcmp(n->el->name, "no-store") == 0)
-                return WORTH_BOUNCING;
-        } else if (!str_eqc(ns, "http://jabber.org/protocol/chatstates") &&
-                   !xml_is(n->el, NS_CLIENT, "thread") && !xml_is(n->el, NS_DELAY, "delay")) {
-            w = WORTH_KEEPING;
-        }
-    }
-    return w;
+    if (hints_is_fleeting(s) && !hints_has(s, "store"))
+        return WORTH_NOTHING;
+    return hints_has(s, "no-store") ? WORTH_BOUNCING : WORTH_KEEPING;
 }
 
 static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)

@@ -172,6 +172,15 @@ static enum act act_for(struct user *u, enum stanza_type type, struct str resour
     return a == A_AS_BARE ? rules[type][where_of(u, STR_NONE, match)] : a;
 }
 
+bool deliver_takes(struct user *u, const struct stanza *s, const struct session *ss)
+{
+    struct session *match;
+    if (s->kind != STANZA_MESSAGE)
+        return false;
+    enum act a = act_for(u, s->type, s->to.resource, &match);
+    return a == A_ONE ? ss == match : a == A_ALL && is_reachable(ss);
+}
+
 static void act(struct user *u, struct route *r, enum act a, struct session *match)
 {
     switch (a) {

@@ -38,6 +38,7 @@ struct session {
     char *peer; /* SESSION_REMOTE: "region/node"; heap */
     uint64_t peer_incarnation;
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
+    uint64_t carbons_us;     /* wall: since when it wants copies (XEP-0280); 0: it does not */
     int8_t priority;
     bool interested;      /* asked for the roster */
     bool has_blocklist;   /* asked for the blocklist: gets its pushes */
@@ -95,6 +96,8 @@ void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, u
  * copy for sure, so this one is not delivered elsewhere when it comes back. */
 void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered,
                    unsigned hops);
+/* Does this session get the message by the table of RFC 6121 section 8.5, as things are now? */
+bool deliver_takes(struct user *u, const struct stanza *s, const struct session *ss);
 struct session *user_session(struct user *u, struct str resource);
 struct session *session_by_handle(struct node_shard *sh, handle h);
 #endif
