@@ -56,7 +56,8 @@ static void refused(struct sim_client *c, const struct xml *el)
     must(known <= c->resend.n);
     for (size_t i = 0; i < known; i++)
         stanza_unref(&c->resend.p[i]);
-    memmove(c->resend.p, c->resend.p + known, (c->resend.n - known) * sizeof *c->resend.p);
+    if (known)
+        memmove(c->resend.p, c->resend.p + known, (c->resend.n - known) * sizeof *c->resend.p);
     c->resend.n -= known;
     sm_session_free(&c->sm);
     sim_client_bind(c);

@@ -243,6 +243,42 @@ static void test_sm_resume(void **state)
     }
 }
 
+/* All that came counts then, whoever has custody of it: the client need not repeat anything. */
+static void test_sm_resume_counts_all(void **state)
+{
+    struct rig r;
+    char id[64];
+    (void)state;
+    rig_begin(&r, 17, 4, NULL);
+    struct sim_client_conf conf = rig_conf(&r, "bob", "desk");
+    conf.host = "other";
+    struct sim_client *b = sim_client_login(&conf);
+    sim_client_send(b, "<enable " SM " resume='true'/>");
+    assert_true(sim_client_expect(b, "<enabled " SM "/>"));
+    struct sim_client *a = scripted(&r, "alice", "phone", id);
+    send_number(a, BOB "/desk", 0);
+    sim_client_send(a, "<r " SM "/>");
+    assert_true(sim_client_expect(a, "<a " SM " h='0'/>")); /* bob says nothing */
+    cut(false);
+    sim_client_free(&a);
+    conf = rig_conf(&r, "alice", NULL);
+    conf.no_bind = true;
+    a = sim_client_new(&conf);
+    assert_true(sim_client_wait(a, SIM_CLIENT_READY));
+    sim_client_send(a, "<resume " SM " previd='%s' h='0'/>", id);
+    assert_true(sim_client_expect(a, "<resumed " SM " h='1'/>"));
+    send_number(a, BOB "/desk", 1);
+    expect_number(b, 0);
+    expect_number(b, 1);
+    sim_client_send(b, "<a " SM " h='2'/>");
+    sim_client_send(a, "<r " SM "/>");
+    assert_true(sim_client_expect(a, "<a " SM " h='2'/>"));
+    assert_int_equal(sim_client_count(b, "<message/>"), 0);
+    sim_client_free(&a);
+    sim_client_free(&b);
+    rig_end(&r);
+}
+
 /* The old connection does not know that it is dead: it is closed with conflict. */
 static void test_sm_resume_while_open(void **state)
 {
@@ -559,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_sm_answers_late),
         cmocka_unit_test(test_sm_asks_once_a_turn),
         cmocka_unit_test(test_sm_resume),
+        cmocka_unit_test(test_sm_resume_counts_all),
         cmocka_unit_test(test_sm_resume_while_open),
         cmocka_unit_test(test_sm_expiry),
         cmocka_unit_test(test_sm_expiry_to_other_resource),

@@ -141,12 +141,6 @@ static bool takes_element(struct conn *c, const struct xml *el)
            (el->ns == NS_CSI && c->state == CONN_BOUND && conn_csi_element(c, el));
 }
 
-/* A copy of one that came before the stream was resumed. */
-static bool is_repeated(struct conn *c, size_t bytes)
-{
-    return c->sm && c->state == CONN_BOUND && !conn_sm_arrived(c, bytes);
-}
-
 static void stanza_in(struct conn *c, struct xml_doc *doc)
 {
     struct stanza *s, *reply;
@@ -164,10 +158,11 @@ static void stanza_in(struct conn *c, struct xml_doc *doc)
     enum stanza_cond cond = stanza_from_doc(&doc, &s, &reply, &unknown);
     if (unknown) {
         conn_close(c, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
-    } else if (is_repeated(c, bytes)) {
-        stanza_unref(&s);
-        stanza_unref(&reply);
-    } else if (cond != STANZA_OK) {
+        return;
+    }
+    if (c->sm) /* malformed ones, too */
+        conn_sm_arrived(c, bytes);
+    if (cond != STANZA_OK) {
         log_info(NULL, "c2s.stanza.malformed", "jid", LOG_STR(c->jid.full), "why",
                  stanza_cond_name(cond));
         if (reply)

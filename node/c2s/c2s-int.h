@@ -205,8 +205,7 @@ void conn_kept_free(struct kept *k);
 
 /* ---- c2s-sm.c: NULL c->sm is stream management off */
 bool conn_sm_element(struct conn *c, const struct xml *el); /* true: it was one */
-/* Count a stanza of the client. False: a copy of one that is here already. */
-bool conn_sm_arrived(struct conn *c, size_t bytes);
+void conn_sm_arrived(struct conn *c, size_t bytes);         /* count a stanza of the client */
 struct custody *conn_sm_custody(struct conn *c); /* for the stanza just counted */
 void conn_sm_turn(struct conn *c);               /* the end of this turn */
 void conn_sm_write(struct conn *c, struct kept *k);

@@ -114,12 +114,12 @@ static struct batch *batch_new(struct conn *c, uint64_t token)
     return b;
 }
 
-bool conn_sm_arrived(struct conn *c, size_t bytes)
+void conn_sm_arrived(struct conn *c, size_t bytes)
 {
     struct conn_sm *sm = c->sm;
     uint64_t token;
-    if (!sm_receive(sm->s, &token))
-        return false;
+    if (!expect(sm_receive(sm->s, &token))) /* a resumed client repeats nothing: see take_up */
+        return;
     if (sm->open && (sm->open->n >= C2S_CREDIT_STANZAS || sm->open->bytes >= C2S_CREDIT_BYTES))
         batch_close(sm);
     if (!sm->open)
@@ -129,7 +129,6 @@ bool conn_sm_arrived(struct conn *c, size_t bytes)
     conn_in_count(c, 1, bytes);
     if (sm_receive_full(sm->s))
         conn_stop(c, STOP_SM, true);
-    return true;
 }
 
 struct custody *conn_sm_custody(struct conn *c)
@@ -426,6 +425,16 @@ static void swap_streams(struct conn *old, struct conn *fresh)
     old->out.is_over = false;
 }
 
+/* Custody or not, all that came is here, and a client told less may not repeat it: there are some that
+ * forget what they sent when they resume. */
+static void complete_all(struct conn *c)
+{
+    struct batch *b;
+    batch_close(c->sm);
+    while ((b = batch_first(c->sm)))
+        batch_complete(c, b);
+}
+
 static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
 {
     if (old->state == CONN_BOUND) { /* its stream is still open */
@@ -437,6 +446,7 @@ static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
     conn_set_state(old, CONN_BOUND);
     swap_streams(old, fresh);
     conn_close(fresh, STREAM_CONFLICT, "resumed by another connection");
+    complete_all(old);
     old->sm->is_replaying = true;
     (void)expect(sm_accept_resume(old->sm->s, h)); /* h was looked at */
     old->sm->is_replaying = false;
