@@ -104,8 +104,12 @@ bool sim_client_sm_element(struct sim_client *c, const struct xml *el)
 bool sim_client_sm_send(struct sim_client *c, struct str text)
 {
     struct stanza *s;
-    if (!c->sm || stanza_parse(text, &s) != ERR_OK)
+    if ((!c->sm && !c->refusals) || stanza_parse(text, &s) != ERR_OK)
         return false;
+    if (!c->sm) { /* between two sessions: behind what is to be sent again */
+        vec_push(&c->resend, s);
+        return true;
+    }
     (void)sm_send(c->sm, s);
     stanza_unref(&s);
     return true;

@@ -203,11 +203,14 @@ void conn_emit(struct conn *c, struct kept *k); /* takes k */
 uint64_t conn_put(struct conn *c, struct stanza *s);
 void conn_kept_free(struct kept *k);
 
-/* ---- c2s-sm.c: NULL c->sm is stream management off */
+/* ---- c2s-sm.c, c2s-sm-in.c: NULL c->sm is stream management off */
 bool conn_sm_element(struct conn *c, const struct xml *el); /* true: it was one */
 void conn_sm_arrived(struct conn *c, size_t bytes);         /* count a stanza of the client */
-struct custody *conn_sm_custody(struct conn *c); /* for the stanza just counted */
-void conn_sm_turn(struct conn *c);               /* the end of this turn */
+struct custody *conn_sm_custody(struct conn *c);            /* for the stanza just counted */
+void conn_sm_late(void *ctx);                               /* the timer of the oldest batch */
+void conn_sm_count_all(struct conn *c);
+void conn_sm_drop_batches(struct conn *c);
+void conn_sm_turn(struct conn *c); /* the end of this turn */
 void conn_sm_write(struct conn *c, struct kept *k);
 struct kept *conn_sm_take(struct conn *c); /* oldest not acknowledged, or NULL */
 /* The stream ended like this: may the session wait? */
