@@ -121,7 +121,7 @@ void conn_sm_arrived(struct conn *c, size_t bytes)
 
 struct custody *conn_sm_custody(struct conn *c)
 {
-    return custody_ref(&c->sm->open->credit);
+    return c->sm->open ? custody_ref(&c->sm->open->credit) : NULL;
 }
 
 void conn_sm_turn(struct conn *c)
