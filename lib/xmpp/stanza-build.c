@@ -73,7 +73,15 @@ enum { EDIT_BYTES = 128 }; /* about what a stamp takes on the wire */
 void stanza_edit(struct stanza_edit *e, struct stanza *s)
 {
     *e = (struct stanza_edit){.arena = arena_new(0), .of = s};
-    e->el = xml_without(e->arena, s->el, NS_STREAM, ""); /* nothing is called that */
+    e->el = arena_alloc(e->arena, sizeof *e->el);
+    *e->el = (struct xml){.ns = s->el->ns, .name = s->el->name, .attrs = s->el->attrs};
+    struct xml_node **end = &e->el->first;
+    for (const struct xml_node *n = s->el->first; n; n = n->next) {
+        struct xml_node *m = arena_alloc(e->arena, sizeof *m);
+        *m = (struct xml_node){.el = n->el, .text = n->text};
+        *end = e->el->last = m;
+        end = &m->next;
+    }
 }
 
 void stanza_edit_cut(struct stanza_edit *e, const struct xml *child)
@@ -95,7 +103,9 @@ void stanza_edit_cut(struct stanza_edit *e, const struct xml *child)
 struct stanza *stanza_edited(struct stanza_edit *e)
 {
     struct stanza *s = e->of;
-    const struct jid from = jid_dup(e->arena, &s->from), to = jid_dup(e->arena, &s->to);
+    const bool is_held = stanza_owner(s) == s; /* and its addresses with it */
+    const struct jid from = is_held ? s->from : jid_dup(e->arena, &s->from);
+    const struct jid to = is_held ? s->to : jid_dup(e->arena, &s->to);
     struct stanza *n = stanza_new_take(&e->arena, s->kind, s->type, e->el);
     n->from = from;
     n->to = to;

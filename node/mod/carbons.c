@@ -16,8 +16,8 @@
 #include "node/mod/mods.h"
 #include "node/session/user.h"
 
-#define SURE_US UINT64_C(10000000) /* a session that wanted copies this long before had its copy   \
-                                    */
+/* A session that wanted copies this long before had its copy. */
+#define SURE_US UINT64_C(10000000)
 
 /* ---- section 6: which messages */
 static bool is_invitation(const struct stanza *s)
@@ -39,7 +39,22 @@ static bool is_private(const struct stanza *s)
 
 static bool is_copy(const struct stanza *s)
 {
-    return stanza_child(s, NS_CARBONS, "received") || stanza_child(s, NS_CARBONS, "sent");
+    xml_each(s->el, n)
+    {
+        if (n->el->ns == NS_CARBONS && strcmp(n->el->name, "private") != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Most users have no session that asks; for them a message costs no more than this. */
+static bool is_wanted(struct user *u)
+{
+    list_each (&u->sessions, n) {
+        if (list_entry(n, struct session, link)->carbons_us)
+            return true;
+    }
+    return false;
 }
 
 static bool is_eligible(const struct stanza *s)
@@ -80,7 +95,7 @@ static enum verdict on_send(struct hook_run *run, struct user_stanza *us)
     const struct stanza *s = us->route->stanza;
     struct stanza *copy = NULL;
     (void)run;
-    if (u->n_sessions < 2 || !is_eligible(s))
+    if (u->n_sessions < 2 || !is_wanted(u) || !is_eligible(s))
         return V_PASS;
     bool to_self = !jid_is_set(&s->to) || jid_bare_eq(&s->to, &u->bare);
     list_each (&u->sessions, n) {
@@ -121,7 +136,7 @@ static enum verdict on_receive(struct hook_run *run, struct user_stanza *us)
     const struct stanza *s = r->stanza;
     struct stanza *copy = NULL;
     (void)run;
-    if (!u->n_sessions || !is_eligible(s) || is_from_occupant(s))
+    if (!is_wanted(u) || !is_eligible(s) || is_from_occupant(s))
         return V_PASS;
     if (r->source == ROUTE_RETURNED && had_copy(u, s)) {
         stanza_unref(&r->stanza);

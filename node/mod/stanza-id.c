@@ -16,7 +16,7 @@ struct judge {
 static bool is_forged(const struct judge *g, const struct xml *el)
 {
     struct jid by;
-    if (el->ns != NS_SID || !xml_is(el, NS_SID, "stanza-id"))
+    if (!xml_is(el, NS_SID, "stanza-id"))
         return false;
     if (jid_parse(g->arena, xml_get(el, "by"), &by, NULL) != ERR_OK)
         return true; /* rule 5: it has none */
@@ -47,10 +47,20 @@ static void replace(struct route *r, struct stanza_edit *e)
     r->stanza = s;
 }
 
+static bool has_any(const struct stanza *s)
+{
+    xml_each(s->el, n)
+    {
+        if (n->el->ns == NS_SID && strcmp(n->el->name, "stanza-id") == 0)
+            return true;
+    }
+    return false;
+}
+
 static enum verdict on_send(struct hook_run *run, struct user_stanza *us)
 {
     struct stanza *s = us->route->stanza;
-    if (s->kind != STANZA_MESSAGE || !stanza_child(s, NS_SID, "stanza-id"))
+    if (s->kind != STANZA_MESSAGE || !has_any(s))
         return V_PASS;
     struct stanza_edit e;
     stanza_edit(&e, s);
@@ -67,13 +77,15 @@ static enum verdict on_receive(struct hook_run *run, struct user_stanza *us)
     if (s->kind != STANZA_MESSAGE || r->source == ROUTE_RETURNED)
         return V_PASS;
     bool stamps = s->type == MSG_NORMAL || s->type == MSG_CHAT;
-    if (!stamps && !stanza_child(s, NS_SID, "stanza-id"))
+    const bool has_ids = has_any(s);
+    if (!stamps && !has_ids)
         return V_PASS;
     struct stanza_edit e;
     stanza_edit(&e, s);
     const struct judge g = {r->source == ROUTE_S2S ? run->shard->node : NULL, &us->user->bare,
                             e.arena};
-    cut_forged(&e, &g);
+    if (has_ids)
+        cut_forged(&e, &g);
     if (stamps) {
         struct xml *id = xml_add(e.arena, e.el, NS_SID, "stanza-id");
         xml_set(e.arena, id, "id", str_of(r->trace));
