@@ -5,7 +5,10 @@
  * does not look, so that its queue is not filled with presences that were overtaken. Standards:
  * XEP-0352 sections 3.2, 4 and 5.1. */
 #include "lib/xmpp/hints.h"
+#include "lib/xmpp/xep.h"
 #include "node/c2s/c2s-int.h"
+
+XEP("0352", "1.0.0", COMPLETE);
 
 static struct conn_csi *csi_get(struct conn *c)
 {

@@ -216,6 +216,7 @@ struct kept *conn_sm_take(struct conn *c); /* oldest not acknowledged, or NULL *
 /* The stream ended like this: may the session wait? */
 bool conn_sm_outlives(const struct conn *c, const struct stream_end *e);
 void conn_sm_detach(struct conn *c);
+bool conn_sm_cut(struct conn *c); /* its stream is dead: detach it; false: it cannot wait */
 void conn_sm_end(struct conn *c); /* it can no longer be resumed, nor acknowledged */
 void conn_sm_free(struct conn *c);
 void conn_graves_free(struct c2s_set *s);

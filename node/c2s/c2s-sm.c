@@ -10,7 +10,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/delay.h"
+#include "lib/xmpp/xep.h"
 #include "node/c2s/c2s-int.h"
+
+XEP("0198", "1.6.3", PARTIAL, "no location; inline use with SASL2 is missing");
 
 /* ---- what goes to the client */
 static struct kept *kept_of(struct sm_entry *e)
@@ -68,14 +71,20 @@ static void up_broken(void *ctx, const char *why)
         conn_close(c, STREAM_BAD_FORMAT, why);
 }
 
+bool conn_sm_cut(struct conn *c)
+{
+    if (c->state != CONN_BOUND || !c->sm || !c->sm->resume_ms || c->sh->c2s->is_stopping)
+        return false;
+    conn_sm_detach(c);
+    return true;
+}
+
 /* It does not answer: its stream is as good as cut. */
 static void up_silent(void *ctx)
 {
     struct conn *c = ctx;
     log_info(NULL, "c2s.sm.silent", "jid", LOG_STR(c->jid.full));
-    if (c->state == CONN_BOUND && c->sm->resume_ms && !c->sh->c2s->is_stopping)
-        conn_sm_detach(c);
-    else
+    if (!conn_sm_cut(c))
         conn_close(c, STREAM_CONNECTION_TIMEOUT, "no acknowledgement came");
 }
 

@@ -13,8 +13,12 @@
 #include "lib/xmpp/delay.h"
 #include "lib/xmpp/forward.h"
 #include "lib/xmpp/hints.h"
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/user.h"
+
+XEP("0280", "1.0.1", PARTIAL, "errors are judged by what they carry, so rules:0 is not announced");
+XEP("0297", "1.0", COMPLETE);
 
 /* A session that wanted copies this long before had its copy. */
 #define SURE_US UINT64_C(10000000)

@@ -20,7 +20,7 @@
 
 XEP("0160", "1.0.1", COMPLETE);
 XEP("0203", "2.0", COMPLETE);
-XEP("0334", "1.0.0", PARTIAL, "no-store; hints about copies mean nothing yet");
+XEP("0334", "1.0.0", COMPLETE);
 
 #define TABLE "offline"
 enum { PAGE = 100, PAGE_BYTES = 256 * 1024, WATCH_MS = 200 };

@@ -4,8 +4,11 @@
  * what our users send, from what other servers send, and in any case the one we would set.
  * origin-id is left alone. What comes back from a session that ended has its id. Standards:
  * XEP-0359 section 3. */
+#include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/user.h"
+
+XEP("0359", "0.7.0", COMPLETE);
 
 struct judge {
     const struct node *node; /* all its domains are ours; NULL: only own is */
