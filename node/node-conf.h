@@ -44,6 +44,10 @@ struct node_conf {
     const struct node_conf_component *components;
     size_t component_listen_n, components_n;
     bool c2s_tls_required; /* default true */
+    /* [c2s]: XEP-0198 */
+    size_t sm_queue, sm_queue_bytes; /* what may wait for a client to come back */
+    uint64_t sm_resume_ms;           /* how long; 0 = never */
+    unsigned sm_ask_every;           /* stanzas written between two <r/> */
     /* [auth] */
     unsigned scram_iterations;
     /* [store] */

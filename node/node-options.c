@@ -49,7 +49,8 @@ struct opt_dns {
 };
 struct opt_c2s {
     bool tls_required;
-    int64_t sessions_max;
+    int64_t sessions_max, sm_queue, sm_ask_every;
+    uint64_t sm_queue_bytes, sm_resume;
 };
 struct opt_s2s {
     bool enabled, tls_required, dialback, external;
@@ -205,6 +206,17 @@ static const struct conf_option c2s_options[] = {
     CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
              .unit = "sessions", .apply = CONF_RELOAD,
              .doc = "Resources an account may bind at once"),
+    CONF_INT(struct opt_c2s, sm_queue, "sm_queue", .def = "1000", .min = 10, .max = 100000,
+             .unit = "stanzas",
+             .doc = "May wait for a client that was cut off (XEP-0198); a connected one may owe "
+                    "acknowledgements for 10 times as many"),
+    CONF_SIZE(struct opt_c2s, sm_queue_bytes, "sm_queue_bytes", .def = "1MiB", .min = 65536,
+              .max = 1 << 30, .doc = "The same in bytes"),
+    CONF_DURATION(struct opt_c2s, sm_resume, "sm_resume", .def = "10m", .max = 86400000,
+                  .doc = "How long a session waits to be resumed; 0s: not at all"),
+    CONF_INT(struct opt_c2s, sm_ask_every, "sm_ask_every", .def = "5", .min = 1, .max = 1000,
+             .unit = "stanzas",
+             .doc = "Ask a client for an acknowledgement after so many, at most once a turn"),
 };
 static const struct conf_option s2s_options[] = {
     CONF_BOOL(struct opt_s2s, enabled, "enabled", .def = "true",
@@ -671,6 +683,10 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->s2s_n = o->listen_s2s_n;
     c->c2s_tls_required = o->c2s.tls_required;
     c->sessions_max = (size_t)o->c2s.sessions_max;
+    c->sm_queue = (size_t)o->c2s.sm_queue;
+    c->sm_queue_bytes = o->c2s.sm_queue_bytes;
+    c->sm_resume_ms = o->c2s.sm_resume;
+    c->sm_ask_every = (unsigned)o->c2s.sm_ask_every;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
     const struct store_options store = of_store(o);
     node_options_store_open(&store, c);

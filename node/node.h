@@ -31,7 +31,8 @@ struct reg_driver;
     X(stanzas_bounced)                                                                             \
     X(stanzas_dropped)                                                                             \
     X(offline_stored)                                                                              \
-    X(offline_flushed) X(attaches) X(conflicts)
+    X(offline_flushed)                                                                             \
+    X(attaches) X(conflicts) X(sm_enabled) X(sm_resumed) X(sm_resume_failed) X(sm_expired)
 /* Where stanzas come from and go to, counted by kind. */
 #define NODE_FLOW_TABLE(X)                                                                         \
     X(from_clients) X(to_clients) X(from_s2s) X(to_s2s) X(from_regions) X(to_regions)

@@ -36,7 +36,8 @@ static void sm_broken(void *ctx, const char *why)
     fail(p, STREAM_UNDEFINED_CONDITION, why);
 }
 
-static const struct sm_events sm_up = {sm_text, sm_acked, sm_broken};
+static const struct sm_events sm_up = {
+    .send_text = sm_text, .acked = sm_acked, .broken = sm_broken};
 
 void region_link_sm(struct region_peer *p)
 {

@@ -17,7 +17,7 @@ static void sm_broken(void *ctx, const char *why)
         region_in_close(o->in, STREAM_UNDEFINED_CONDITION, why);
 }
 
-static const struct sm_events sm_up = {sm_text, NULL, sm_broken};
+static const struct sm_events sm_up = {.send_text = sm_text, .broken = sm_broken};
 
 struct region_origin *region_origin_get(struct s2s_region *r, const char *id, const char *domain)
 {

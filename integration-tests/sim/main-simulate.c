@@ -4,7 +4,7 @@
  * one is repeated with the one command that is printed. */
 #include <getopt.h>
 
-#include "integration-tests/sim/tests-world-int.h"
+#include "integration-tests/sim/tests-sm-int.h"
 
 enum { FLOW = 25 }; /* messages each way */
 #define ALICE "alice@" RIG_DOMAIN
@@ -358,6 +358,7 @@ static const struct {
     {"lease", "a region's lease lost and regained", case_lease},
     {"moved", "an old region refreshes a session that has moved", case_moved},
     {"killed", "the recipient's region killed and restarted", case_killed},
+    {"sm", "clients with stream management, cut anywhere, resumed or not", case_sm},
     {"faults", "cuts, wipes and silence of the registry while messages flow", case_faults},
 };
 

@@ -1,6 +1,6 @@
 /* DOC: the scripted user over the initiating stream engine. One loop per client, so that a host may
  * have many. Everything that arrives after negotiation is kept as parsed until a script asks. */
-#include "integration-tests/sim/sim-client.h"
+#include "integration-tests/sim/sim-client-int.h"
 
 #include "lib/loop/sim-loop.h"
 #include "lib/net/dial.h"
@@ -12,19 +12,6 @@ struct letter {
     struct list link;
     struct xml_doc *doc;
 };
-struct sim_client {
-    struct sim_client_conf conf;
-    struct loop *loop;
-    struct op_owner ops;
-    struct stream_out *stream;
-    enum sim_client_state state;
-    enum sasl_failure refused;
-    struct stream_end end;
-    struct list inbox; /* struct letter */
-    struct xml_doc *last;
-    char *jid;
-};
-
 /* ---- patterns */
 static bool matches(const struct xml *pattern, const struct xml *el);
 
@@ -249,13 +236,21 @@ static void on_ready(void *ctx, const struct xml *features, bool sasl_done)
         keep_features(c, features);
     if (!sasl_done || c->conf.no_bind)
         return;
+    if (!sim_client_sm_resume(c))
+        sim_client_bind(c);
+}
+
+static void send_text(struct sim_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+void sim_client_bind(struct sim_client *c)
+{
     if (c->conf.resource)
-        sim_client_send(c,
-                        "<iq type='set' id='sim-bind'><bind xmlns='%s'><resource>%s</resource>"
-                        "</bind></iq>",
-                        NS_BIND, c->conf.resource);
+        send_text(c,
+                  "<iq type='set' id='sim-bind'><bind xmlns='%s'><resource>%s</resource>"
+                  "</bind></iq>",
+                  NS_BIND, c->conf.resource);
     else
-        sim_client_send(c, "<iq type='set' id='sim-bind'><bind xmlns='%s'/></iq>", NS_BIND);
+        send_text(c, "<iq type='set' id='sim-bind'><bind xmlns='%s'/></iq>", NS_BIND);
 }
 
 /* The answer to our own bind; everything else is the script's. */
@@ -268,16 +263,19 @@ static bool take_bind(struct sim_client *c, const struct xml *el)
     struct arena *a = arena_new(0);
     const struct xml *jid = xml_child(bind, NS_BIND, "jid");
     must(jid != NULL);
+    mem_free(c->jid);
     c->jid = str_dup(xml_text(a, jid));
     c->state = SIM_CLIENT_BOUND;
     arena_free(&a);
+    if (c->conf.sm)
+        sim_client_sm_enable(c);
     return true;
 }
 
 static void on_element(void *ctx, struct xml_doc *doc)
 {
     struct sim_client *c = ctx;
-    if (take_bind(c, doc->root)) {
+    if (sim_client_sm_element(c, doc->root) || take_bind(c, doc->root)) {
         xml_doc_free(&doc);
         return;
     }
@@ -292,6 +290,7 @@ static void on_end(void *ctx, const struct stream_end *e)
     c->state = SIM_CLIENT_ENDED;
     c->end = *e;
     stream_out_free(&c->stream);
+    sim_client_sm_detach(c);
 }
 
 static const struct stream_out_events events = {
@@ -332,9 +331,15 @@ struct sim_client *sim_client_new(const struct sim_client_conf *conf)
     op_owner_init(&c->ops);
     snprintf(name, sizeof name, "%s/0", conf->host);
     c->loop = loop_new(name, 0);
-    struct dial_target target = {.addr = conf->server};
-    dial_open(c->loop, &c->ops, dial_source_fixed(c->loop, &target, 1), DIAL_MS, on_dialled, c);
+    sim_client_dial(c);
     return c;
+}
+
+void sim_client_dial(struct sim_client *c)
+{
+    struct dial_target target = {.addr = c->conf.server};
+    c->state = SIM_CLIENT_DIALLING;
+    dial_open(c->loop, &c->ops, dial_source_fixed(c->loop, &target, 1), DIAL_MS, on_dialled, c);
 }
 
 void sim_client_free(struct sim_client **pc)
@@ -345,6 +350,7 @@ void sim_client_free(struct sim_client **pc)
         return;
     op_owner_cancel_all(&c->ops);
     stream_out_free(&c->stream);
+    sim_client_sm_free(c);
     sim_client_forget(c);
     if (c->last)
         xml_doc_free(&c->last);
@@ -401,16 +407,32 @@ struct sim_client *sim_client_login(const struct sim_client_conf *conf)
     return NULL;
 }
 
-void sim_client_send(struct sim_client *c, const char *fmt, ...)
+static __attribute__((format(printf, 2, 0))) void send_va(struct sim_client *c, const char *fmt,
+                                                          va_list args, bool counted)
 {
     char text[16384];
-    va_list args;
-    va_start(args, fmt);
     int n = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     must(n >= 0 && n < (int)sizeof text);
+    if (counted && sim_client_sm_send(c, str_make(text, (size_t)n)))
+        return;
     if (c->stream)
         (void)stream_out_send_text(c->stream, str_make(text, (size_t)n));
+}
+
+static void send_text(struct sim_client *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    send_va(c, fmt, args, false);
+    va_end(args);
+}
+
+void sim_client_send(struct sim_client *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    send_va(c, fmt, args, true);
+    va_end(args);
 }
 
 void sim_client_pause(struct sim_client *c, bool paused)

@@ -27,6 +27,7 @@ struct sim_client_conf { /* copied, strings borrowed until sim_client_free */
     bool direct_tls;
     bool no_sasl, no_bind; /* stop before; the script does it */
     bool keep_features;    /* the last <stream:features/> comes first in the inbox */
+    bool sm; /* enable stream management once bound; what is sent is kept until acknowledged */
 };
 /* Starts to connect. Close order: clients before loops of the node and sim_net_end. */
 struct sim_client *sim_client_new(const struct sim_client_conf *c);
@@ -43,7 +44,13 @@ struct sim_client *sim_client_login(const struct sim_client_conf *c);
 /* Send text as it is. */
 void sim_client_send(struct sim_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_client_pause(struct sim_client *c, bool paused); /* stop reading */
-void sim_client_close(struct sim_client *c);              /* </stream:stream>; ends later */
+/* With conf.sm: connect again, also over a connection that is dead without knowing it; resumes, or
+ * else binds anew and sends again what was not acknowledged. */
+void sim_client_again(struct sim_client *c);
+unsigned sim_client_resumed(const struct sim_client *c); /* how often */
+unsigned
+sim_client_refusals(const struct sim_client *c); /* how often there was nothing to resume */
+void sim_client_close(struct sim_client *c);     /* </stream:stream>; ends later */
 
 /* Take the first matching element out of the inbox, running the simulation up to 30 s. False: what
  * is in the inbox is printed. */

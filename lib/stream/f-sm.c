@@ -8,10 +8,6 @@
 
 enum { R_EVERY = 16, ID_MAX = 4000 };
 
-struct pending { /* a stanza sent or to be sent */
-    struct sm_item item;
-    struct stanza *st;
-};
 struct sm_session {
     struct loop *loop;
     const struct sm_events *ev;
@@ -20,14 +16,22 @@ struct sm_session {
     enum sm_state state;
     bool is_resuming;    /* SM_ASKED with <resume/> */
     bool has_peer_asked; /* <r/> came */
-    char *id;            /* NULL: cannot be resumed */
+    bool is_ask_due;     /* the first stanza not asked for has waited */
+    struct sm_policy policy;
+    char *id; /* NULL: cannot be resumed */
     struct sm_out out;
     struct sm_in in;
     uint32_t epoch;       /* of the numbering of in */
     uint32_t repeats;     /* copies that will come again after a resumption */
     uint32_t acked_h;     /* h of the last <a/> we wrote */
+    uint32_t asked_h;     /* stanzas that had arrived when the last <r/> came */
     uint32_t unrequested; /* stanzas written since the last <r/> */
+    uint32_t refused_h;   /* has_refused */
+    bool has_refused;
+    unsigned patience; /* turns an answer has waited */
     struct defer flush;
+    struct timer idle;   /* ask for what was not asked for */
+    struct timer silent; /* since the oldest <r/> after which nothing came */
     struct buf text;
     unsigned depth; /* our frames that call back */
     bool is_freed;
@@ -36,6 +40,19 @@ struct sm_session {
 static void on_flush(void *ctx)
 {
     sm_flush(ctx);
+}
+
+static void on_idle(void *ctx)
+{
+    struct sm_session *s = ctx;
+    s->is_ask_due = true;
+    sm_flush(s);
+}
+
+static void on_silent(void *ctx)
+{
+    struct sm_session *s = ctx;
+    s->ev->silent(s->ctx);
 }
 
 struct sm_session *sm_session_new(struct loop *l, const struct sm_events *ev, void *ctx,
@@ -49,30 +66,44 @@ struct sm_session *sm_session_new(struct loop *l, const struct sm_events *ev, vo
     sm_out_init(&s->out);
     sm_in_init(&s->in);
     defer_init(&s->flush, on_flush, s);
+    timer_init(&s->idle, l, on_idle, s);
+    timer_init(&s->silent, l, on_silent, s);
     buf_init(&s->text, SIZE_MAX);
     return s;
 }
 
-static struct stanza *pending_take(struct list *node)
+void sm_set_policy(struct sm_session *s, const struct sm_policy *p)
 {
-    struct pending *p = list_entry(node, struct pending, item.link);
-    struct stanza *st = p->st;
+    s->policy = *p;
+}
+
+static struct sm_entry *entry_of(struct list *node)
+{
+    return list_entry(node, struct sm_entry, item.link);
+}
+
+/* Out of its list; an entry of ours is freed. */
+static struct stanza *entry_take(struct list *node)
+{
+    struct sm_entry *e = entry_of(node);
+    struct stanza *st = e->st;
     list_del(node);
-    mem_free(p);
+    mem_free(e);
     return st;
 }
 
 static void drop_list(struct list *items)
 {
     for (struct list *n = list_first(items); n; n = list_first(items)) {
-        struct stanza *st = pending_take(n);
+        struct stanza *st = entry_take(n);
         stanza_unref(&st);
     }
 }
 
 static void release(struct sm_session *s)
 {
-    drop_list(&s->out.items);
+    if (!s->ev->acked_entry)
+        drop_list(&s->out.items);
     sm_in_fini(&s->in);
     buf_fini(&s->text);
     mem_free(s->id);
@@ -86,6 +117,8 @@ void sm_session_free(struct sm_session **ps)
     if (!s)
         return;
     defer_cancel(&s->flush);
+    timer_stop(&s->idle);
+    timer_stop(&s->silent);
     s->is_freed = true;
     if (!s->depth)
         release(s);
@@ -110,33 +143,74 @@ static void add_r(struct sm_session *s)
 {
     buf_printf(&s->text, "<r xmlns='%s'/>", NS_SM);
     s->unrequested = 0;
+    s->is_ask_due = false;
+    timer_stop(&s->idle);
+    if (s->policy.silent_ms && !timer_running(&s->silent))
+        timer_start(&s->silent, s->policy.silent_ms);
 }
 
 static void add_a(struct sm_session *s)
 {
     s->acked_h = s->in.h;
     s->has_peer_asked = false;
+    s->patience = 0;
     buf_printf(&s->text, "<a xmlns='%s' h='%" PRIu32 "'/>", NS_SM, s->in.h);
+}
+
+/* Of what had arrived when the peer asked, something has got custody since the last answer. */
+static bool is_late_answer_due(const struct sm_session *s)
+{
+    return s->in.h != s->acked_h && s->asked_h - s->acked_h <= s->in.received - s->acked_h &&
+           s->asked_h != s->acked_h;
+}
+
+/* Custody that comes with the next turns goes into the same answer. */
+static bool may_wait(struct sm_session *s)
+{
+    if (s->in.h == s->in.received || s->patience >= s->policy.answer_turns)
+        return false;
+    s->patience++;
+    loop_defer(s->loop, &s->flush);
+    return true;
+}
+
+static bool is_answer_due(struct sm_session *s)
+{
+    if (s->has_peer_asked)
+        return !may_wait(s);
+    return s->policy.answers_only ? is_late_answer_due(s) : s->in.h != s->acked_h;
+}
+
+static bool is_request_due(struct sm_session *s)
+{
+    if (!s->unrequested || s->unrequested >= s->policy.ask_every || s->is_ask_due)
+        return s->unrequested != 0;
+    if (!timer_running(&s->idle))
+        timer_start(&s->idle, s->policy.ask_idle_ms);
+    return false;
 }
 
 void sm_flush(struct sm_session *s)
 {
     if (s->state != SM_ON)
         return;
-    if (s->has_peer_asked || s->in.h != s->acked_h)
+    if (is_answer_due(s))
         add_a(s);
-    if (s->unrequested)
+    if (is_request_due(s))
         add_r(s);
     if (s->text.n)
         (void)write_text(s);
 }
 
-static bool write_stanza(struct sm_session *s, const struct stanza *st)
+static bool write_entry(struct sm_session *s, struct sm_entry *e)
 {
-    stanza_write(&s->text, st, s->content_ns);
-    if (++s->unrequested >= R_EVERY)
-        add_r(s);
+    s->unrequested++;
     loop_defer(s->loop, &s->flush);
+    if (s->ev->send_entry)
+        return s->ev->send_entry(s->ctx, e);
+    stanza_write(&s->text, e->st, s->content_ns);
+    if (s->unrequested >= R_EVERY)
+        add_r(s);
     return write_text(s);
 }
 
@@ -144,16 +218,30 @@ static bool write_stanza(struct sm_session *s, const struct stanza *st)
 static void write_queue(struct sm_session *s)
 {
     list_each (&s->out.items, n)
-        (void)write_stanza(s, list_entry(n, struct pending, item.link)->st);
+        (void)write_entry(s, entry_of(n));
+}
+
+bool sm_send_entry(struct sm_session *s, struct sm_entry *e)
+{
+    sm_out_push(&s->out, &e->item);
+    return s->state != SM_ON || write_entry(s, e);
 }
 
 bool sm_send(struct sm_session *s, struct stanza *st)
 {
-    struct pending *p = mem_alloc(sizeof *p);
-    p->st = stanza_ref(st);
-    p->item.bytes = st->bytes + sizeof *p;
-    sm_out_push(&s->out, &p->item);
-    return s->state != SM_ON || write_stanza(s, st);
+    struct sm_entry *e = mem_alloc(sizeof *e);
+    e->st = stanza_ref(st);
+    e->item.bytes = st->bytes + sizeof *e;
+    return sm_send_entry(s, e);
+}
+
+struct sm_entry *sm_take_entry(struct sm_session *s)
+{
+    struct list done;
+    list_init(&done);
+    if (!sm_pending(s) || sm_out_ack(&s->out, s->out.acked + 1, &done) != ERR_OK)
+        return NULL;
+    return entry_of(list_shift(&done));
 }
 
 uint32_t sm_pending(const struct sm_session *s)
@@ -174,7 +262,7 @@ void sm_unacked(struct sm_session *s, void (*each)(void *ctx, struct stanza *st)
     s->out.acked = s->out.sent;
     s->out.bytes = 0;
     for (struct list *n = list_first(&all); n; n = list_first(&all))
-        each(ctx, pending_take(n));
+        each(ctx, entry_take(n));
 }
 
 /* A new numbering of what we send; the queue keeps its order. */
@@ -185,13 +273,14 @@ static void renumber(struct sm_session *s)
     list_splice(&all, &s->out.items);
     sm_out_init(&s->out);
     for (struct list *n = list_shift(&all); n; n = list_shift(&all))
-        sm_out_push(&s->out, &list_entry(n, struct pending, item.link)->item);
+        sm_out_push(&s->out, &entry_of(n)->item);
 }
 
 /* ---- receiving ---- */
 
 bool sm_receive(struct sm_session *s, uint64_t *token)
 {
+    timer_stop(&s->silent);
     if (s->repeats) {
         s->repeats--;
         return false;
@@ -206,6 +295,11 @@ void sm_complete(struct sm_session *s, uint64_t token)
         loop_defer(s->loop, &s->flush);
 }
 
+uint32_t sm_received(const struct sm_session *s)
+{
+    return s->in.received;
+}
+
 bool sm_receive_full(const struct sm_session *s)
 {
     return sm_in_full(&s->in);
@@ -215,7 +309,7 @@ bool sm_receive_full(const struct sm_session *s)
 static void expect_repeats(struct sm_session *s)
 {
     s->repeats = s->in.received - s->in.h;
-    s->acked_h = s->in.h;
+    s->acked_h = s->asked_h = s->in.h;
     s->has_peer_asked = false;
 }
 
@@ -226,12 +320,24 @@ static void new_numbering(struct sm_session *s)
     sm_in_init(&s->in);
     s->epoch++;
     s->repeats = 0;
-    s->acked_h = 0;
+    s->acked_h = s->asked_h = 0;
     s->unrequested = 0;
     s->has_peer_asked = false;
 }
 
 /* ---- the peer's h ---- */
+
+static void entry_done(struct sm_session *s, struct list *node)
+{
+    if (s->ev->acked_entry) {
+        s->ev->acked_entry(s->ctx, entry_of(node));
+        return;
+    }
+    struct stanza *st = entry_take(node);
+    if (s->ev->acked && !s->is_freed)
+        s->ev->acked(s->ctx, st);
+    stanza_unref(&st);
+}
 
 static bool acknowledge(struct sm_session *s, uint32_t h)
 {
@@ -239,13 +345,14 @@ static bool acknowledge(struct sm_session *s, uint32_t h)
     list_init(&done);
     s->depth++;
     bool ok = sm_out_ack(&s->out, h, &done) == ERR_OK;
-    if (!ok)
+    if (!ok) {
+        s->refused_h = h;
+        s->has_refused = true;
         s->ev->broken(s->ctx, "handled-count-too-high");
+    }
     for (struct list *n = list_first(&done); n; n = list_first(&done)) {
-        struct stanza *st = pending_take(n);
-        if (s->ev->acked && !s->is_freed)
-            s->ev->acked(s->ctx, st);
-        stanza_unref(&st);
+        list_del(n);
+        entry_done(s, n);
     }
     ok = ok && !s->is_freed;
     leave(s);
@@ -266,8 +373,10 @@ bool sm_element(struct sm_session *s, const struct xml *el)
     uint32_t h;
     if (s->state != SM_ON)
         return false;
+    timer_stop(&s->silent);
     if (xml_is(el, NS_SM, "r")) {
         s->has_peer_asked = true;
+        s->asked_h = s->in.received;
         loop_defer(s->loop, &s->flush);
         return true;
     }
@@ -409,6 +518,22 @@ bool sm_accept_resume(struct sm_session *s, uint32_t peer_h)
     return ok;
 }
 
+bool sm_may_ack(const struct sm_session *s, uint32_t h)
+{
+    return h - s->out.acked <= sm_out_pending(&s->out);
+}
+
+uint32_t sm_sent(const struct sm_session *s)
+{
+    return s->out.sent;
+}
+
+bool sm_refused(const struct sm_session *s, uint32_t *h)
+{
+    *h = s->refused_h;
+    return s->has_refused;
+}
+
 enum err sm_read_resume(const struct xml *el, struct str *previd, uint32_t *h)
 {
     struct str id = xml_get(el, "previd");
@@ -433,7 +558,9 @@ void sm_detach(struct sm_session *s)
     s->state = SM_OFF;
     s->is_resuming = false;
     s->unrequested = 0;
-    s->has_peer_asked = false;
+    s->has_peer_asked = s->is_ask_due = false;
+    timer_stop(&s->idle);
+    timer_stop(&s->silent);
     defer_cancel(&s->flush);
     buf_clear(&s->text);
 }

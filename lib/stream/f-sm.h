@@ -3,12 +3,17 @@
 /* XEP-0198 for one side of a stream, above sm-queue: enable, resume, acks, counting. It survives
  * its stream: a session is detached from a dead stream and attached to the next. Words: initiator =
  * who sends <enable/>; h = what the peer may forget, i.e. the stanzas below the first one without
- * custody; token = one received stanza, in one numbering. */
+ * custody; token = one received stanza, in one numbering; entry = one sent stanza until the peer
+ * has custody of it. */
 #include "lib/loop/timer.h"
 #include "lib/stream/stream.h"
 #include "lib/xmpp/sm-queue.h"
 
 struct sm_session;
+struct sm_entry { /* may be embedded in a record of the user */
+    struct sm_item item;
+    struct stanza *st; /* a reference of the entry */
+};
 struct sm_events {
     bool (*send_text)(
         void *ctx,
@@ -18,6 +23,20 @@ struct sm_events {
     void (*broken)(
         void *ctx,
         const char *why); /* the peer's h is impossible: close with undefined-condition */
+    /* Who brings entries of its own (sm_send_entry) sets both: write this one now; the peer has
+     * custody of it, it is the user's again. */
+    bool (*send_entry)(void *ctx, struct sm_entry *e);
+    void (*acked_entry)(void *ctx, struct sm_entry *e);
+    void (*silent)(void *ctx); /* asked, and heard nothing for silent_ms; once */
+};
+/* When acks are asked for and given. All 0, as it is at first: <r/> after every 16 stanzas and at
+ * the end of a turn that wrote one, <a/> whenever h grew. */
+struct sm_policy {
+    unsigned ask_every;    /* <r/> at the end of a turn when so many stanzas were not asked for, */
+    uint64_t ask_idle_ms;  /* or this long after the first of them */
+    unsigned answer_turns; /* an answer waits so many turns while custody is open */
+    uint64_t silent_ms;    /* 0: no event silent */
+    bool answers_only;     /* <a/> for <r/> only, and again when what was there then has custody */
 };
 enum sm_state {
     SM_OFF,   /* no stream, or no stream management on it: sm_send only queues */
@@ -29,6 +48,7 @@ enum sm_state {
  * call acked and broken. The session may be freed inside acked and broken. */
 struct sm_session *sm_session_new(struct loop *l, const struct sm_events *ev, void *ctx,
                                   const char *content_ns);
+void sm_set_policy(struct sm_session *s, const struct sm_policy *p);
 void sm_session_free(struct sm_session **ps); /* unacknowledged stanzas are unref'd; take them first
                                                  with sm_unacked */
 
@@ -36,6 +56,10 @@ void sm_session_free(struct sm_session **ps); /* unacknowledged stanzas are unre
  * waits for it. <r/> goes out after every 16 stanzas and at the end of a turn that wrote one.
  * False: past the high mark (still taken). */
 bool sm_send(struct sm_session *s, struct stanza *st);
+/* The same with an entry of the user's; st and item.bytes are set. */
+bool sm_send_entry(struct sm_session *s, struct sm_entry *e);
+/* The oldest entry not acknowledged, out of the session; NULL: none. */
+struct sm_entry *sm_take_entry(struct sm_session *s);
 uint32_t sm_pending(const struct sm_session *s); /* stanzas not acknowledged */
 size_t sm_pending_bytes(const struct sm_session *s);
 /* Hand over all unacknowledged stanzas, oldest first; each gets the reference. The session is empty
@@ -48,6 +72,7 @@ void sm_unacked(struct sm_session *s, void (*each)(void *ctx, struct stanza *st)
  * are ignored. <a/> goes out at the end of the turn. */
 bool sm_receive(struct sm_session *s, uint64_t *token) MUST_USE;
 void sm_complete(struct sm_session *s, uint64_t token);
+uint32_t sm_received(const struct sm_session *s); /* with and without custody */
 bool sm_receive_full(const struct sm_session *s); /* too many without custody: pause the reader */
 
 /* Feed every first-level element while SM_ON: true when it was <r/> or <a/> and is consumed. */
@@ -72,6 +97,11 @@ void sm_accept(struct sm_session *s, const char *id_or_null,
 /* The peer asks <resume previd=sm_id h/>: releases up to h, writes <resumed/> and the rest. False:
  * h is impossible (broken was called). */
 bool sm_accept_resume(struct sm_session *s, uint32_t peer_h) MUST_USE;
+/* Could the peer have handled h of ours? */
+bool sm_may_ack(const struct sm_session *s, uint32_t h);
+uint32_t sm_sent(const struct sm_session *s);
+/* The h that broken was called for; false: it had none. */
+bool sm_refused(const struct sm_session *s, uint32_t *h);
 /* Helpers of the receiver: read <resume/> (ERR_INVALID), write <failed/>; h may be NULL. */
 enum err sm_read_resume(const struct xml *el, struct str *previd, uint32_t *h) MUST_USE;
 void sm_write_failed(struct buf *out, const char *condition, const uint32_t *h);

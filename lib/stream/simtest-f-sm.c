@@ -10,7 +10,7 @@ struct desk {
     struct loop *l;
     struct sm_session *sm;
     struct buf sent;
-    unsigned acked, broken, made;
+    unsigned acked, broken, made, silent;
     bool frees_in_acked;
 };
 
@@ -37,15 +37,63 @@ static void desk_broken(void *ctx, const char *why)
     d->broken++;
 }
 
-static const struct sm_events desk_events = {desk_send, desk_acked, desk_broken};
+static const struct sm_events desk_events = {
+    .send_text = desk_send, .acked = desk_acked, .broken = desk_broken};
 
-static void desk_begin(struct desk *d)
+/* ---- entries of its own */
+static bool desk_send_entry(void *ctx, struct sm_entry *e)
+{
+    struct desk *d = ctx;
+    stanza_write(&d->sent, e->st, NS_CLIENT);
+    return true;
+}
+
+static void entry_free(struct sm_entry *e)
+{
+    stanza_unref(&e->st);
+    mem_free(e);
+}
+
+static void desk_acked_entry(void *ctx, struct sm_entry *e)
+{
+    struct desk *d = ctx;
+    d->acked++;
+    entry_free(e);
+}
+
+static void desk_silent(void *ctx)
+{
+    struct desk *d = ctx;
+    d->silent++;
+}
+
+static const struct sm_events entry_events = {.send_text = desk_send,
+                                              .broken = desk_broken,
+                                              .send_entry = desk_send_entry,
+                                              .acked_entry = desk_acked_entry,
+                                              .silent = desk_silent};
+
+static void desk_entry(struct desk *d)
+{
+    struct sm_entry *e = mem_alloc(sizeof *e);
+    char text[64];
+    snprintf(text, sizeof text, "<message id='%u'/>", d->made++);
+    assert_int_equal(stanza_parse(str_of(text), &e->st), ERR_OK);
+    (void)sm_send_entry(d->sm, e);
+}
+
+static void desk_begin_with(struct desk *d, const struct sm_events *ev)
 {
     *d = (struct desk){0};
     sim_begin(1);
     d->l = loop_new("desk/0", 0);
-    d->sm = sm_session_new(d->l, &desk_events, d, NS_CLIENT);
+    d->sm = sm_session_new(d->l, ev, d, NS_CLIENT);
     buf_init(&d->sent, 1 << 20);
+}
+
+static void desk_begin(struct desk *d)
+{
+    desk_begin_with(d, &desk_events);
 }
 
 static void desk_end(struct desk *d)
@@ -320,14 +368,110 @@ static void test_sm_freed_in_callback(void **state)
     desk_end(&d);
 }
 
+/* ---- the policy of a receiver of clients */
+static const struct sm_policy thrifty = {.ask_every = 5,
+                                         .ask_idle_ms = 500,
+                                         .answer_turns = 2,
+                                         .silent_ms = 90000,
+                                         .answers_only = true};
+
+static void policy_begin(struct desk *d)
+{
+    desk_begin_with(d, &entry_events);
+    sm_set_policy(d->sm, &thrifty);
+    sm_accept(d->sm, NULL, 0);
+    desk_expect(d, "<enabled " SM "/>");
+}
+
+static void test_sm_asks_by_policy(void **state)
+{
+    struct desk d;
+    (void)state;
+    policy_begin(&d);
+    for (int n = 0; n < 7; n++)
+        desk_entry(&d);
+    buf_clear(&d.sent);
+    desk_expect(&d, "<r " SM "/>"); /* one for all of the turn */
+    desk_entry(&d);
+    desk_expect(&d, "<message id='7'/>"); /* not for one ... */
+    (void)sim_run(600000, NULL, NULL);
+    desk_expect(&d, "<r " SM "/>"); /* ... until it has waited */
+    assert_true(desk_element(&d, "<a " SM " h='8'/>"));
+    assert_int_equal(d.acked, 8);
+    desk_entry(&d);
+    (void)sim_run(89000000, NULL, NULL);
+    assert_int_equal(d.silent, 0);
+    (void)sim_run(2000000, NULL, NULL);
+    assert_int_equal(d.silent, 1);
+    struct sm_entry *e = sm_take_entry(d.sm);
+    assert_non_null(e);
+    entry_free(e);
+    assert_null(sm_take_entry(d.sm));
+    assert_int_equal(sm_pending(d.sm), 0);
+    desk_end(&d);
+}
+
+static void test_sm_answers_by_policy(void **state)
+{
+    struct desk d;
+    uint64_t a, b, c;
+    (void)state;
+    policy_begin(&d);
+    assert_true(sm_receive(d.sm, &a));
+    sm_complete(d.sm, a);
+    desk_expect(&d, ""); /* nobody asked */
+    assert_true(sm_receive(d.sm, &b));
+    assert_true(desk_element(&d, "<r " SM "/>"));
+    sm_complete(d.sm, b); /* comes within the turns it may wait */
+    desk_expect(&d, "<a " SM " h='2'/>");
+    assert_true(sm_receive(d.sm, &b));
+    assert_true(desk_element(&d, "<r " SM "/>"));
+    desk_expect(&d, "<a " SM " h='2'/>"); /* never withheld */
+    assert_true(sm_receive(d.sm, &c));
+    sm_complete(d.sm, b);
+    desk_expect(&d, "<a " SM " h='3'/>"); /* what it asked for, late */
+    sm_complete(d.sm, c);
+    desk_expect(&d, "");
+    assert_int_equal(sm_received(d.sm), 4);
+    assert_int_equal(sm_h(d.sm), 4);
+    desk_end(&d);
+}
+
+static void test_sm_tells_what_it_refused(void **state)
+{
+    struct desk d;
+    uint32_t h;
+    (void)state;
+    policy_begin(&d);
+    desk_entry(&d);
+    assert_true(sm_may_ack(d.sm, 1));
+    assert_false(sm_may_ack(d.sm, 2));
+    assert_false(sm_refused(d.sm, &h));
+    assert_true(desk_element(&d, "<a " SM " h='10'/>"));
+    assert_int_equal(d.broken, 1);
+    assert_true(sm_refused(d.sm, &h));
+    assert_int_equal(h, 10);
+    assert_int_equal(sm_sent(d.sm), 1);
+    struct sm_entry *e = sm_take_entry(d.sm);
+    entry_free(e);
+    desk_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sm_waits_for_enabled), cmocka_unit_test(test_sm_asks_every_16),
-        cmocka_unit_test(test_sm_h_is_custody),      cmocka_unit_test(test_sm_resume),
-        cmocka_unit_test(test_sm_resume_refused),    cmocka_unit_test(test_sm_refused),
-        cmocka_unit_test(test_sm_impossible_h),      cmocka_unit_test(test_sm_receiver),
+        cmocka_unit_test(test_sm_waits_for_enabled),
+        cmocka_unit_test(test_sm_asks_every_16),
+        cmocka_unit_test(test_sm_h_is_custody),
+        cmocka_unit_test(test_sm_resume),
+        cmocka_unit_test(test_sm_resume_refused),
+        cmocka_unit_test(test_sm_refused),
+        cmocka_unit_test(test_sm_impossible_h),
+        cmocka_unit_test(test_sm_receiver),
         cmocka_unit_test(test_sm_freed_in_callback),
+        cmocka_unit_test(test_sm_asks_by_policy),
+        cmocka_unit_test(test_sm_answers_by_policy),
+        cmocka_unit_test(test_sm_tells_what_it_refused),
     };
     return cmocka_run_group_tests_name("f-sm", tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ static void side_broken(void *ctx, const char *why)
     d->broken++;
 }
 
-static const struct sm_events side_events = {side_send_text, side_acked, side_broken};
+static const struct sm_events side_events = {
+    .send_text = side_send_text, .acked = side_acked, .broken = side_broken};
 
 static void side_send(struct side *d)
 {

@@ -312,6 +312,12 @@ void stream_finish(struct stream_base *b, enum err e, const char *text)
 
 void stream_shut_down(struct stream_base *b, enum stream_cond c, enum err reason, const char *text)
 {
+    stream_shut_down_app(b, c, reason, text, NULL);
+}
+
+void stream_shut_down_app(struct stream_base *b, enum stream_cond c, enum err reason,
+                          const char *text, const char *app_or_null)
+{
     if (stream_is_shut(b))
         return;
     if (reason != ERR_OK)
@@ -321,7 +327,7 @@ void stream_shut_down(struct stream_base *b, enum stream_cond c, enum err reason
     if (!b->is_header_sent)
         b->machine->write_header(b);
     if (c != STREAM_OK) {
-        stream_error_write(&b->out, c, text);
+        stream_error_write(&b->out, c, text, app_or_null);
         struct stream_end *end = stream_end_of(b);
         if (!end->text[0])
             snprintf(end->text, STREAM_END_TEXT, "we sent %s%s%s", stream_cond_name(c),

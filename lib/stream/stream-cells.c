@@ -91,7 +91,7 @@ void stream_fault(struct stream_base *b, struct stream_input *in)
 
 void stream_user_close(struct stream_base *b, struct stream_input *in)
 {
-    stream_shut_down(b, in->cond, in->err, in->text);
+    stream_shut_down_app(b, in->cond, in->err, in->text, in->app);
 }
 
 void stream_late(struct stream_base *b, struct stream_input *in)

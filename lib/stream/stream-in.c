@@ -224,6 +224,19 @@ void stream_in_close(struct stream_in *s, enum stream_cond c, const char *text_o
     stream_dispatch(&s->b, SEV_CLOSE, &(struct stream_input){.cond = c, .text = text_or_null});
 }
 
+void stream_in_close_app(struct stream_in *s, enum stream_cond c, const char *text_or_null,
+                         const char *app_xml)
+{
+    stream_dispatch(&s->b, SEV_CLOSE,
+                    &(struct stream_input){.cond = c, .text = text_or_null, .app = app_xml});
+}
+
+void stream_in_hand_over(struct stream_in *s, const struct stream_in_conf *c, void *ctx)
+{
+    s->conf = c;
+    s->ctx = ctx;
+}
+
 const struct stream_header *stream_in_header(const struct stream_in *s)
 {
     return &s->b.header;

@@ -75,6 +75,12 @@ void stream_in_pause(struct stream_in *s,
  * 6120 section 4.4); after an error none do. With SEE_OTHER_HOST the text is the host (RFC 6120
  * section 4.9.3.19). */
 void stream_in_close(struct stream_in *s, enum stream_cond c, const char *text_or_null);
+/* The same with an application-specific condition (RFC 6120 section 4.9.4), an element as text. */
+void stream_in_close_app(struct stream_in *s, enum stream_cond c, const char *text_or_null,
+                         const char *app_xml);
+/* The stream gets another owner on this shard: callbacks go to ctx, conf is borrowed from there.
+ * Also inside a callback; the old owner hears no more of it. */
+void stream_in_hand_over(struct stream_in *s, const struct stream_in_conf *c, void *ctx);
 const struct stream_header *
 stream_in_header(const struct stream_in *s);         /* the last; valid until the next */
 const char *stream_in_id(const struct stream_in *s); /* of the current header */

@@ -43,6 +43,7 @@ struct stream_input {     /* what came with an event; members by event */
     enum stream_cond cond;
     enum err err;
     const char *text;
+    const char *app; /* SEV_CLOSE: application-specific condition, XML, or NULL */
 };
 typedef void stream_action(struct stream_base *b, struct stream_input *in);
 
@@ -149,6 +150,8 @@ void stream_flush_out(
 /* Send the error (unless STREAM_OK) and the end tag, wait for the peer's. reason (ERR_OK: by how it
  * ends) and text go into stream_end; text goes to the peer, too, when there is an error. */
 void stream_shut_down(struct stream_base *b, enum stream_cond c, enum err reason, const char *text);
+void stream_shut_down_app(struct stream_base *b, enum stream_cond c, enum err reason,
+                          const char *text, const char *app_or_null);
 void stream_finish(struct stream_base *b, enum err e,
                    const char *text); /* the connection is done with; end comes later */
 void stream_stop(struct stream_base *b, unsigned why);
@@ -165,7 +168,8 @@ struct stream_header_out {
 };
 void stream_header_write(struct buf *out, const char *content_ns,
                          const struct stream_header_out *h);
-void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null);
+void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null,
+                        const char *app_or_null);
 /* Read the peer's root into b->header. STREAM_OK or what is wrong with it; fields are filled as far
  * as known. */
 enum stream_cond stream_header_read(struct stream_base *b, const struct xml *root,

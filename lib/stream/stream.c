@@ -43,7 +43,8 @@ void stream_header_write(struct buf *out, const char *content_ns, const struct s
     buf_cstr(out, " xml:lang='en'>");
 }
 
-void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null)
+void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or_null,
+                        const char *app_or_null)
 {
     bool has_text = text_or_null && *text_or_null;
     buf_printf(out, "<stream:error><%s xmlns='%s'", stream_cond_name(c), NS_STREAM_ERRORS);
@@ -60,6 +61,8 @@ void stream_error_write(struct buf *out, enum stream_cond c, const char *text_or
         xml_escape(out, str_of(text_or_null));
         buf_cstr(out, "</text>");
     }
+    if (app_or_null)
+        buf_cstr(out, app_or_null);
     buf_cstr(out, "</stream:error>");
 }
 

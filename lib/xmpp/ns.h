@@ -24,6 +24,16 @@
     X(DISCO_ITEMS, "http://jabber.org/protocol/disco#items")                                       \
     X(PING, "urn:xmpp:ping")                                                                       \
     X(SM, "urn:xmpp:sm:3")                                                                         \
+    X(CSI, "urn:xmpp:csi:0")                                                                       \
+    X(CARBONS, "urn:xmpp:carbons:2")                                                               \
+    X(FORWARD, "urn:xmpp:forward:0")                                                               \
+    X(SID, "urn:xmpp:sid:0")                                                                       \
+    X(HINTS, "urn:xmpp:hints")                                                                     \
+    X(CHATSTATES, "http://jabber.org/protocol/chatstates")                                         \
+    X(RECEIPTS, "urn:xmpp:receipts")                                                               \
+    X(MARKERS, "urn:xmpp:chat-markers:0")                                                          \
+    X(MUC_USER, "http://jabber.org/protocol/muc#user")                                             \
+    X(CONFERENCE, "jabber:x:conference")                                                           \
     X(DELAY, "urn:xmpp:delay")                                                                     \
     X(VERSION, "jabber:iq:version")                                                                \
     X(TIME, "urn:xmpp:time")                                                                       \

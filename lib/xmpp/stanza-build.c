@@ -68,6 +68,53 @@ struct stanza *stanza_with_payload(struct stanza *s, const struct xml *el)
     return stanza_finish(&b);
 }
 
+enum { EDIT_BYTES = 128 }; /* about what a stamp takes on the wire */
+
+void stanza_edit(struct stanza_edit *e, struct stanza *s)
+{
+    *e = (struct stanza_edit){.arena = arena_new(0), .of = s};
+    e->el = arena_alloc(e->arena, sizeof *e->el);
+    *e->el = (struct xml){.ns = s->el->ns, .name = s->el->name, .attrs = s->el->attrs};
+    struct xml_node **end = &e->el->first;
+    for (const struct xml_node *n = s->el->first; n; n = n->next) {
+        struct xml_node *m = arena_alloc(e->arena, sizeof *m);
+        *m = (struct xml_node){.el = n->el, .text = n->text};
+        *end = e->el->last = m;
+        end = &m->next;
+    }
+}
+
+void stanza_edit_cut(struct stanza_edit *e, const struct xml *child)
+{
+    struct xml_node *before = NULL;
+    for (struct xml_node *n = e->el->first; n; before = n, n = n->next) {
+        if (n->el != child)
+            continue;
+        if (before)
+            before->next = n->next;
+        else
+            e->el->first = n->next;
+        if (e->el->last == n)
+            e->el->last = before;
+        return;
+    }
+}
+
+struct stanza *stanza_edited(struct stanza_edit *e)
+{
+    struct stanza *s = e->of;
+    const bool is_held = stanza_owner(s) == s; /* and its addresses with it */
+    const struct jid from = is_held ? s->from : jid_dup(e->arena, &s->from);
+    const struct jid to = is_held ? s->to : jid_dup(e->arena, &s->to);
+    struct stanza *n = stanza_new_take(&e->arena, s->kind, s->type, e->el);
+    n->from = from;
+    n->to = to;
+    n->bytes = s->bytes + EDIT_BYTES;
+    n->base = stanza_ref(stanza_owner(s));
+    *e = (struct stanza_edit){0};
+    return n;
+}
+
 void stanza_error_add(struct stanza_build *b, enum stanza_cond c, const char *text_or_null)
 {
     struct xml *error = xml_add(b->arena, b->el, NS_CLIENT, "error");

@@ -8,4 +8,6 @@ struct stanza *stanza_new_take(struct arena **a, enum stanza_kind k, enum stanza
                                const struct xml *el);
 /* What type='...' means for this kind; absent is STR_NONE. False: unknown. */
 bool stanza_type_find(enum stanza_kind k, struct str text, enum stanza_type *out);
+/* In whose arena the element of s is: what a stanza that shares it must hold. */
+struct stanza *stanza_owner(struct stanza *s);
 #endif

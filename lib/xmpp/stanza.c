@@ -1,8 +1,9 @@
 /* DOC: the stanza object. Role: one refcounted handle on an immutable tree, with its addresses
  * outside the tree so that they can differ per copy. Design: a readdressed stanza is a small arena
- * with new addresses and a reference on the one that owns the payload (never a chain: base has no
- * base). Inside the house every stanza is in jabber:client; streams of another content namespace
- * translate at their edge (stanza_from_doc, stanza_write). Standards: RFC 6120 section 8. */
+ * with new addresses and a reference on the one that owns the payload; an edited one has a start
+ * tag and a list of children of its own, and is the owner for those made of it. Inside the house
+ * every stanza is in jabber:client; streams of another content namespace translate at their edge
+ * (stanza_from_doc, stanza_write). Standards: RFC 6120 section 8. */
 #include "lib/xmpp/stanza-int.h"
 #include "lib/xmpp/xml-write-int.h"
 
@@ -70,6 +71,11 @@ struct stanza *stanza_new_take(struct arena **a, enum stanza_kind k, enum stanza
     return s;
 }
 
+struct stanza *stanza_owner(struct stanza *s)
+{
+    return s->base && s->base->el == s->el ? s->base : s;
+}
+
 struct stanza *stanza_ref(struct stanza *s)
 {
     refs_get(&s->refs);
@@ -102,7 +108,7 @@ struct stanza *stanza_readdress(struct stanza *s, const struct jid *from, const 
     n->from = f;
     n->to = t;
     n->bytes = s->bytes;
-    n->base = stanza_ref(s->base ? s->base : s);
+    n->base = stanza_ref(stanza_owner(s));
     return n;
 }
 

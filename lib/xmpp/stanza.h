@@ -59,6 +59,18 @@ struct stanza *stanza_pack(const struct stanza *s);
  * (addresses from s). */
 struct stanza *stanza_with_payload(struct stanza *s, const struct xml *el);
 
+/* Other children: el has the start tag and the children of s, to be added to or cut from; what
+ * stays is shared with s. */
+struct stanza_edit {
+    struct arena *arena;
+    struct xml *el;
+    struct stanza *of; /* borrowed until stanza_edited */
+};
+void stanza_edit(struct stanza_edit *e, struct stanza *s);
+struct stanza *stanza_edited(struct stanza_edit *e); /* empties e */
+/* Out of el, the child at n; only of an el under edit. */
+void stanza_edit_cut(struct stanza_edit *e, const struct xml *child);
+
 /* Builder: make arena + element, fill, finish. */
 struct stanza_build {
     struct arena *arena;

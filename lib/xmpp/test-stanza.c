@@ -196,6 +196,59 @@ static void test_stanza_readdress_shares_the_payload(void **state)
     stanza_unref(&u);
 }
 
+/* What stays is shared, also by those made of the edited one after it is gone. */
+static void test_stanza_edit(void **state)
+{
+    (void)state;
+    struct stanza *s =
+        parse("<message to='a@b' from='c@d' id='1'><x/><body>x</body><y/></message>");
+    struct stanza_edit e;
+    stanza_edit(&e, s);
+    stanza_edit_cut(&e, xml_child(e.el, NS_CLIENT, "x"));
+    stanza_edit_cut(&e, xml_child(e.el, NS_CLIENT, "y"));
+    xml_add(e.arena, e.el, NS_CLIENT, "z");
+    struct stanza *t = stanza_edited(&e);
+    assert_ptr_equal(stanza_child(t, NS_CLIENT, "body"), stanza_child(s, NS_CLIENT, "body"));
+    assert_string_equal(text_of(s), "<message to='a@b' from='c@d' id='1'><x/><body>x</body><y/>"
+                                    "</message>");
+    struct stanza *u = stanza_readdress(t, NULL, &s->from);
+    assert_ptr_equal(u->base, t);
+    stanza_edit(&e, u);
+    stanza_edit_cut(&e, xml_child(e.el, NS_CLIENT, "body"));
+    stanza_edit_cut(&e, xml_child(e.el, NS_CLIENT, "z"));
+    xml_add(e.arena, e.el, NS_CLIENT, "last");
+    struct stanza *v = stanza_edited(&e);
+    stanza_unref(&s);
+    stanza_unref(&t);
+    assert_string_equal(text_of(u), "<message to='c@d' from='c@d' id='1'><body>x</body><z/>"
+                                    "</message>");
+    stanza_unref(&u);
+    assert_string_equal(text_of(v), "<message to='c@d' from='c@d' id='1'><last/></message>");
+    stanza_unref(&v);
+}
+
+static void test_delay_stamp(void **state)
+{
+    (void)state;
+    uint64_t at = 0;
+    struct stanza *s = parse("<message><delay xmlns='urn:xmpp:delay' from='other' stamp='x'/>"
+                             "<body>x</body></message>");
+    struct stanza *t = delay_stamp(s, STR("im.test"), UINT64_C(1700000000123456));
+    struct stanza *u = delay_stamp(t, STR("im.test"), UINT64_C(1800000000000000));
+    assert_ptr_equal(u, t); /* the first counts */
+    assert_false(delay_get(s, STR("im.test"), &at));
+    assert_true(delay_get(t, STR("im.test"), &at));
+    assert_true(at == UINT64_C(1700000000123456));
+    stanza_unref(&s);
+    stanza_unref(&t);
+    stanza_unref(&u);
+    s = parse("<iq type='get' id='1'><x/></iq>");
+    t = delay_stamp(s, STR("im.test"), at);
+    assert_ptr_equal(s, t);
+    stanza_unref(&s);
+    stanza_unref(&t);
+}
+
 static void test_stanza_with_payload_stands_alone(void **state)
 {
     (void)state;
@@ -296,6 +349,8 @@ int main(void)
         cmocka_unit_test(test_stanza_other_elements_are_unknown),
         cmocka_unit_test(test_stanza_content_namespace_is_translated),
         cmocka_unit_test(test_stanza_readdress_shares_the_payload),
+        cmocka_unit_test(test_stanza_edit),
+        cmocka_unit_test(test_delay_stamp),
         cmocka_unit_test(test_stanza_with_payload_stands_alone),
         cmocka_unit_test(test_stanza_replies),
         cmocka_unit_test(test_stanza_built_text_reads_back),

@@ -43,6 +43,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(ATTACHES, COUNTER, "meridian_session_attaches_total", "", "Sessions attached here")          \
     X(CONFLICTS, COUNTER, "meridian_session_conflicts_total", "",                                  \
       "Sessions replaced by a younger connection")                                                 \
+    X(SM, COUNTER, "meridian_sm_sessions_total", "event",                                          \
+      "Stream management of clients: enabled, resumed, refused to resume, expired")                \
     X(STANZAS, COUNTER, "meridian_stanzas_total", "flow,kind",                                     \
       "Stanzas by where they came from or went to, and kind")                                      \
     X(BOUNCED, COUNTER, "meridian_stanzas_bounced_total", "", "Stanzas answered with an error")    \
@@ -205,6 +207,11 @@ static void put_clients(struct buf *out, const struct sample *s)
     put_one(out, M_USERS, NULL, (double)s->users);
     put_one(out, M_ATTACHES, NULL, (double)n->attaches);
     put_one(out, M_CONFLICTS, NULL, (double)n->conflicts);
+    metric_head(out, &defs[M_SM]);
+    put(out, M_SM, "enabled", (double)n->sm_enabled);
+    put(out, M_SM, "resumed", (double)n->sm_resumed);
+    put(out, M_SM, "refused", (double)n->sm_resume_failed);
+    put(out, M_SM, "expired", (double)n->sm_expired);
 }
 
 static void put_stanzas(struct buf *out, const struct node_stats *n)

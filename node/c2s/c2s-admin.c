@@ -17,7 +17,7 @@ static bool conn_is_of(const struct conn *c, const struct jid *whose)
 static struct json *conn_json(const struct conn *c)
 {
     struct json *o = json_new_object();
-    const struct transport *t = stream_in_transport(c->stream);
+    const struct transport *t = c->stream ? stream_in_transport(c->stream) : NULL;
     const struct tls_info *tls = t ? transport_tls(t) : NULL;
     char ip[ADDR_TEXT_MAX] = "", since[DATEFMT_LEN + 1];
     if (t)
@@ -32,7 +32,9 @@ static struct json *conn_json(const struct conn *c)
     json_set_str(o, "since", str_of(datefmt_utc(since, c->since_us)));
     json_set_num(o, "stanzas_in", (int64_t)c->stanzas_in);
     json_set_num(o, "stanzas_out", (int64_t)c->out.stanzas);
-    json_set_num(o, "queued", (int64_t)stream_in_queued(c->stream));
+    json_set_num(o, "queued", c->stream ? (int64_t)stream_in_queued(c->stream) : 0);
+    if (c->sm)
+        json_set_num(o, "unacked", (int64_t)sm_pending(c->sm->s));
     return o;
 }
 

@@ -111,7 +111,7 @@ void c2s_attached(struct node_shard *sh, const char *conn_id, enum err e)
         return;
     if (c->state == CONN_BINDING)
         conn_bind_end(c, e);
-    else if (c->state == CONN_BOUND && e == ERR_LIMIT)
+    else if (conn_is_session(c) && e == ERR_LIMIT)
         conn_close(c, STREAM_RESOURCE_CONSTRAINT, "too many resources");
     else if (e != ERR_OK) /* it attaches again when its anchor is back */
         log_info(NULL, "c2s.attach.failed", "jid", LOG_STR(c->jid.full), "why", err_text(e));
@@ -138,7 +138,7 @@ static void presence_again(struct conn *c)
 {
     char trace[33];
     route_trace_new(trace);
-    if (c->state == CONN_BOUND && c->bind.presence)
+    if (conn_is_session(c) && c->bind.presence)
         conn_to_anchor(c, stanza_ref(c->bind.presence), NULL, trace);
 }
 
@@ -163,7 +163,7 @@ struct recheck { /* the anchor had to be asked */
 /* The anchor of today; peer: what happened to it means to attach again even if it is the same. */
 static void recheck(struct conn *c, const struct anchor *a, const char *peer)
 {
-    if (c->state != CONN_BOUND || (a->what != ANCHOR_HERE && a->what != ANCHOR_PEER))
+    if (!conn_is_session(c) || (a->what != ANCHOR_HERE && a->what != ANCHOR_PEER))
         return;
     if (is_attached_at(c, a)) {
         if (a->what == ANCHOR_HERE || !peer || strcmp(a->peer, peer) != 0)
@@ -190,7 +190,7 @@ void c2s_reattach(struct node_shard *sh, const char *peer_or_null)
     list_each (&sh->c2s->conns, n) {
         struct conn *c = list_entry(n, struct conn, link);
         struct anchor a;
-        if (c->state != CONN_BOUND)
+        if (!conn_is_session(c))
             continue;
         if (anchor_now(sh, c->jid.bare, &a)) {
             recheck(c, &a, peer_or_null);
@@ -247,7 +247,7 @@ static void returned_known(void *ctx, const struct anchor *a)
     struct conn *c = conn_by_id(r->sh, r->conn_id);
     bool moved =
         a->what == ANCHOR_HERE || (a->what == ANCHOR_PEER && strcmp(a->peer, r->peer) != 0);
-    if (!c || c->state != CONN_BOUND) {
+    if (!c || !conn_is_session(c)) {
         returned_orphan(r);
     } else if (!moved) {
         returned_refuse(r);
@@ -260,7 +260,7 @@ static void returned_known(void *ctx, const struct anchor *a)
         struct custody *cu = r->custody;
         r->stanza = NULL;
         r->custody = NULL;
-        if (c->state == CONN_BOUND)
+        if (conn_is_session(c))
             conn_to_anchor(c, s, cu, trace);
         else
             route_drop(r->sh, s, cu);

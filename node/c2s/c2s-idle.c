@@ -42,7 +42,8 @@ static void look_at(struct conn *c, const struct node_conf *conf, uint64_t now_m
         ping(c);
     } else if (i->is_pinged && silent_ms >= conf->ping_timeout_ms) {
         log_info(NULL, "c2s.silent", "jid", LOG_STR(c->jid.full));
-        conn_close(c, STREAM_CONNECTION_TIMEOUT, "no answer to a ping");
+        if (!conn_sm_cut(c))
+            conn_close(c, STREAM_CONNECTION_TIMEOUT, "no answer to a ping");
     }
 }
 

@@ -50,16 +50,28 @@ static bool input_is_full(const struct conn *c)
     return c->in.stanzas >= C2S_INPUT_STANZAS || c->in.bytes >= C2S_INPUT_BYTES;
 }
 
+void conn_in_count(struct conn *c, size_t stanzas, size_t bytes)
+{
+    c->in.stanzas += stanzas;
+    c->in.bytes += bytes;
+    if (input_is_full(c))
+        conn_stop(c, STOP_INPUT, true);
+}
+
+void conn_in_back(struct conn *c, size_t stanzas, size_t bytes)
+{
+    c->in.stanzas -= stanzas;
+    c->in.bytes -= bytes;
+    if (!input_is_full(c))
+        conn_stop(c, STOP_INPUT, false);
+}
+
 static void credit_back(struct node_shard *sh, void *ctx)
 {
     struct credit *k = ctx;
     struct conn *c = handle_get(sh->handles, k->conn);
-    if (c) {
-        c->in.stanzas -= k->stanzas;
-        c->in.bytes -= k->bytes;
-        if (!input_is_full(c))
-            conn_stop(c, STOP_INPUT, false);
-    }
+    if (c)
+        conn_in_back(c, k->stanzas, k->bytes);
     mem_free(k);
 }
 
@@ -82,11 +94,8 @@ static struct custody *credit_for(struct conn *c, const struct stanza *s)
     refs_init(&k->custody.refs);
     k->custody.release = credit_release;
     k->custody.is_credit = true;
-    c->in.stanzas += c->in.since_n;
-    c->in.bytes += c->in.since_bytes;
+    conn_in_count(c, c->in.since_n, c->in.since_bytes);
     c->in.since_n = c->in.since_bytes = 0;
-    if (input_is_full(c))
-        conn_stop(c, STOP_INPUT, true);
     return &k->custody;
 }
 
@@ -111,8 +120,8 @@ static void bound_stanza(struct conn *c, struct stanza *s)
     char trace[33];
     route_trace_new(trace);
     remember_presence(c, s);
-    struct custody *credit = credit_for(c, s);
-    conn_to_anchor(c, s, credit, trace);
+    struct custody *cu = c->sm ? conn_sm_custody(c) : credit_for(c, s);
+    conn_to_anchor(c, s, cu, trace);
 }
 
 static void unbound_stanza(struct conn *c, struct stanza *s)
@@ -125,10 +134,22 @@ static void unbound_stanza(struct conn *c, struct stanza *s)
     conn_close(c, STREAM_NOT_AUTHORIZED, "bind a resource first");
 }
 
+/* What is no stanza: stream management, client state. */
+static bool takes_element(struct conn *c, const struct xml *el)
+{
+    return (el->ns == NS_SM && conn_sm_element(c, el)) ||
+           (el->ns == NS_CSI && c->state == CONN_BOUND && conn_csi_element(c, el));
+}
+
 static void stanza_in(struct conn *c, struct xml_doc *doc)
 {
     struct stanza *s, *reply;
     bool unknown;
+    const size_t bytes = doc->bytes;
+    if (takes_element(c, doc->root)) {
+        xml_doc_free(&doc);
+        return;
+    }
     if (doc->root->ns != NS_CLIENT) {
         xml_doc_free(&doc);
         conn_close(c, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
@@ -137,7 +158,11 @@ static void stanza_in(struct conn *c, struct xml_doc *doc)
     enum stanza_cond cond = stanza_from_doc(&doc, &s, &reply, &unknown);
     if (unknown) {
         conn_close(c, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
-    } else if (cond != STANZA_OK) {
+        return;
+    }
+    if (c->sm) /* malformed ones, too */
+        conn_sm_arrived(c, bytes);
+    if (cond != STANZA_OK) {
         log_info(NULL, "c2s.stanza.malformed", "jid", LOG_STR(c->jid.full), "why",
                  stanza_cond_name(cond));
         if (reply)
@@ -163,10 +188,13 @@ void conn_element(void *ctx, struct xml_doc *doc)
     case CONN_AUTH:
         if (conn_register(c, &doc))
             return;
+        if (takes_element(c, doc->root))
+            break;
         conn_close(c, STREAM_NOT_AUTHORIZED, "authenticate first");
         break;
     case CONN_MOVING: /* not read in these */
     case CONN_BINDING:
+    case CONN_DETACHED:
         (void)expect(!"element while the stream is stopped");
         conn_close(c, STREAM_INTERNAL_SERVER_ERROR, NULL);
         break;

@@ -2,9 +2,12 @@
 #define NODE_C2S_C2S_INT_H
 /* Shared inside node/c2s: one client connection and the connections of a shard. Words: stop = a
  * reason not to read from the client; leave = tell the anchor that the connection is gone; kept =
- * written to the stream, not yet out of our memory. */
+ * written to the stream, not yet out of our memory (with stream management: not yet acknowledged);
+ * detached = bound, without a stream, waits to be resumed; held = kept back from a client that does
+ * not look (CSI). */
 #include "lib/base/rand.h"
 #include "lib/loop/timer.h"
+#include "lib/stream/f-sm.h"
 #include "lib/stream/stream-in.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
@@ -20,14 +23,24 @@ enum {
     C2S_CREDIT_BYTES = 64 * 1024,
     C2S_POLL_MS = 20, /* look whether a full queue got shorter */
     C2S_STOP_MS = 3000,
+    C2S_STOP_LOOK_MS = 20,     /* while stopping: look whether what came back was stored */
+    C2S_SM_CUSTODY_MS = 10000, /* custody that takes longer is taken as given, as on region links */
+    C2S_SM_ASK_MS = 500,       /* ask for what was not asked for this long */
+    C2S_SM_ANSWER_TURNS = 2,   /* an answer may wait so many turns for custody on the way */
+    C2S_SM_SILENT_MS = 90000,  /* a client that was asked and says nothing for this long is cut */
+    C2S_SM_LIVE = 10,          /* a connected client may owe this many times sm_queue */
+    C2S_GRAVES_MAX = 4096,     /* ended sessions whose count is remembered, each shard */
+    C2S_HELD_STANZAS = 500,    /* kept back from a client that does not look */
+    C2S_HELD_BYTES = 256 * 1024,
 };
 enum conn_state {
-    CONN_AUTH,    /* header, TLS, SASL */
-    CONN_MOVING,  /* authenticated; about to leave for its home shard or on the way; not read */
-    CONN_UNBOUND, /* authenticated and at home, no resource */
-    CONN_BINDING, /* the anchor was asked to attach it; not read */
-    CONN_BOUND,   /* a session */
-    CONN_CLOSING, /* we ended it; the stream closes; its anchor knows */
+    CONN_AUTH,     /* header, TLS, SASL */
+    CONN_MOVING,   /* authenticated; about to leave for its home shard or on the way; not read */
+    CONN_UNBOUND,  /* authenticated and at home, no resource */
+    CONN_BINDING,  /* the anchor was asked to attach it; not read */
+    CONN_BOUND,    /* a session */
+    CONN_DETACHED, /* a session without a stream: may be resumed */
+    CONN_CLOSING,  /* we ended it; the stream closes; its anchor knows */
     CONN_STATES
 };
 enum conn_stop {
@@ -35,7 +48,16 @@ enum conn_stop {
     STOP_BIND = 2,
     STOP_OUTPUT = 4,
     STOP_INPUT = 8,
+    STOP_SM = 16,
     STOP_REGISTER = 32
+};
+struct kept {          /* a stanza to the client */
+    struct sm_entry e; /* its link is in conn_out.kept, conn_csi.held or the sm session */
+    struct custody *custody;
+    uint64_t end;   /* without stream management: in conn_out.added */
+    uint64_t at_us; /* with it, wall: when it was first written */
+    bool covered;
+    unsigned hops;
 };
 
 struct conn_in {                 /* c2s-in.c */
@@ -62,6 +84,21 @@ struct conn_idle { /* c2s-idle.c */
     bool is_heard, is_pinged;
     uint64_t since_ms; /* monotonic: when it was found silent, or pinged; 0 = never looked at */
 };
+struct conn_sm { /* c2s-sm.c; made by <enable/> */
+    struct sm_session *s;
+    struct list batches; /* struct batch, oldest first: what came and is not yet in custody */
+    struct batch *open;  /* takes the stanzas of this turn */
+    struct timer limit;  /* of the oldest batch */
+    struct timer expiry; /* detached: the session ends */
+    uint64_t resume_ms;  /* 0: it cannot be resumed */
+    bool is_replaying;   /* what is written was written, or queued, before */
+};
+struct conn_csi { /* c2s-csi.c; made when something is first held */
+    bool is_inactive;
+    struct list held;             /* struct kept, oldest first */
+    struct hmap presences, chats; /* full JID of the sender -> struct kept */
+    size_t n, bytes;
+};
 struct conn {
     struct list link; /* c2s_set.conns */
     struct node_shard *sh;
@@ -83,14 +120,19 @@ struct conn {
     struct conn_out out;
     struct conn_idle idle;
     struct conn_bind bind;
+    struct conn_sm *sm;   /* NULL without stream management */
+    struct conn_csi *csi; /* NULL until needed */
 };
 struct c2s_set {
     struct node_shard *sh;
     struct list conns; /* struct conn */
     size_t n, unauthenticated;
-    struct hmap by_id; /* connection id -> struct conn */
-    struct hmap users; /* bare JID -> struct user_count: bound connections here */
-    struct timer stop_deadline;
+    struct hmap by_id;  /* connection id -> struct conn */
+    struct hmap users;  /* bare JID -> struct user_count: bound connections here */
+    struct hmap by_sm;  /* id of a session that may be resumed -> struct conn */
+    struct list graves; /* struct grave (c2s-sm.c), oldest first */
+    struct hmap graves_by_id;
+    struct timer stop_deadline, stop_look;
     struct timer idle; /* c2s-idle.c: looks for silent connections */
     bool is_stopping;
     void (*stopped)(void *ctx);
@@ -109,6 +151,8 @@ void conn_deadline(struct conn *c, void (*late)(void *ctx), uint64_t ms);
 void conn_reply(struct conn *c, struct stanza *s); /* to the client itself, not kept; takes s */
 /* Our end of the stream: the anchor is told at once, then the stream closes. */
 void conn_close(struct conn *c, enum stream_cond cond, const char *text);
+void conn_close_app(struct conn *c, enum stream_cond cond, const char *text, const char *app_xml);
+bool conn_is_session(const struct conn *c); /* bound: with or without a stream */
 struct conn *conn_by_id(struct node_shard *sh, const char *conn_id);
 
 /* ---- c2s-auth.c */
@@ -138,6 +182,8 @@ void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID 
 
 /* ---- c2s-in.c */
 void conn_element(void *ctx, struct xml_doc *doc);
+void conn_in_count(struct conn *c, size_t stanzas, size_t bytes); /* outstanding; stops reading */
+void conn_in_back(struct conn *c, size_t stanzas, size_t bytes);  /* no longer */
 
 /* ---- c2s-register.c: an element before authentication. True: it was a registration's, and taken.
  */
@@ -152,4 +198,34 @@ void conn_out_join(struct conn *c); /* on the loop of its shard */
 void conn_out_look(struct conn *c); /* release what left, close what does not read */
 void conn_out_return(struct conn *c, bool is_flushed); /* it ended: what is kept goes back */
 void conn_out_free(struct conn *c);
+bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered, unsigned hops);
+void conn_emit(struct conn *c, struct kept *k); /* takes k */
+/* Queue it at the stream; where it ends there, in conn_out.added. */
+uint64_t conn_put(struct conn *c, struct stanza *s);
+void conn_kept_free(struct kept *k);
+
+/* ---- c2s-sm.c, c2s-sm-in.c: NULL c->sm is stream management off */
+bool conn_sm_element(struct conn *c, const struct xml *el); /* true: it was one */
+void conn_sm_arrived(struct conn *c, size_t bytes);         /* count a stanza of the client */
+struct custody *conn_sm_custody(struct conn *c);            /* for the stanza just counted */
+void conn_sm_late(void *ctx);                               /* the timer of the oldest batch */
+void conn_sm_count_all(struct conn *c);
+void conn_sm_drop_batches(struct conn *c);
+void conn_sm_turn(struct conn *c); /* the end of this turn */
+void conn_sm_write(struct conn *c, struct kept *k);
+struct kept *conn_sm_take(struct conn *c); /* oldest not acknowledged, or NULL */
+/* The stream ended like this: may the session wait? */
+bool conn_sm_outlives(const struct conn *c, const struct stream_end *e);
+void conn_sm_detach(struct conn *c);
+bool conn_sm_cut(struct conn *c); /* its stream is dead: detach it; false: it cannot wait */
+void conn_sm_end(struct conn *c); /* it can no longer be resumed, nor acknowledged */
+void conn_sm_free(struct conn *c);
+void conn_graves_free(struct c2s_set *s);
+
+/* ---- c2s-csi.c */
+bool conn_csi_element(struct conn *c, const struct xml *el); /* true: it was one */
+bool conn_csi_hold(struct conn *c, struct kept *k); /* true: k was taken, to be written later */
+void conn_csi_set(struct conn *c, bool inactive);   /* active: what is held is written */
+struct kept *conn_csi_take(struct conn *c);         /* oldest held, or NULL */
+void conn_csi_free(struct conn *c);
 #endif

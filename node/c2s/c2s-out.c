@@ -1,4 +1,5 @@
-/* DOC: stanzas to the client, kept with their custody until their bytes left our memory. Where in
+/* DOC: stanzas to the client, kept with their custody until their bytes left our memory, or, with
+ * stream management, until the client acknowledged them (c2s-sm.c). Without it: where in
  * the stream's queue a stanza ends is known when it is queued; how much of the queue has left is
  * looked at by the end of the turn and then until nothing is kept. What left is believed two looks
  * later: a connection found broken by a write drops its queue at once and reports its end in the
@@ -7,30 +8,27 @@
  * Limits: past the stream's high mark the client is not read until the queue drained; past
  * C2S_OUTPUT_MAX bytes it is closed with resource-constraint, and what was kept goes back. */
 #include "lib/base/log.h"
+#include "lib/xmpp/delay.h"
 #include "node/c2s/c2s-int.h"
 #include "node/cluster/world.h"
 #include "node/session/user.h"
 
 #define NEVER UINT64_MAX /* the stream was closing: it will not be sent */
-struct kept {
-    struct list link;
-    struct stanza *stanza;
-    struct custody *custody;
-    uint64_t end; /* in conn_out.added */
-    bool covered;
-    unsigned hops;
-};
 
-static void kept_free(struct kept *k)
+static struct kept *kept_of(struct list *node)
 {
-    list_del(&k->link);
-    stanza_unref(&k->stanza);
+    return list_entry(node, struct kept, e.item.link);
+}
+
+void conn_kept_free(struct kept *k)
+{
+    list_del(&k->e.item.link);
+    stanza_unref(&k->e.st);
     custody_unref(&k->custody);
     mem_free(k);
 }
 
-/* Queue it; where it ends there. */
-static uint64_t put(struct conn *c, struct stanza *s)
+uint64_t conn_put(struct conn *c, struct stanza *s)
 {
     if (stream_in_is_closing(c->stream))
         return NEVER;
@@ -45,19 +43,30 @@ static uint64_t put(struct conn *c, struct stanza *s)
     return c->out.added;
 }
 
-static bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered,
-                       unsigned hops)
+void conn_emit(struct conn *c, struct kept *k)
 {
-    if (!c || (c->state != CONN_BOUND && c->state != CONN_BINDING))
+    c->out.stanzas++;
+    c->sh->stats.flow[FLOW_to_clients][k->e.st->kind]++;
+    if (c->sm) {
+        conn_sm_write(c, k);
+        return;
+    }
+    list_push(&c->out.kept, &k->e.item.link);
+    k->end = conn_put(c, k->e.st);
+    loop_defer(c->sh->loop, &c->later);
+}
+
+bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered, unsigned hops)
+{
+    if (!c || (!conn_is_session(c) && c->state != CONN_BINDING))
         return false;
     struct kept *k = mem_alloc(sizeof *k);
-    *k = (struct kept){.stanza = s, .custody = cu, .covered = covered, .hops = hops};
+    *k = (struct kept){.custody = cu, .covered = covered, .hops = hops};
+    k->e.st = s;
+    k->e.item.bytes = s->bytes + sizeof *k;
     custody_queued(&k->custody);
-    list_push(&c->out.kept, &k->link);
-    k->end = put(c, s);
-    c->out.stanzas++;
-    c->sh->stats.flow[FLOW_to_clients][s->kind]++;
-    loop_defer(c->sh->loop, &c->later);
+    if (!c->csi || !conn_csi_hold(c, k))
+        conn_emit(c, k);
     return true;
 }
 
@@ -78,10 +87,10 @@ static void release(struct conn *c, uint64_t upto)
 {
     struct list *n;
     while ((n = list_first(&c->out.kept))) {
-        struct kept *k = list_entry(n, struct kept, link);
+        struct kept *k = kept_of(n);
         if (k->end > upto)
             break;
-        kept_free(k);
+        conn_kept_free(k);
     }
 }
 
@@ -95,20 +104,25 @@ void conn_out_join(struct conn *c)
     timer_init(&c->out.poll, c->sh->loop, poll_again, c);
 }
 
+static void look_for_over(struct conn *c)
+{
+    if (!c->out.is_over || c->state == CONN_CLOSING)
+        return;
+    log_warn(NULL, "c2s.output.over", "jid", LOG_STR(c->jid.full), "sm", c->sm ? "yes" : "no");
+    conn_close(c, STREAM_RESOURCE_CONSTRAINT, "you do not take what you are sent");
+}
+
 void conn_out_look(struct conn *c)
 {
     struct conn_out *o = &c->out;
-    if (o->is_over && c->state != CONN_CLOSING) {
-        log_warn(NULL, "c2s.output.over", "jid", LOG_STR(c->jid.full));
-        conn_close(c, STREAM_RESOURCE_CONSTRAINT, "you do not read what you are sent");
-    }
-    if (list_empty(&o->kept) || !stream_in_transport(c->stream))
+    look_for_over(c);
+    if (list_empty(&o->kept) || !c->stream || !stream_in_transport(c->stream))
         return;
     size_t queued = stream_in_queued(c->stream);
     release(c, o->left[1]);
     o->left[1] = o->left[0];
     o->left[0] = queued < o->added ? o->added - queued : 0;
-    if (list_empty(&o->kept) || list_entry(list_first(&o->kept), struct kept, link)->end == NEVER)
+    if (list_empty(&o->kept) || kept_of(list_first(&o->kept))->end == NEVER)
         return;
     if (!queued) {
         loop_defer(c->sh->loop, &c->later);
@@ -121,9 +135,9 @@ void conn_out_look(struct conn *c)
 /* ---- the end */
 static void give_back(struct conn *c, struct kept *k)
 {
-    struct stanza *s = k->stanza;
     struct custody *cu = k->custody;
-    k->stanza = NULL;
+    struct stanza *s =
+        k->at_us ? delay_stamp(k->e.st, c->jid.domain, k->at_us) : stanza_ref(k->e.st);
     k->custody = NULL;
     if (!c->bind.far) {
         user_returned(c->sh, s, cu, k->hops + 1);
@@ -136,25 +150,37 @@ static void give_back(struct conn *c, struct kept *k)
     world_send(c->sh, c->bind.far->peer, s, cu, &r);
 }
 
+static void return_one(struct conn *c, struct kept *k)
+{
+    if (!k->covered && k->e.st->kind != STANZA_PRESENCE)
+        give_back(c, k);
+    conn_kept_free(k);
+}
+
 void conn_out_return(struct conn *c, bool is_flushed)
 {
     struct list *n;
+    struct kept *k;
     if (is_flushed)
         release(c, c->out.added);
-    while ((n = list_first(&c->out.kept))) {
-        struct kept *k = list_entry(n, struct kept, link);
-        list_del(&k->link);
-        if (!k->covered && k->stanza->kind != STANZA_PRESENCE)
-            give_back(c, k);
-        kept_free(k);
-    }
+    while ((n = list_shift(&c->out.kept)))
+        return_one(c, kept_of(n));
+    if (c->state == CONN_DETACHED) /* what stream management has stays */
+        return;
+    while ((k = conn_sm_take(c)))
+        return_one(c, k);
+    while ((k = conn_csi_take(c)))
+        return_one(c, k);
 }
 
 void conn_out_free(struct conn *c)
 {
     struct list *n;
+    struct kept *k;
     if (c->out.poll.fn)
         timer_stop(&c->out.poll);
     while ((n = list_first(&c->out.kept)))
-        kept_free(list_entry(n, struct kept, link));
+        conn_kept_free(kept_of(n));
+    while ((k = conn_sm_take(c)) || (k = conn_csi_take(c)))
+        conn_kept_free(k);
 }

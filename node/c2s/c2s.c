@@ -10,11 +10,13 @@
 #include "lib/net/tls.h"
 #include "node/c2s/c2s-int.h"
 #include "node/route/hooks.h"
+#include "node/session/user.h"
 
 /* ---- states */
 static const char *const state_names[CONN_STATES] = {
     [CONN_AUTH] = "auth",       [CONN_MOVING] = "moving", [CONN_UNBOUND] = "unbound",
-    [CONN_BINDING] = "binding", [CONN_BOUND] = "bound",   [CONN_CLOSING] = "closing",
+    [CONN_BINDING] = "binding", [CONN_BOUND] = "bound",   [CONN_DETACHED] = "detached",
+    [CONN_CLOSING] = "closing",
 };
 #define TO(s) (1U << (CONN_##s))
 static const unsigned state_next[CONN_STATES] = {
@@ -22,7 +24,8 @@ static const unsigned state_next[CONN_STATES] = {
     [CONN_MOVING] = TO(UNBOUND) | TO(CLOSING),
     [CONN_UNBOUND] = TO(BINDING) | TO(CLOSING),
     [CONN_BINDING] = TO(UNBOUND) | TO(BOUND) | TO(CLOSING),
-    [CONN_BOUND] = TO(CLOSING),
+    [CONN_BOUND] = TO(DETACHED) | TO(CLOSING),
+    [CONN_DETACHED] = TO(BOUND) | TO(CLOSING),
     [CONN_CLOSING] = 0,
 };
 
@@ -48,6 +51,7 @@ struct c2s_set *c2s_set_new(struct node_shard *sh)
     s->sh = sh;
     list_init(&s->conns);
     c2s_idle_init(s);
+    list_init(&s->graves);
     return s;
 }
 
@@ -55,15 +59,22 @@ static void set_stopped(void *ctx)
 {
     struct c2s_set *s = ctx;
     timer_stop(&s->stop_deadline);
+    timer_stop(&s->stop_look);
     void (*done)(void *ctx) = s->stopped;
     s->stopped = NULL;
     if (done)
         done(s->stopped_ctx);
 }
 
-static void set_look(struct c2s_set *s)
+/* All are gone, and what they gave back has reached the store. */
+static void set_look(void *ctx)
 {
-    if (s->stopped && !s->n)
+    struct c2s_set *s = ctx;
+    if (!s->stopped || s->n)
+        return;
+    if (users_busy(s->sh))
+        timer_start(&s->stop_look, C2S_STOP_LOOK_MS);
+    else
         timer_start(&s->stop_deadline, 0);
 }
 
@@ -74,6 +85,7 @@ void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx)
     s->stopped = done;
     s->stopped_ctx = ctx;
     timer_init(&s->stop_deadline, sh->loop, set_stopped, s);
+    timer_init(&s->stop_look, sh->loop, set_look, s);
     timer_start(&s->stop_deadline, C2S_STOP_MS);
     list_each (&s->conns, n) {
         conn_close(list_entry(n, struct conn, link), STREAM_SYSTEM_SHUTDOWN, "the server stops");
@@ -90,9 +102,13 @@ void c2s_set_free(struct c2s_set **ps)
     while ((n = list_first(&s->conns)))
         conn_free(list_entry(n, struct conn, link));
     *ps = NULL;
-    if (s->stop_deadline.fn)
+    if (s->stop_deadline.fn) {
         timer_stop(&s->stop_deadline);
+        timer_stop(&s->stop_look);
+    }
     timer_stop(&s->idle);
+    conn_graves_free(s);
+    hmap_fini(&s->by_sm);
     hmap_fini(&s->by_id);
     void *count;
     for (size_t it = 0; (count = hmap_next(&s->users, &it, NULL));)
@@ -151,6 +167,8 @@ static void conn_features(void *ctx, struct arena *a, struct xml *features)
     xml_add(a, features, NS_BIND, "bind");
     struct xml *session = xml_add(a, features, NS_SESSION, "session");
     xml_add(a, session, NS_SESSION, "optional");
+    xml_add(a, features, NS_SM, "sm");
+    xml_add(a, features, NS_CSI, "csi");
 }
 
 static void conn_drain(void *ctx)
@@ -160,19 +178,28 @@ static void conn_drain(void *ctx)
     loop_defer(c->sh->loop, &c->later);
 }
 
-static void conn_end(void *ctx, const struct stream_end *e)
+static void conn_over(struct conn *c, bool is_flushed)
 {
-    struct conn *c = ctx;
     struct node_shard *sh = c->sh;
-    sh->stats.c2s_closed++;
-    if (c->state == CONN_AUTH && c->auth_tries)
-        sh->stats.c2s_auth_failed++;
-    log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
     conn_leave(c);
-    conn_out_return(c, e->is_flushed);
+    conn_sm_end(c);
+    conn_out_return(c, is_flushed);
     conn_count(c, false);
     conn_free(c);
     set_look(sh->c2s);
+}
+
+static void conn_end(void *ctx, const struct stream_end *e)
+{
+    struct conn *c = ctx;
+    c->sh->stats.c2s_closed++;
+    if (c->state == CONN_AUTH && c->auth_tries)
+        c->sh->stats.c2s_auth_failed++;
+    log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
+    if (conn_sm_outlives(c, e))
+        conn_sm_detach(c);
+    else
+        conn_over(c, e->is_flushed);
 }
 
 const struct stream_in_events conn_events = {
@@ -190,8 +217,11 @@ const struct stream_in_events conn_events = {
 static void conn_later(void *ctx)
 {
     struct conn *c = ctx;
+    conn_sm_turn(c);
     if (c->state == CONN_MOVING)
         conn_move(c);
+    else if (c->state == CONN_CLOSING && !c->stream)
+        conn_over(c, false);
     else
         conn_out_look(c);
 }
@@ -241,6 +271,8 @@ void conn_free(struct conn *c)
     stanza_unref(&c->bind.presence);
     mem_free(c->bind.far);
     conn_out_free(c);
+    conn_csi_free(c);
+    conn_sm_free(c);
     conn_part(c);
     stream_in_free(&c->stream);
     jid_fini(&c->jid);
@@ -252,7 +284,7 @@ void conn_stop(struct conn *c, enum conn_stop why, bool on)
 {
     bool was = c->stops != 0;
     c->stops = on ? c->stops | why : c->stops & ~(unsigned)why;
-    if (was != (c->stops != 0))
+    if (c->stream && was != (c->stops != 0))
         stream_in_pause(c->stream, c->stops != 0);
 }
 
@@ -264,14 +296,28 @@ void conn_deadline(struct conn *c, void (*late)(void *ctx), uint64_t ms)
     timer_start(&c->deadline, ms);
 }
 
+bool conn_is_session(const struct conn *c)
+{
+    return c->state == CONN_BOUND || c->state == CONN_DETACHED;
+}
+
 void conn_reply(struct conn *c, struct stanza *s)
 {
+    if (c->sm && conn_write(c, s, NULL, true, 0)) /* it is counted, too */
+        return;
     if (!stream_in_send_stanza(c->stream, s))
         conn_stop(c, STOP_OUTPUT, true);
     stanza_unref(&s);
 }
 
 void conn_close(struct conn *c, enum stream_cond cond, const char *text)
+{
+    conn_close_app(c, cond, text, NULL);
+}
+
+/* With stream management nothing more is acknowledged: what is not goes back at once, so that what
+ * comes now comes after it. */
+void conn_close_app(struct conn *c, enum stream_cond cond, const char *text, const char *app_xml)
 {
     if (c->state == CONN_CLOSING)
         return;
@@ -280,7 +326,14 @@ void conn_close(struct conn *c, enum stream_cond cond, const char *text)
         timer_stop(&c->deadline);
     conn_leave(c);
     conn_set_state(c, CONN_CLOSING);
-    stream_in_close(c->stream, cond, text);
+    if (c->sm) {
+        conn_sm_end(c);
+        conn_out_return(c, false);
+    }
+    if (c->stream)
+        stream_in_close_app(c->stream, cond, text, app_xml);
+    else
+        loop_defer(c->sh->loop, &c->later);
 }
 
 void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, const char *text)

@@ -98,6 +98,7 @@ static void in_session(struct node_shard *sh, void *ctx)
 static void in_gone(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
+    user_leaving(sh, &i->stanza->to, i->route.resource);
     user_returned(sh, i->stanza, i->custody, i->route.hops + 1);
     mem_free(i);
 }

@@ -18,7 +18,9 @@
     X(caps)                                                                                        \
     X(blocklist)                                                                                   \
     X(register)                                                                                    \
-    X(component)
+    X(component)                                                                                   \
+    X(stanza_id)                                                                                   \
+    X(carbons)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

@@ -8,18 +8,19 @@
  * runs at a time for a user. The hook run that started it is parked until everything older was
  * written, so that newer messages come after it; when the session goes meanwhile the run is let go,
  * because what comes back from the session waits behind it.
- * Standards: XEP-0160, XEP-0203, XEP-0334 (no-store), RFC 6121 section 8.5.2.2. */
+ * Standards: XEP-0160, XEP-0203, XEP-0334 (no-store, store), RFC 6121 section 8.5.2.2. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/loop/timer.h"
 #include "lib/xmpp/delay.h"
+#include "lib/xmpp/hints.h"
 #include "lib/xmpp/xep.h"
 #include "node/mod/mods.h"
 #include "node/session/user.h"
 
 XEP("0160", "1.0.1", COMPLETE);
 XEP("0203", "2.0", COMPLETE);
-XEP("0334", "1.0.0", PARTIAL, "no-store; hints about copies mean nothing yet");
+XEP("0334", "1.0.0", COMPLETE);
 
 #define TABLE "offline"
 enum { PAGE = 100, PAGE_BYTES = 256 * 1024, WATCH_MS = 200 };
@@ -93,35 +94,9 @@ enum worth { WORTH_NOTHING, WORTH_KEEPING, WORTH_BOUNCING };
 
 static enum worth worth_of(const struct stanza *s)
 {
-    enum worth w = WORTH_NOTHING;
-    xml_each(s->el, n)
-    {
-        struct str ns = str_of(n->el->ns);
-        if (str_eqc(ns, "urn:xmpp:hints")) {
-            if (strcmp(n->el->name, "no-store") == 0)
-                return WORTH_BOUNCING;
-        } else if (!str_eqc(ns, "http://jabber.org/protocol/chatstates") &&
-                   !xml_is(n->el, NS_CLIENT, "thread") && !xml_is(n->el, NS_DELAY, "delay")) {
-            w = WORTH_KEEPING;
-        }
-    }
-    return w;
-}
-
-/* With our delay stamp; the first one stays when it was stored before. */
-static struct stanza *stamped(struct stanza *s, struct str domain)
-{
-    xml_each(s->el, n)
-    {
-        if (xml_is(n->el, NS_DELAY, "delay") && str_eq(xml_get(n->el, "from"), domain))
-            return stanza_ref(s);
-    }
-    struct arena *a = arena_new(0);
-    struct xml *el = xml_copy(a, s->el);
-    delay_add(a, el, domain, clock_wall_us(), STR_NONE);
-    struct stanza *out = stanza_with_payload(s, el);
-    arena_free(&a);
-    return out;
+    if (hints_is_fleeting(s) && !hints_has(s, "store"))
+        return WORTH_NOTHING;
+    return hints_has(s, "no-store") ? WORTH_BOUNCING : WORTH_KEEPING;
 }
 
 static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)
@@ -137,7 +112,9 @@ static enum verdict on_unreachable(struct hook_run *run, struct user_stanza *us)
         break;
     }
     struct keep *k = mem_alloc(sizeof *k);
-    *k = (struct keep){.user = u, .parked = hook_wait(run), .stanza = stamped(s, u->bare.domain)};
+    *k = (struct keep){.user = u,
+                       .parked = hook_wait(run),
+                       .stanza = delay_stamp(s, u->bare.domain, clock_wall_us())};
     str_put(k->trace, sizeof k->trace, us->route->trace);
     op_start(&k->op, &u->ops, keep_cancel);
     store_log_count(u->shard->store, &u->ops, TABLE, u->bare.full, keep_counted, k);
@@ -225,7 +202,7 @@ static void page_release(struct custody *c)
 
 static bool takes_messages(const struct session *ss)
 {
-    return ss->presence && ss->priority >= 0;
+    return ss->presence && ss->priority >= 0 && !ss->is_leaving;
 }
 
 static struct session *flush_target(struct flush *f)

@@ -8,7 +8,14 @@
 #include "node/node.h"
 #include "node/route/custody.h"
 
-enum route_source { ROUTE_CLIENT, ROUTE_COMPONENT, ROUTE_S2S, ROUTE_REGION, ROUTE_SERVER };
+enum route_source {
+    ROUTE_CLIENT,
+    ROUTE_COMPONENT,
+    ROUTE_S2S,
+    ROUTE_REGION,
+    ROUTE_SERVER,
+    ROUTE_RETURNED, /* was with a session that ended: what is done once on arrival was done */
+};
 struct route {
     struct node_shard *shard; /* where it is now */
     struct stanza *stanza;    /* owned reference */

@@ -55,7 +55,13 @@ static const enum act rules[][WHERE_COUNT] = {
 
 static bool is_reachable(const struct session *ss)
 {
-    return ss->presence && ss->priority >= 0;
+    return ss->presence && ss->priority >= 0 && !ss->is_leaving;
+}
+
+static struct session *match_of(struct user *u, struct str resource)
+{
+    struct session *ss = resource.p ? user_session(u, resource) : NULL;
+    return ss && !ss->is_leaving ? ss : NULL;
 }
 
 static bool any_reachable(struct user *u)
@@ -115,7 +121,7 @@ static void keep(struct user *u, struct route *r)
 
 static enum where where_of(struct user *u, struct str resource, struct session **match)
 {
-    *match = resource.p ? user_session(u, resource) : NULL;
+    *match = match_of(u, resource);
     if (*match)
         return FULL_MATCH;
     if (resource.p)
@@ -164,6 +170,15 @@ static enum act act_for(struct user *u, enum stanza_type type, struct str resour
 {
     enum act a = rules[type][where_of(u, resource, match)];
     return a == A_AS_BARE ? rules[type][where_of(u, STR_NONE, match)] : a;
+}
+
+bool deliver_takes(struct user *u, const struct stanza *s, const struct session *ss)
+{
+    struct session *match;
+    if (s->kind != STANZA_MESSAGE)
+        return false;
+    enum act a = act_for(u, s->type, s->to.resource, &match);
+    return a == A_ONE ? ss == match : a == A_ALL && is_reachable(ss);
 }
 
 static void act(struct user *u, struct route *r, enum act a, struct session *match)

@@ -57,6 +57,15 @@ void users_free(struct node_shard *sh)
     hmap_fini(&sh->users);
 }
 
+bool users_busy(struct node_shard *sh)
+{
+    struct user *u;
+    for (size_t it = 0; (u = hmap_next(&sh->users, &it, NULL));)
+        if (u->pauses || !list_empty(&u->queue))
+            return true;
+    return false;
+}
+
 void user_hold(struct user *u)
 {
     u->holds++;
@@ -209,7 +218,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
         session_place(ss, where, c2s, peer, peer_incarnation);
         return ERR_OK;
     }
-    user_hold(u);
+    user_pause(u); /* what the old connection gives back at once waits for the new session */
     struct session *old = user_session(u, full->resource);
     enum err e = ERR_OK;
     if (old && strcmp(conn_id, old->conn_id) < 0) {
@@ -233,7 +242,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
         u->n_sessions++;
         sh->stats.attaches++;
     }
-    user_release(&u);
+    user_resume(u);
     return e;
 }
 
@@ -243,6 +252,14 @@ void user_detach(struct node_shard *sh, const struct jid *full, const char *conn
     struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
     if (ss)
         session_leave(ss);
+}
+
+void user_leaving(struct node_shard *sh, const struct jid *user, const char *conn_id)
+{
+    struct user *u = user_find(sh, user->bare);
+    struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
+    if (ss)
+        ss->is_leaving = true;
 }
 
 static void peer_dead_for(struct user *u, const char *peer, uint64_t incarnation)
@@ -317,10 +334,10 @@ void user_to(struct node_shard *sh, struct route *r)
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops)
 {
     if (s->kind == STANZA_MESSAGE && hops <= ROUTE_HOPS_MAX) {
-        route_start(sh, s, c, ROUTE_SERVER, hops, NULL);
+        route_start(sh, s, c, ROUTE_RETURNED, hops, NULL);
     } else if (s->kind == STANZA_MESSAGE) { /* no more sessions are tried: deliver keeps it */
         struct route r = {
-            .shard = sh, .stanza = s, .custody = c, .source = ROUTE_SERVER, .hops = hops};
+            .shard = sh, .stanza = s, .custody = c, .source = ROUTE_RETURNED, .hops = hops};
         route_trace_new(r.trace);
         user_to(sh, &r);
     } else if (s->kind == STANZA_IQ) {

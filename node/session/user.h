@@ -38,9 +38,11 @@ struct session {
     char *peer; /* SESSION_REMOTE: "region/node"; heap */
     uint64_t peer_incarnation;
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
+    uint64_t carbons_us;     /* wall: since when it wants copies (XEP-0280); 0: it does not */
     int8_t priority;
     bool interested;      /* asked for the roster */
     bool has_blocklist;   /* asked for the blocklist: gets its pushes */
+    bool is_leaving; /* its connection gives back what it had: nothing more is delivered to it */
     struct list directed; /* struct directed (presence.h): who got directed presence */
 };
 /* All on the home shard of bare. */
@@ -54,6 +56,8 @@ void user_pause(struct user *u);
 void user_resume(struct user *u);
 void user_run(struct user *u); /* do what waits, until paused or empty */
 
+/* Somebody's queue is not empty, or waits for something. */
+bool users_busy(struct node_shard *sh);
 void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
 
 /* The account is removed, at its anchor, in the queue's order: its rows and what modules keep of it
@@ -86,6 +90,8 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
 /* A stanza to this user arrived at its anchor. Takes the route's references (not the struct itself:
  * copy it to keep it). */
 void user_to(struct node_shard *sh, struct route *r);
+/* This connection has begun to give back; the word that it is gone may come later. */
+void user_leaving(struct node_shard *sh, const struct jid *user, const char *conn_id);
 /* A copy that was on its way to a remote session came back: deliver again by the rules (at most
  * ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);
@@ -93,6 +99,8 @@ void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, u
  * copy for sure, so this one is not delivered elsewhere when it comes back. */
 void session_write(struct session *ss, struct stanza *s, struct custody *c, bool covered,
                    unsigned hops);
+/* Does this session get the message by the table of RFC 6121 section 8.5, as things are now? */
+bool deliver_takes(struct user *u, const struct stanza *s, const struct session *ss);
 struct session *user_session(struct user *u, struct str resource);
 struct session *session_by_handle(struct node_shard *sh, handle h);
 #endif
