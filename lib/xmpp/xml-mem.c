@@ -32,16 +32,21 @@ static void slots_forget(void)
     n_cold = 0;
 }
 
-static void slots_map(void)
+static void slots_add(char *slot)
 {
     static _Thread_local struct thread_end end;
+    thread_end_add(&end, slots_forget);
+    vec_push(&slots, slot);
+}
+
+static void slots_map(void)
+{
     char *p = mmap(NULL, (size_t)SLOTS_MAPPED * SLOT_BYTES, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return;
-    thread_end_add(&end, slots_forget);
     for (int i = 0; i < SLOTS_MAPPED; i++)
-        vec_push(&slots, p + (size_t)i * SLOT_BYTES);
+        slots_add(p + (size_t)i * SLOT_BYTES);
     n_cold = slots.n;
 }
 
@@ -58,7 +63,7 @@ static char *slot_get(void)
 
 static void slot_put(char *slot)
 {
-    vec_push(&slots, slot);
+    slots_add(slot);
     if (slots.n - n_cold <= WARM_SLOTS)
         return;
     (void)madvise(slot, SLOT_BYTES, MADV_DONTNEED);
