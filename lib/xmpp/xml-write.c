@@ -43,16 +43,41 @@ static const char *escape_of(unsigned char c)
     }
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Not 0 when a byte of the word is zero: it borrows from its high bit. */
+static uint64_t has_zero(uint64_t w)
+{
+    return (w - EACH(1)) & ~w & EACH(0x80);
+}
+
+/* How many bytes of s from there are surely plain, in whole words. A pair of characters that differ
+ * in one bit is one test: ' and &, < and >. */
+static size_t plain_words(struct str s, size_t from)
+{
+    size_t i = from;
+    for (uint64_t w; s.n - i >= sizeof w; i += sizeof w) {
+        memcpy(&w, s.p + i, sizeof w);
+        if (((w - EACH(0x20)) & ~w & EACH(0x80)) | has_zero(w ^ EACH('"')) |
+            has_zero((w | EACH(1)) ^ EACH('\'')) | has_zero((w | EACH(2)) ^ EACH('>')))
+            break;
+    }
+    return i - from;
+}
+
 static void escape(struct buf *out, struct str s, bool attr)
 {
     const unsigned char where = attr ? ESC_ATTR : ESC_TEXT;
-    size_t start = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (!(escapes[(unsigned char)s.p[i]] & where))
-            continue;
-        buf_add(out, s.p + start, i - start);
-        buf_cstr(out, escape_of((unsigned char)s.p[i]));
-        start = i + 1;
+    size_t start = 0, i = 0;
+    while (i < s.n) {
+        i += plain_words(s, i);
+        for (const size_t end = s.n - i < 8 ? s.n : i + 8; i < end; i++) {
+            if (!(escapes[(unsigned char)s.p[i]] & where))
+                continue;
+            buf_add(out, s.p + start, i - start);
+            buf_cstr(out, escape_of((unsigned char)s.p[i]));
+            start = i + 1;
+        }
     }
     if (s.n > start)
         buf_add(out, s.p + start, s.n - start);

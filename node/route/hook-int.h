@@ -15,11 +15,13 @@ struct hook_chain {
 struct hook_table {
     struct hook_chain chain[HOOK_COUNT];
 };
+enum { MODULE_PLACES = 128 }; /* a power of two, at least twice the number of modules */
 struct module_set {
     const struct module *const *modules;
     size_t n;
     size_t *user_offsets; /* of each module's slot behind struct user */
     size_t user_bytes;
+    uint8_t place[MODULE_PLACES]; /* index + 1 by hash of the module's address; 0: free */
 };
 enum err hook_table_new(const struct module *const *m, size_t n, struct hook_table **out, char *why,
                         size_t why_size) MUST_USE;

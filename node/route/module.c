@@ -32,6 +32,15 @@ static enum err check_needs(const struct module *const *m, size_t count, char *w
     return ERR_OK;
 }
 
+/* Where the module is, or would be, in place[]. */
+static size_t place_of(const struct module_set *s, const struct module *m)
+{
+    size_t at = (uintptr_t)m >> 4 & (MODULE_PLACES - 1);
+    while (s->place[at] && s->modules[s->place[at] - 1] != m)
+        at = (at + 1) & (MODULE_PLACES - 1);
+    return at;
+}
+
 enum err module_set_of(struct node *n, const struct module *const *m, size_t count, char *why,
                        size_t why_size)
 {
@@ -40,6 +49,7 @@ enum err module_set_of(struct node *n, const struct module *const *m, size_t cou
         e = hook_table_new(m, count, &n->hooks, why, why_size);
     if (e != ERR_OK)
         return e;
+    must(count <= MODULE_PLACES / 2);
     struct module_set *s = mem_alloc(sizeof *s);
     s->modules = m;
     s->n = count;
@@ -47,6 +57,7 @@ enum err module_set_of(struct node *n, const struct module *const *m, size_t cou
     for (size_t i = 0; i < count; i++) {
         s->user_offsets[i] = s->user_bytes;
         s->user_bytes += (m[i]->user_size + 15) & ~(size_t)15;
+        s->place[place_of(s, m[i])] = (uint8_t)(i + 1);
     }
     n->modules = s;
     return ERR_OK;
@@ -104,11 +115,9 @@ void module_shard_fini(struct node_shard *sh)
 
 static size_t index_of(const struct module_set *s, const struct module *m)
 {
-    size_t i = 0;
-    while (i < s->n && s->modules[i] != m)
-        i++;
-    must(i < s->n);
-    return i;
+    const uint8_t found = s->place[place_of(s, m)];
+    must(found > 0);
+    return found - 1u;
 }
 
 void *module_shard_slot(struct node_shard *sh, const struct module *m)
