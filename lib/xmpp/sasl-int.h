@@ -42,13 +42,6 @@ enum sasl_status sasl_external_step(struct sasl_server *s, struct str in, struct
 enum sasl_status sasl_scram_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_scram_keys(struct sasl_server *s, const struct scram_key *k, struct buf *out);
 
-/* Digest of a SCRAM mechanism; SHA-256 for others. */
-enum digest sasl_mech_digest(enum sasl_mech m);
-static inline bool sasl_mech_is_scram(enum sasl_mech m)
-{
-    return m == SASL_SCRAM_SHA_1 || m == SASL_SCRAM_SHA_256;
-}
-
 /* SCRAM syntax (RFC 5802 section 7). */
 /* Take "<name>=value" from the front of rest; false when it is not there. Advances past the comma;
  * rest->p is NULL at the end. */

@@ -12,6 +12,7 @@ static const struct {
     enum digest digest;
     enum sasl_status (*step)(struct sasl_server *s, struct str in, struct buf *out);
 } mechs[SASL_MECH_COUNT] = {
+    [SASL_SCRAM_SHA_512] = {"SCRAM-SHA-512", DIGEST_SHA512, sasl_scram_step},
     [SASL_SCRAM_SHA_256] = {"SCRAM-SHA-256", DIGEST_SHA256, sasl_scram_step},
     [SASL_SCRAM_SHA_1] = {"SCRAM-SHA-1", DIGEST_SHA1, sasl_scram_step},
     [SASL_PLAIN] = {"PLAIN", DIGEST_SHA256, sasl_plain_step},

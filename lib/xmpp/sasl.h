@@ -8,6 +8,7 @@
 #include "lib/xmpp/scram-key.h"
 
 enum sasl_mech {
+    SASL_SCRAM_SHA_512,
     SASL_SCRAM_SHA_256,
     SASL_SCRAM_SHA_1,
     SASL_PLAIN,
@@ -15,6 +16,12 @@ enum sasl_mech {
     SASL_MECH_COUNT
 }; /* strongest first */
 const char *sasl_mech_name(enum sasl_mech m);
+/* Digest of a SCRAM mechanism; SHA-256 for others. */
+enum digest sasl_mech_digest(enum sasl_mech m);
+static inline bool sasl_mech_is_scram(enum sasl_mech m)
+{
+    return m <= SASL_SCRAM_SHA_1;
+}
 bool sasl_mech_find(struct str name, enum sasl_mech *out);
 
 enum sasl_status {
@@ -30,13 +37,12 @@ enum sasl_status {
 };
 #define SASL_FAIL_TABLE(X)                                                                         \
     X(ABORTED, "aborted")                                                                          \
-    X(ACCOUNT_DISABLED, "account-disabled") X(CREDENTIALS_EXPIRED, "credentials-expired")          \
-        X(ENCRYPTION_REQUIRED, "encryption-required") X(INCORRECT_ENCODING, "incorrect-encoding")  \
-            X(INVALID_AUTHZID, "invalid-authzid") X(INVALID_MECHANISM, "invalid-mechanism")        \
-                X(MALFORMED_REQUEST, "malformed-request")                                          \
-                    X(MECHANISM_TOO_WEAK, "mechanism-too-weak")                                    \
-                        X(NOT_AUTHORIZED, "not-authorized")                                        \
-                            X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
+    X(ACCOUNT_DISABLED, "account-disabled")                                                        \
+    X(CREDENTIALS_EXPIRED, "credentials-expired") X(ENCRYPTION_REQUIRED, "encryption-required")    \
+        X(INCORRECT_ENCODING, "incorrect-encoding") X(INVALID_AUTHZID, "invalid-authzid")          \
+            X(INVALID_MECHANISM, "invalid-mechanism") X(MALFORMED_REQUEST, "malformed-request")    \
+                X(MECHANISM_TOO_WEAK, "mechanism-too-weak") X(NOT_AUTHORIZED, "not-authorized")    \
+                    X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
 enum sasl_failure {
     SASL_FAIL_NONE,
 #define SASL_FAIL_ENUM(id, name) SASL_FAIL_##id,

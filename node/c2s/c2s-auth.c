@@ -1,7 +1,9 @@
 /* DOC: who the client is. The header names the domain, SASL the account; keys and passwords come
- * from node/auth, from whatever region has the account. Mechanisms: SCRAM-SHA-256, SCRAM-SHA-1,
- * PLAIN (the engine offers it over TLS only). Acting as somebody else is not offered: the authzid
- * is empty or the bare JID itself. Standards: RFC 6120 sections 4.7, 6; RFC 5802; RFC 4616. */
+ * from node/auth, from whatever region has the account. Mechanisms: SCRAM with the configured
+ * hashes, PLAIN (the engine offers it over TLS only). The offer is made before the account is
+ * known: one that lacks the keys of a hash fails with it as with a wrong password. Acting as
+ * somebody else is not offered: the authzid is empty or the bare JID itself. Standards: RFC 6120
+ * sections 4.7, 6; RFC 5802; RFC 4616. */
 #include "lib/base/log.h"
 #include "node/auth/account.h"
 #include "node/c2s/c2s-int.h"
@@ -57,8 +59,14 @@ enum stream_cond conn_header(void *ctx, const struct stream_header *h)
 
 unsigned conn_mechanisms(void *ctx)
 {
-    (void)ctx;
-    return 1U << SASL_SCRAM_SHA_256 | 1U << SASL_SCRAM_SHA_1 | 1U << SASL_PLAIN;
+    const struct conn *c = ctx;
+    const unsigned digests = c->sh->node->conf->scram_digests;
+    unsigned set = 1U << SASL_PLAIN;
+    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
+        if (sasl_mech_is_scram((enum sasl_mech)m) &&
+            digests & 1U << sasl_mech_digest((enum sasl_mech)m))
+            set |= 1U << m;
+    return set;
 }
 
 /* ---- what SASL needs */
