@@ -32,6 +32,7 @@ void node_conf_init(struct node_conf *c)
         .sm_resume_ms = 600000,
         .sm_ask_every = 5,
         .scram_iterations = SCRAM_ITERATIONS_DEFAULT,
+        .channel_binding = true,
         .scram_digests = 1U << DIGEST_SHA1 | 1U << DIGEST_SHA256 | 1U << DIGEST_SHA512,
         .store = {.uri = "mem:"},
         .s2s_enabled = true,

@@ -45,6 +45,7 @@ struct opt_metrics {
 struct opt_auth {
     int64_t scram_iterations;
     struct conf_list scram_hashes;
+    bool channel_binding;
 };
 struct opt_dns {
     struct conf_list servers;
@@ -179,6 +180,9 @@ static const struct conf_option auth_options[] = {
               .doc = "Hashes a password is stored for, and SCRAM mechanisms offered: sha-512, "
                      "sha-256, sha-1. An account that lacks one gets it at its next login with "
                      "PLAIN"),
+    CONF_BOOL(struct opt_auth, channel_binding, "channel_binding", .def = "true",
+              .doc = "Offer SCRAM with channel binding (the -PLUS mechanisms). Some clients choose "
+                     "it without being able to: slixmpp before 1.8.4 over TLS 1.3"),
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
@@ -719,6 +723,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->sm_resume_ms = o->c2s.sm_resume;
     c->sm_ask_every = (unsigned)o->c2s.sm_ask_every;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
+    c->channel_binding = o->auth.channel_binding;
     c->scram_digests = 0;
     for (size_t i = 0; i < o->auth.scram_hashes.n; i++)
         c->scram_digests |= hash_bit(o->auth.scram_hashes.items[i]);

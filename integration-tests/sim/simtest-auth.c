@@ -1,4 +1,4 @@
-/* Who may log in, and how: stored hashes, their upgrade. */
+/* Who may log in, and how: stored hashes, their upgrade; channel binding, downgrades. */
 #include "integration-tests/sim/tests-node-int.h"
 
 #include "lib/store/store.h"
@@ -44,10 +44,103 @@ static void test_auth_missing_hash_comes_with_plain(void **state)
     rig_end(&r);
 }
 
+/* ---- channel binding */
+static void test_auth_channel_binding(void **state)
+{
+    static const enum sasl_mech mechs[] = {SASL_SCRAM_SHA_1_PLUS, SASL_SCRAM_SHA_256_PLUS,
+                                           SASL_SCRAM_SHA_512_PLUS};
+    static const char *const types[] = {"tls-exporter", "tls-server-end-point"};
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 2, 2, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(mechs) * ARRAY_LEN(types); i++) {
+        struct sim_client_conf c = rig_conf(&r, "alice", NULL);
+        c.mech = mechs[i / 2];
+        c.binding = types[i % 2];
+        c.direct_tls = i % 2;
+        c.server = r.listen[i % 2].at;
+        struct sim_client *s = sim_client_login(&c);
+        assert_non_null(s);
+        sim_client_free(&s);
+    }
+    assert_int_equal(try_login(&r, "alice", "wrong", SASL_SCRAM_SHA_256_PLUS),
+                     SASL_FAIL_NOT_AUTHORIZED);
+    assert_int_equal(try_login(&r, "nobody", "wonder", SASL_SCRAM_SHA_256_PLUS),
+                     SASL_FAIL_NOT_AUTHORIZED);
+    rig_end(&r);
+}
+
+static void strip_plus(struct sasl_offer *seen)
+{
+    seen->mechs &= ~(unsigned)SASL_MECHS_PLUS;
+    seen->n = 0;
+}
+
+static void strip_exporter(struct sasl_offer *seen)
+{
+    seen->bindings[0] = seen->bindings[1];
+    seen->n = 1;
+}
+
+static void between(struct sasl_offer *seen)
+{
+    seen->bindings[0].data[0] ^= 1;
+}
+
+/* XEP-0474: an offer that was changed on its way ends the login at the client; another TLS
+ * connection in between ends it at the server. */
+static void test_auth_downgrade(void **state)
+{
+    static const struct {
+        enum sasl_mech mech;
+        const char *binding;
+        void (*tamper)(struct sasl_offer *seen);
+        enum sasl_failure refused;
+    } cases[] = {
+        {SASL_SCRAM_SHA_256, NULL, strip_plus, SASL_FAIL_NONE},
+        {SASL_SCRAM_SHA_256_PLUS, "tls-server-end-point", strip_exporter, SASL_FAIL_NONE},
+        {SASL_SCRAM_SHA_256_PLUS, "tls-exporter", between, SASL_FAIL_NOT_AUTHORIZED},
+    };
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 3, 1, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct sim_client_conf c = rig_conf(&r, "alice", NULL);
+        c.mech = cases[i].mech;
+        c.binding = cases[i].binding;
+        c.tamper = cases[i].tamper;
+        struct sim_client *s = sim_client_new(&c);
+        assert_true(sim_client_wait(s, SIM_CLIENT_ENDED));
+        assert_int_equal(sim_client_refused(s), cases[i].refused);
+        assert_int_equal(sim_client_end(s)->err, ERR_AUTH);
+        sim_client_free(&s);
+    }
+    rig_end(&r);
+}
+
+static void no_binding(struct node_conf *c)
+{
+    c->channel_binding = false;
+}
+
+static void test_auth_channel_binding_off(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 4, 1, no_binding);
+    assert_int_equal(try_login(&r, "alice", "wonder", SASL_SCRAM_SHA_256_PLUS),
+                     SASL_FAIL_INVALID_MECHANISM);
+    assert_int_equal(try_login(&r, "alice", "wonder", SASL_SCRAM_SHA_256), SASL_FAIL_NONE);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_auth_missing_hash_comes_with_plain),
+        cmocka_unit_test(test_auth_channel_binding),
+        cmocka_unit_test(test_auth_downgrade),
+        cmocka_unit_test(test_auth_channel_binding_off),
     };
     return cmocka_run_group_tests(tests, rig_certs_begin, rig_certs_end);
 }

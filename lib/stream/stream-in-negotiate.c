@@ -5,6 +5,7 @@
  * only over TLS whatever the user offers. Standards: RFC 6120 sections 4.3, 4.7, 4.9.1, 5.4, 6.4;
  * RFC 7590 section 3. */
 #include "lib/base/encode.h"
+#include "lib/stream/stream-binding.h"
 #include "lib/stream/stream-in-int.h"
 #include "lib/xmpp/jid.h"
 
@@ -51,12 +52,21 @@ static bool is_tls_needed(const struct stream_in *s)
     return s->conf->tls_required && !stream_in_is_secure(s);
 }
 
-static unsigned mechanisms(struct stream_in *s)
+/* What is offered now; the same for features, for the choice and for the digest of the offer. */
+static void offer(struct stream_in *s, struct sasl_offer *o)
 {
+    *o = (struct sasl_offer){0};
     if (is_tls_needed(s) || s->b.is_authenticated || !s->ev->mechanisms)
-        return 0;
-    unsigned set = s->ev->mechanisms(s->ctx);
-    return stream_in_is_secure(s) ? set : set & ~(1U << SASL_PLAIN);
+        return;
+    o->mechs = s->ev->mechanisms(s->ctx);
+    if (stream_is_shut(&s->b))
+        return;
+    if (!stream_in_is_secure(s))
+        o->mechs &= ~(1U << SASL_PLAIN);
+    if (o->mechs & SASL_MECHS_PLUS)
+        stream_bindings(s->b.t, o);
+    if (!o->n)
+        o->mechs &= ~(unsigned)SASL_MECHS_PLUS;
 }
 
 static void add_starttls(struct stream_in *s, struct arena *a, struct xml *features)
@@ -68,12 +78,24 @@ static void add_starttls(struct stream_in *s, struct arena *a, struct xml *featu
         xml_add(a, starttls, NS_TLS, "required");
 }
 
+/* XEP-0440 */
+static void add_bindings(const struct sasl_offer *o, struct arena *a, struct xml *features)
+{
+    struct xml *list = xml_add(a, features, NS_SASL_CB, "sasl-channel-binding");
+    for (size_t i = 0; i < o->n; i++)
+        xml_set(a, xml_add(a, list, NS_SASL_CB, "channel-binding"), "type",
+                str_of(o->bindings[i].type));
+}
+
 static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *features)
 {
-    unsigned set = mechanisms(s);
-    struct xml *list = set ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
+    struct sasl_offer o;
+    offer(s, &o);
+    if (o.n)
+        add_bindings(&o, a, features);
+    struct xml *list = o.mechs ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
     for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
-        if (set & 1U << m)
+        if (o.mechs & 1U << m)
             xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
 }
 
@@ -281,16 +303,15 @@ static void step(struct stream_in *s, struct xml_doc *doc)
     buf_fini(&out);
 }
 
-static enum sasl_failure choose(struct stream_in *s, struct str name)
+static enum sasl_failure choose(struct stream_in *s, struct str name, const struct sasl_offer *o)
 {
-    unsigned set = mechanisms(s);
     if (is_tls_needed(s))
         return SASL_FAIL_ENCRYPTION_REQUIRED;
     if (!sasl_mech_find(name, &s->mech))
         return SASL_FAIL_INVALID_MECHANISM;
     if (s->mech == SASL_PLAIN && !stream_in_is_secure(s))
         return SASL_FAIL_ENCRYPTION_REQUIRED;
-    return set & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
+    return o->mechs & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
 }
 
 /* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
@@ -298,9 +319,11 @@ void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
 {
     struct stream_in *s = stream_in_of(b);
     stream_in_sasl_drop(s);
-    enum sasl_failure f = choose(s, xml_get(in->el, "mechanism"));
+    struct sasl_offer o;
+    offer(s, &o);
     if (stream_is_shut(b))
         return;
+    enum sasl_failure f = choose(s, xml_get(in->el, "mechanism"), &o);
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
         return;
@@ -308,6 +331,7 @@ void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
     if (b->state != SIN_SASL)
         stream_set_state(b, SIN_SASL);
     s->sasl = sasl_server_new(s->mech);
+    sasl_server_set_offer(s->sasl, &o);
     step(s, *in->doc);
 }
 

@@ -27,6 +27,9 @@ struct sasl_server {
     struct str gs2, first_bare, server_first, nonce, fixed_nonce;
     struct scram_key key;
     bool key_is_fake;
+    bool has_offer;
+    struct sasl_offer offer;
+    const struct sasl_binding *binding; /* the client chose it; into offer */
     uint8_t fake_secret[32];
     unsigned fake_iterations;
 };

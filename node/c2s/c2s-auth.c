@@ -66,7 +66,7 @@ unsigned conn_mechanisms(void *ctx)
         if (sasl_mech_is_scram((enum sasl_mech)m) &&
             digests & 1U << sasl_mech_digest((enum sasl_mech)m))
             set |= 1U << m;
-    return set;
+    return c->sh->node->conf->channel_binding ? set : set & ~(unsigned)SASL_MECHS_PLUS;
 }
 
 /* ---- what SASL needs */
