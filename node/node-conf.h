@@ -50,7 +50,9 @@ struct node_conf {
     unsigned sm_ask_every;           /* stanzas written between two <r/> */
     /* [auth] */
     unsigned scram_iterations;
-    bool channel_binding; /* default true: -PLUS mechanisms */
+    unsigned tries_per_address, tries_per_account; /* in tries_window_ms; 0: no limit */
+    uint64_t tries_window_ms;
+    bool channel_binding;   /* default true: -PLUS mechanisms */
     unsigned scram_digests; /* bit set (1 << enum digest): stored for new passwords, and offered */
     /* [store] */
     struct store_place store;

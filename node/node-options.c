@@ -46,6 +46,8 @@ struct opt_auth {
     int64_t scram_iterations;
     struct conf_list scram_hashes;
     bool channel_binding;
+    int64_t tries_per_address, tries_per_account;
+    uint64_t tries_window;
 };
 struct opt_dns {
     struct conf_list servers;
@@ -183,6 +185,14 @@ static const struct conf_option auth_options[] = {
     CONF_BOOL(struct opt_auth, channel_binding, "channel_binding", .def = "true",
               .doc = "Offer SCRAM with channel binding (the -PLUS mechanisms). Some clients choose "
                      "it without being able to: slixmpp before 1.8.4 over TLS 1.3"),
+    CONF_INT(struct opt_auth, tries_per_address, "tries_per_address", .def = "50", .max = 1000000,
+             .unit = "tries",
+             .doc = "Failed logins from one address (IPv6: one /64) in tries_window; 0: no limit"),
+    CONF_INT(struct opt_auth, tries_per_account, "tries_per_account", .def = "50", .max = 1000000,
+             .unit = "tries",
+             .doc = "Logins to one account that have not succeeded in tries_window; 0: no limit"),
+    CONF_DURATION(struct opt_auth, tries_window, "tries_window", .def = "10m", .min = 1000,
+                  .max = 86400000, .doc = "Time over which tries are forgotten, evenly"),
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
@@ -239,8 +249,8 @@ static const struct conf_option s2s_options[] = {
     CONF_BOOL(struct opt_s2s, external, "external", .def = "true",
               .doc = "Accept and offer SASL EXTERNAL by certificate (XEP-0178)"),
     CONF_STRING(struct opt_s2s, dialback_secret, "dialback_secret", .flags = CONF_SECRET,
-                .doc = "Secret of dialback keys, the same on all nodes of the world; absent: drawn "
-                       "at each start"),
+                .doc = "Secret of dialback keys and of the salts shown for accounts that do not "
+                       "exist, the same on all nodes of the world; absent: drawn at each start"),
     CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
               .max = 1 << 30, .apply = CONF_RELOAD, .doc = "Waiting for one remote domain"),
     CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
@@ -724,6 +734,9 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->sm_ask_every = (unsigned)o->c2s.sm_ask_every;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
     c->channel_binding = o->auth.channel_binding;
+    c->tries_per_address = (unsigned)o->auth.tries_per_address;
+    c->tries_per_account = (unsigned)o->auth.tries_per_account;
+    c->tries_window_ms = o->auth.tries_window;
     c->scram_digests = 0;
     for (size_t i = 0; i < o->auth.scram_hashes.n; i++)
         c->scram_digests |= hash_bit(o->auth.scram_hashes.items[i]);

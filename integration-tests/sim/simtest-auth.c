@@ -1,6 +1,7 @@
 /* Who may log in, and how: stored hashes, their upgrade; channel binding, downgrades. */
 #include "integration-tests/sim/tests-node-int.h"
 
+#include "lib/base/encode.h"
 #include "lib/store/store.h"
 
 static enum sasl_failure try_login(const struct rig *r, const char *user, const char *password,
@@ -134,6 +135,110 @@ static void test_auth_channel_binding_off(void **state)
     rig_end(&r);
 }
 
+/* ---- throttling */
+static void few_tries(struct node_conf *c)
+{
+    c->tries_per_address = 6;
+    c->tries_per_account = 4;
+    c->tries_window_ms = 60000;
+}
+
+/* An account is closed after four tries from anywhere, whether it is there or not, on whatever
+ * shard the connections land; after a while it is open again. */
+static void test_auth_throttle_account(void **state)
+{
+    static const char *const users[] = {"alice", "nobody"};
+    (void)state;
+    for (size_t u = 0; u < ARRAY_LEN(users); u++) {
+        for (int m = SASL_SCRAM_SHA_256; m <= SASL_PLAIN; m += SASL_PLAIN - SASL_SCRAM_SHA_256) {
+            struct rig r;
+            rig_begin(&r, 5, 4, few_tries);
+            for (int i = 0; i < 4; i++)
+                assert_int_equal(try_login(&r, users[u], "wrong", (enum sasl_mech)m),
+                                 SASL_FAIL_NOT_AUTHORIZED);
+            assert_int_equal(try_login(&r, users[u], "wonder", (enum sasl_mech)m),
+                             SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+            assert_int_equal(try_login(&r, "bob", "builder", (enum sasl_mech)m), SASL_FAIL_NONE);
+            (void)sim_run(16000000, NULL, NULL);
+            assert_int_equal(try_login(&r, users[u], "wonder", (enum sasl_mech)m),
+                             u ? SASL_FAIL_NOT_AUTHORIZED : SASL_FAIL_NONE);
+            rig_end(&r);
+        }
+    }
+}
+
+/* Successful logins cost nothing; failures of one address add up over accounts and shards. */
+static void test_auth_throttle_address(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 6, 4, few_tries);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(try_login(&r, "alice", "wonder", SASL_PLAIN), SASL_FAIL_NONE);
+    for (int i = 0; i < 6; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "user%d", i);
+        assert_int_equal(try_login(&r, user, "wrong", SASL_PLAIN), SASL_FAIL_NOT_AUTHORIZED);
+        (void)sim_run(1000, NULL, NULL);
+    }
+    assert_int_equal(try_login(&r, "alice", "wonder", SASL_PLAIN),
+                     SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+    (void)sim_run(61000000, NULL, NULL);
+    assert_int_equal(try_login(&r, "alice", "wonder", SASL_PLAIN), SASL_FAIL_NONE);
+    rig_end(&r);
+}
+
+/* ---- accounts that do not exist */
+/* Salt and iteration count of the challenge for a user. */
+static void challenge_of(struct rig *r, const char *user, char out[256])
+{
+    struct sim_client_conf c = rig_conf(r, user, NULL);
+    c.no_sasl = true;
+    struct sim_client *s = sim_client_new(&c);
+    struct buf first, text;
+    buf_init(&first, 256);
+    buf_init(&text, 512);
+    buf_printf(&first, "n,,n=%s,r=abc", user);
+    base64_encode(&text, first.p, first.n);
+    assert_true(sim_client_wait(s, SIM_CLIENT_READY));
+    sim_client_send(s, "<auth xmlns='%s' mechanism='SCRAM-SHA-256'>" STR_FMT "</auth>", NS_SASL,
+                    STR_ARG(buf_view(&text)));
+    assert_true(sim_client_expect(s, "<challenge xmlns='%s'/>", NS_SASL));
+    struct arena *a = arena_new(0);
+    buf_clear(&first);
+    assert_int_equal(base64_decode(&first, xml_text(a, sim_client_last(s))), ERR_OK);
+    buf_char(&first, '\0');
+    snprintf(out, 256, "%s", strstr(first.p, ",s="));
+    arena_free(&a);
+    buf_fini(&first);
+    buf_fini(&text);
+    sim_client_free(&s);
+}
+
+static void fixed_secret(struct node_conf *c)
+{
+    c->dialback_secret = "the same everywhere";
+}
+
+/* The challenge of an unknown user has the form of a known one's and stays over restarts. */
+static void test_auth_unknown_user_looks_real(void **state)
+{
+    char known[256], unknown[256], again[256];
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 7, 2, fixed_secret);
+    challenge_of(&r, "alice", known);
+    challenge_of(&r, "nobody", unknown);
+    rig_end(&r);
+    assert_int_equal(strlen(known), strlen(unknown));
+    assert_non_null(strstr(unknown, ",i=4096,h="));
+    assert_string_equal(strstr(known, ",i="), strstr(unknown, ",i="));
+    rig_begin(&r, 8, 2, fixed_secret);
+    challenge_of(&r, "nobody", again);
+    rig_end(&r);
+    assert_string_equal(unknown, again);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +246,9 @@ int main(void)
         cmocka_unit_test(test_auth_channel_binding),
         cmocka_unit_test(test_auth_downgrade),
         cmocka_unit_test(test_auth_channel_binding_off),
+        cmocka_unit_test(test_auth_throttle_account),
+        cmocka_unit_test(test_auth_throttle_address),
+        cmocka_unit_test(test_auth_unknown_user_looks_real),
     };
     return cmocka_run_group_tests(tests, rig_certs_begin, rig_certs_end);
 }

@@ -332,6 +332,8 @@ void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
         stream_set_state(b, SIN_SASL);
     s->sasl = sasl_server_new(s->mech);
     sasl_server_set_offer(s->sasl, &o);
+    if (s->conf->fake)
+        sasl_server_set_fake(s->sasl, str_of(s->conf->fake->secret), s->conf->fake->iterations);
     step(s, *in->doc);
 }
 

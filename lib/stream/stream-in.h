@@ -41,13 +41,18 @@ struct stream_in_events {
     void (*end)(void *ctx,
                 const struct stream_end *e); /* exactly once; free the stream now or later */
 };
+struct stream_in_fake { /* of SASL for users who do not exist: sasl_server_set_fake */
+    const char *secret;
+    unsigned iterations;
+};
 struct stream_in_conf { /* borrowed for the life of the stream */
     const char *content_ns;
     struct tls_ctx *tls; /* NULL: STARTTLS is not offered */
     bool tls_required;   /* nothing but STARTTLS before TLS */
     bool no_features;    /* a stream without features (components) */
     const struct stream_limits *limits;
-    const char *default_from; /* our domain, for errors before a valid to */
+    const char *default_from;          /* our domain, for errors before a valid to */
+    const struct stream_in_fake *fake; /* NULL: of this process */
 };
 /* Takes the transport (already TLS for direct TLS). */
 struct stream_in *stream_in_new(struct transport **t, const struct stream_in_conf *c,

@@ -74,9 +74,10 @@ static void on_keys(void *ctx, enum err e, const struct account_info *a)
 {
     struct conn *c = ctx;
     c->sh->stats.c2s_auth_unavailable += e != ERR_OK;
-    if (e != ERR_OK)
+    if (e != ERR_OK) {
+        conn_try_void(c);
         stream_in_verdict(c->stream, SASL_FAIL_TEMPORARY_AUTH_FAILURE);
-    else
+    } else
         stream_in_keys(c->stream, a->exists && a->has_keys ? &a->keys : NULL);
 }
 
@@ -87,8 +88,10 @@ static void on_verified(void *ctx, enum err e)
                           : e == ERR_AUTH ? SASL_FAIL_NOT_AUTHORIZED
                                           : SASL_FAIL_TEMPORARY_AUTH_FAILURE;
     c->sh->stats.c2s_auth_unavailable += f == SASL_FAIL_TEMPORARY_AUTH_FAILURE;
-    if (f == SASL_FAIL_TEMPORARY_AUTH_FAILURE)
+    if (f == SASL_FAIL_TEMPORARY_AUTH_FAILURE) {
+        conn_try_void(c);
         log_warn(NULL, "c2s.auth.unavailable", "why", err_text(e));
+    }
     stream_in_verdict(c->stream, f);
 }
 
@@ -97,9 +100,12 @@ void conn_need(void *ctx, const struct stream_in_need *n)
     struct conn *c = ctx;
     struct arena *a = arena_new(0);
     struct jid j;
-    if (c->auth_tries++)
-        c->sh->stats.c2s_auth_failed++;
     bool ok = jid_make(a, n->user, str_of(c->domain), STR_NONE, &j) == ERR_OK && j.local.n;
+    if (!conn_try_begin(c, ok ? j.full : n->user)) {
+        stream_in_verdict(c->stream, SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+        arena_free(&a);
+        return;
+    }
     switch (n->what) {
     case STREAM_NEED_KEYS:
         if (ok)
@@ -151,6 +157,7 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
         f = SASL_FAIL_INVALID_AUTHZID;
     if (f == SASL_FAIL_NONE) {
         jid_dup_heap(&j, &c->jid);
+        conn_try_void(c);
         c->sh->stats.c2s_authenticated++;
         log_info(NULL, "c2s.authenticated", "jid", LOG_STR(c->jid.full), "mechanism",
                  sasl_mech_name(m));

@@ -110,8 +110,9 @@ struct conn {
     struct timer deadline; /* CONN_UNBOUND, CONN_BINDING */
     struct defer later;    /* the end of this turn: move, look at the output */
     unsigned stops;        /* enum conn_stop */
-    unsigned auth_tries;
+    bool is_trying;        /* a login is under way, charged under these (c2s-throttle.c) */
     bool has_registered;
+    uint64_t try_address, try_account;
     char *domain;      /* of the stream header, in normal form */
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
     uint64_t since_us; /* wall */
@@ -161,6 +162,13 @@ unsigned conn_mechanisms(void *ctx);
 void conn_need(void *ctx, const struct stream_in_need *n);
 enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str user,
                                      struct str authzid);
+
+/* ---- c2s-throttle.c */
+/* A try to log in as account begins; what came before has failed. False: too many. */
+bool conn_try_begin(struct conn *c, struct str account);
+void conn_try_failed(struct conn *c); /* or was given up */
+void conn_try_void(struct conn *c);   /* it succeeded, or came to nothing through no fault of it */
+
 void conn_unbound(struct conn *c); /* at home: waits for a bind, not for ever */
 
 /* ---- c2s-move.c */

@@ -193,8 +193,7 @@ static void conn_end(void *ctx, const struct stream_end *e)
 {
     struct conn *c = ctx;
     c->sh->stats.c2s_closed++;
-    if (c->state == CONN_AUTH && c->auth_tries)
-        c->sh->stats.c2s_auth_failed++;
+    conn_try_failed(c);
     log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
     if (conn_sm_outlives(c, e))
         conn_sm_detach(c);
@@ -236,6 +235,7 @@ static struct conn *conn_new(struct node_shard *sh)
         .tls_required = n->conf->c2s_tls_required,
         .limits = &n->conf->limits,
         .default_from = n->conf->domains[0],
+        .fake = &n->fake,
     };
     c->since_us = clock_wall_us();
     op_owner_init(&c->ops);
