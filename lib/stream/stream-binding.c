@@ -3,6 +3,10 @@
 #include "lib/stream/stream-binding.h"
 
 #include "lib/net/channel-binding.h"
+#include "lib/xmpp/xep.h"
+
+RFC("5929", PARTIAL, "tls-server-end-point only");
+RFC("9266", COMPLETE);
 
 void stream_bindings(const struct transport *t, struct sasl_offer *o)
 {

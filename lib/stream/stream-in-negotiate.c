@@ -97,9 +97,11 @@ static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *fea
     for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
         if (o.mechs & 1U << m)
             xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
+    if (o.mechs && s->ev->inline_features && stream_in_is_secure(s))
+        stream_in_sasl2_features(s, &o, a, features);
 }
 
-static void send_features(struct stream_in *s)
+void stream_in_send_features(struct stream_in *s)
 {
     struct arena *a = arena_new(0);
     struct xml *features = xml_new(a, NS_STREAM, "features");
@@ -129,7 +131,7 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
     }
     stream_in_settle(s);
     if (!s->conf->no_features)
-        send_features(s);
+        stream_in_send_features(s);
 }
 
 void stream_in_on_early(struct stream_base *b, struct stream_input *in)
@@ -186,9 +188,14 @@ void stream_in_sasl_drop(struct stream_in *s)
     stream_in_forget_answer(&s->answer);
 }
 
+static const char *profile(const struct stream_in *s)
+{
+    return s->two ? NS_SASL2 : NS_SASL;
+}
+
 static void send_sasl(struct stream_base *b, const char *name, struct str data)
 {
-    buf_printf(&b->out, "<%s xmlns='%s'>", name, NS_SASL);
+    buf_printf(&b->out, "<%s xmlns='%s'>", name, profile(stream_in_of(b)));
     base64_encode(&b->out, data.p, data.n);
     buf_printf(&b->out, "</%s>", name);
     stream_flush_out(b);
@@ -199,7 +206,12 @@ static void fail(struct stream_in *s, enum sasl_failure f)
     struct stream_base *b = &s->b;
     stream_in_sasl_drop(s);
     log_info(&b->log, "stream.sasl.failed", "condition", sasl_failure_name(f));
-    buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
+    if (s->two)
+        buf_printf(&b->out, "<failure xmlns='%s'><%s xmlns='%s'/></failure>", NS_SASL2,
+                   sasl_failure_name(f), NS_SASL);
+    else
+        buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
+    stream_in_sasl2_drop(s);
     stream_flush_out(b);
     if (b->state == SIN_SASL)
         stream_in_settle(s);
@@ -216,6 +228,10 @@ static void succeed(struct stream_in *s, struct str additional)
         return;
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
+        return;
+    }
+    if (s->two) {
+        stream_in_sasl2_inline(s, additional);
         return;
     }
     send_sasl(b, "success", additional);
@@ -262,16 +278,19 @@ static void act(struct stream_in *s, enum sasl_status status, struct str out)
     }
 }
 
-/* RFC 6120 section 6.4.2: no text means no data at all, "=" means data of length zero. */
+/* RFC 6120 section 6.4.2: no text means no data at all, "=" means data of length zero. XEP-0388
+ * section 2.2: no element, and an empty one. */
 static enum sasl_failure decode(const struct xml *el, struct arena *a, struct buf *raw,
                                 struct str *in)
 {
-    struct str text = xml_text(a, el);
-    *in = STR_NONE;
+    const struct xml *data = stream_in_sasl_data(el);
+    struct str text = data ? xml_text(a, data) : STR("");
+    const bool two = el->ns == NS_SASL2;
+    *in = two && data ? STR("") : STR_NONE;
     if (!text.n)
         return SASL_FAIL_NONE;
     *in = STR("");
-    if (str_eqc(text, "="))
+    if (!two && str_eqc(text, "="))
         return SASL_FAIL_NONE;
     switch (base64_decode(raw, text)) {
     case ERR_OK:
@@ -284,13 +303,14 @@ static enum sasl_failure decode(const struct xml *el, struct arena *a, struct bu
     }
 }
 
-static void step(struct stream_in *s, struct xml_doc *doc)
+static void step(struct stream_in *s, const struct xml *el)
 {
     struct buf raw, out;
     struct str in;
     buf_init(&raw, SASL_MESSAGE_MAX);
     buf_init(&out, SASL_MESSAGE_MAX);
-    enum sasl_failure f = decode(doc->root, doc->arena, &raw, &in);
+    struct arena *a = arena_new(0);
+    enum sasl_failure f = decode(el, a, &raw, &in);
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
     } else {
@@ -301,6 +321,7 @@ static void step(struct stream_in *s, struct xml_doc *doc)
         mem_wipe(raw.p, raw.n);
     buf_fini(&raw);
     buf_fini(&out);
+    arena_free(&a);
 }
 
 static enum sasl_failure choose(struct stream_in *s, struct str name, const struct sasl_offer *o)
@@ -314,16 +335,14 @@ static enum sasl_failure choose(struct stream_in *s, struct str name, const stru
     return o->mechs & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
 }
 
-/* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
-void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
+void stream_in_begin(struct stream_in *s, const struct xml *el)
 {
-    struct stream_in *s = stream_in_of(b);
-    stream_in_sasl_drop(s);
+    struct stream_base *b = &s->b;
     struct sasl_offer o;
     offer(s, &o);
     if (stream_is_shut(b))
         return;
-    enum sasl_failure f = choose(s, xml_get(in->el, "mechanism"), &o);
+    enum sasl_failure f = choose(s, xml_get(el, "mechanism"), &o);
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
         return;
@@ -334,18 +353,38 @@ void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
     sasl_server_set_offer(s->sasl, &o);
     if (s->conf->fake)
         sasl_server_set_fake(s->sasl, str_of(s->conf->fake->secret), s->conf->fake->iterations);
-    step(s, *in->doc);
+    step(s, el);
+}
+
+/* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
+void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    stream_in_sasl_drop(s);
+    stream_in_sasl2_drop(s);
+    stream_in_begin(s, in->el);
+}
+
+/* Elements of the other profile are none of this handshake. */
+static bool is_of_profile(const struct stream_in *s, const struct xml *el)
+{
+    return el->ns == profile(s);
 }
 
 void stream_in_on_response(struct stream_base *b, struct stream_input *in)
 {
-    step(stream_in_of(b), *in->doc);
+    if (is_of_profile(stream_in_of(b), in->el))
+        step(stream_in_of(b), in->el);
+    else
+        stream_in_on_early(b, in);
 }
 
 void stream_in_on_abort(struct stream_base *b, struct stream_input *in)
 {
-    (void)in;
-    fail(stream_in_of(b), SASL_FAIL_ABORTED);
+    if (is_of_profile(stream_in_of(b), in->el))
+        fail(stream_in_of(b), SASL_FAIL_ABORTED);
+    else
+        stream_in_on_early(b, in);
 }
 
 void stream_in_on_again(struct stream_base *b, struct stream_input *in)

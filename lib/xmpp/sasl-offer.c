@@ -4,6 +4,10 @@
 #include "lib/xmpp/sasl-int.h"
 
 #include "lib/base/encode.h"
+#include "lib/xmpp/xep.h"
+
+XEP("0440", "1.0.0", COMPLETE);
+XEP("0474", "0.5.0", COMPLETE);
 
 enum { LIST_MAX = 1024, BETWEEN = 0x1e, BEFORE_BINDINGS = 0x1f };
 

@@ -13,8 +13,8 @@
 #include "lib/xmpp/jid.h"
 #include "lib/xmpp/xep.h"
 
-RFC("5802", PARTIAL, "without channel binding");
-RFC("7677", PARTIAL, "without channel binding");
+RFC("5802", COMPLETE);
+RFC("7677", COMPLETE);
 
 enum { NONCE_BYTES = 18, FAKE_SALT = 16 };
 

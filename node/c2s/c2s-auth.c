@@ -155,6 +155,8 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
         f = SASL_FAIL_NOT_AUTHORIZED;
     else if (!authzid_is(a, authzid, &j))
         f = SASL_FAIL_INVALID_AUTHZID;
+    else if (stream_in_request(c->stream) && conn_inline_is_other(c, &j))
+        f = SASL_FAIL_NOT_AUTHORIZED;
     if (f == SASL_FAIL_NONE) {
         jid_dup_heap(&j, &c->jid);
         conn_try_void(c);
@@ -163,6 +165,7 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
                  sasl_mech_name(m));
         if (node_shard_of(c->sh->node, c->jid.bare) == c->sh) {
             conn_unbound(c);
+            loop_defer(c->sh->loop, &c->later); /* what came inline, if it did */
         } else {
             conn_set_state(c, CONN_MOVING);
             conn_stop(c, STOP_MOVE, true);

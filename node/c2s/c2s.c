@@ -164,9 +164,11 @@ static void conn_features(void *ctx, struct arena *a, struct xml *features)
     hook_run_stream_features(c->sh, &f, features_collected, NULL);
     if (!f.is_authenticated)
         return;
-    xml_add(a, features, NS_BIND, "bind");
-    struct xml *session = xml_add(a, features, NS_SESSION, "session");
-    xml_add(a, session, NS_SESSION, "optional");
+    if (c->state != CONN_BOUND) { /* else it was bound inline */
+        xml_add(a, features, NS_BIND, "bind");
+        struct xml *session = xml_add(a, features, NS_SESSION, "session");
+        xml_add(a, session, NS_SESSION, "optional");
+    }
     xml_add(a, features, NS_SM, "sm");
     xml_add(a, features, NS_CSI, "csi");
 }
@@ -210,6 +212,7 @@ const struct stream_in_events conn_events = {
     .element = conn_element,
     .drain = conn_drain,
     .end = conn_end,
+    .inline_features = conn_inline_features,
 };
 
 /* ---- life */
@@ -221,6 +224,8 @@ static void conn_later(void *ctx)
         conn_move(c);
     else if (c->state == CONN_CLOSING && !c->stream)
         conn_over(c, false);
+    else if (c->state == CONN_UNBOUND && stream_in_request(c->stream))
+        conn_inline(c);
     else
         conn_out_look(c);
 }
