@@ -46,6 +46,7 @@ struct opt_auth {
     int64_t scram_iterations;
     struct conf_list scram_hashes;
     bool channel_binding;
+    const char *client_ca;
     int64_t tries_per_address, tries_per_account;
     uint64_t tries_window;
 };
@@ -185,6 +186,9 @@ static const struct conf_option auth_options[] = {
     CONF_BOOL(struct opt_auth, channel_binding, "channel_binding", .def = "true",
               .doc = "Offer SCRAM with channel binding (the -PLUS mechanisms). Some clients choose "
                      "it without being able to: slixmpp before 1.8.4 over TLS 1.3"),
+    CONF_STRING(struct opt_auth, client_ca, "client_ca",
+                .doc = "CAs whose certificates log clients in by their xmppAddr (EXTERNAL), PEM; "
+                       "absent: clients are not asked for certificates"),
     CONF_INT(struct opt_auth, tries_per_address, "tries_per_address", .def = "50", .max = 1000000,
              .unit = "tries",
              .doc = "Failed logins from one address (IPv6: one /64) in tries_window; 0: no limit"),
@@ -734,6 +738,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->sm_ask_every = (unsigned)o->c2s.sm_ask_every;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
     c->channel_binding = o->auth.channel_binding;
+    c->client_ca_file = o->auth.client_ca;
     c->tries_per_address = (unsigned)o->auth.tries_per_address;
     c->tries_per_account = (unsigned)o->auth.tries_per_account;
     c->tries_window_ms = o->auth.tries_window;

@@ -239,6 +239,87 @@ static void test_auth_unknown_user_looks_real(void **state)
     assert_string_equal(unknown, again);
 }
 
+/* ---- certificates */
+static char client_ca[TEST_PATH_MAX];
+
+static void with_client_ca(struct node_conf *c)
+{
+    c->client_ca_file = client_ca;
+}
+
+#define ADDR(jid) "otherName:1.3.6.1.5.5.7.8.5;UTF8:" jid
+
+/* Log in with EXTERNAL and a certificate with these names, of the CA for clients or another. */
+static enum sasl_failure try_external(const struct rig *r, const char *san, const char *issuer,
+                                      const char *authzid, const char *want_jid)
+{
+    char crt[TEST_PATH_MAX], key[TEST_PATH_MAX], why[256];
+    const struct test_cert cert = {.cn = "x", .san = san, .eku = "clientAuth", .issuer = issuer};
+    struct tls_ctx *tls;
+    test_cert_make(rig_certs, "person", &cert);
+    const struct tls_ctx_conf tc = {.ca_file = rig_ca,
+                                    .no_system_ca = true,
+                                    .cert_file = test_path(crt, rig_certs, "person", "crt"),
+                                    .key_file = test_path(key, rig_certs, "person", "key")};
+    assert_int_equal(tls_ctx_new(false, &tc, &tls, why, sizeof why), ERR_OK);
+    struct sim_client_conf c = rig_conf(r, "alice", "desk");
+    c.mech = SASL_EXTERNAL;
+    c.authzid = authzid;
+    c.tls = tls;
+    struct sim_client *s = sim_client_new(&c);
+    const bool in = sim_client_wait(s, SIM_CLIENT_BOUND);
+    const enum sasl_failure f = sim_client_refused(s);
+    assert_int_equal(in, f == SASL_FAIL_NONE);
+    if (in)
+        assert_string_equal(sim_client_jid(s), want_jid);
+    sim_client_free(&s);
+    tls_ctx_unref(&tls);
+    return f;
+}
+
+static void test_auth_external(void **state)
+{
+    static const char alice[] = "alice@" RIG_DOMAIN "/desk", bob[] = "bob@" RIG_DOMAIN "/desk";
+    static const char both[] = ADDR("alice@" RIG_DOMAIN) "," ADDR("bob@" RIG_DOMAIN);
+    static const struct {
+        const char *san, *issuer, *authzid, *jid;
+        enum sasl_failure f;
+    } cases[] = {
+        {ADDR("alice@" RIG_DOMAIN), "people", NULL, alice, SASL_FAIL_NONE},
+        {ADDR("Alice@IM.test"), "people", NULL, alice, SASL_FAIL_NONE},
+        {ADDR("alice@" RIG_DOMAIN), "people", "alice@" RIG_DOMAIN, alice, SASL_FAIL_NONE},
+        {ADDR("alice@" RIG_DOMAIN), "people", "bob@" RIG_DOMAIN, NULL, SASL_FAIL_INVALID_AUTHZID},
+        {both, "people", NULL, NULL, SASL_FAIL_INVALID_AUTHZID},
+        {both, "people", "bob@" RIG_DOMAIN, bob, SASL_FAIL_NONE},
+        {ADDR("nobody@" RIG_DOMAIN), "people", NULL, NULL, SASL_FAIL_NOT_AUTHORIZED},
+        /* not offered: */
+        {ADDR("alice@elsewhere.test"), "people", NULL, NULL, SASL_FAIL_INVALID_MECHANISM},
+        {ADDR(RIG_DOMAIN), "people", NULL, NULL, SASL_FAIL_INVALID_MECHANISM},
+        {"DNS:" RIG_DOMAIN ",email:alice@" RIG_DOMAIN, "people", NULL, NULL,
+         SASL_FAIL_INVALID_MECHANISM},
+        {ADDR("alice@" RIG_DOMAIN), "ca", NULL, NULL, SASL_FAIL_INVALID_MECHANISM},
+        {ADDR("alice@" RIG_DOMAIN), NULL, NULL, NULL, SASL_FAIL_INVALID_MECHANISM},
+    };
+    struct rig r;
+    (void)state;
+    test_cert_make(rig_certs, "people", &(struct test_cert){.cn = "People", .is_ca = true});
+    test_path(client_ca, rig_certs, "people", "crt");
+    rig_begin(&r, 9, 4, with_client_ca);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const enum sasl_failure f =
+            try_external(&r, cases[i].san, cases[i].issuer, cases[i].authzid, cases[i].jid);
+        if (f != cases[i].f)
+            print_error("%s of %s: %s\n", cases[i].san, cases[i].issuer, sasl_failure_name(f));
+        assert_int_equal(f, cases[i].f);
+    }
+    assert_int_equal(try_login(&r, "alice", "wonder", SASL_SCRAM_SHA_256_PLUS), SASL_FAIL_NONE);
+    rig_end(&r);
+    rig_begin(&r, 10, 1, NULL); /* clients are not asked */
+    assert_int_equal(try_external(&r, cases[0].san, "people", NULL, NULL),
+                     SASL_FAIL_INVALID_MECHANISM);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_auth_channel_binding_off),
         cmocka_unit_test(test_auth_throttle_account),
         cmocka_unit_test(test_auth_throttle_address),
+        cmocka_unit_test(test_auth_external),
         cmocka_unit_test(test_auth_unknown_user_looks_real),
     };
     return cmocka_run_group_tests(tests, rig_certs_begin, rig_certs_end);

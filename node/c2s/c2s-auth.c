@@ -66,6 +66,8 @@ unsigned conn_mechanisms(void *ctx)
         if (sasl_mech_is_scram((enum sasl_mech)m) &&
             digests & 1U << sasl_mech_digest((enum sasl_mech)m))
             set |= 1U << m;
+    if (conn_external_offered(c))
+        set |= 1U << SASL_EXTERNAL;
     return c->sh->node->conf->channel_binding ? set : set & ~(unsigned)SASL_MECHS_PLUS;
 }
 
@@ -98,6 +100,10 @@ static void on_verified(void *ctx, enum err e)
 void conn_need(void *ctx, const struct stream_in_need *n)
 {
     struct conn *c = ctx;
+    if (n->what == STREAM_NEED_IDENTITY) {
+        conn_external_need(c, n->authzid);
+        return;
+    }
     struct arena *a = arena_new(0);
     struct jid j;
     bool ok = jid_make(a, n->user, str_of(c->domain), STR_NONE, &j) == ERR_OK && j.local.n;
@@ -119,8 +125,7 @@ void conn_need(void *ctx, const struct stream_in_need *n)
         else
             stream_in_verdict(c->stream, SASL_FAIL_NOT_AUTHORIZED);
         break;
-    case STREAM_NEED_IDENTITY: /* EXTERNAL is not offered */
-        stream_in_verdict(c->stream, SASL_FAIL_INVALID_MECHANISM);
+    case STREAM_NEED_IDENTITY:
         break;
     }
     arena_free(&a);
@@ -151,11 +156,13 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
     struct arena *a = arena_new(0);
     struct jid j;
     enum sasl_failure f = SASL_FAIL_NONE;
-    if (jid_make(a, user, str_of(c->domain), STR_NONE, &j) != ERR_OK)
+    if (m == SASL_EXTERNAL)
+        f = conn_external_account(c, authzid, a, &j);
+    else if (jid_make(a, user, str_of(c->domain), STR_NONE, &j) != ERR_OK)
         f = SASL_FAIL_NOT_AUTHORIZED;
     else if (!authzid_is(a, authzid, &j))
         f = SASL_FAIL_INVALID_AUTHZID;
-    else if (stream_in_request(c->stream) && conn_inline_is_other(c, &j))
+    if (f == SASL_FAIL_NONE && stream_in_request(c->stream) && conn_inline_is_other(c, &j))
         f = SASL_FAIL_NOT_AUTHORIZED;
     if (f == SASL_FAIL_NONE) {
         jid_dup_heap(&j, &c->jid);

@@ -163,6 +163,13 @@ void conn_need(void *ctx, const struct stream_in_need *n);
 enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str user,
                                      struct str authzid);
 
+/* ---- c2s-external.c */
+bool conn_external_offered(const struct conn *c);
+/* The account the certificate and authzid ("" = derive) name; into a. */
+enum sasl_failure conn_external_account(const struct conn *c, struct str authzid, struct arena *a,
+                                        struct jid *out);
+void conn_external_need(struct conn *c, struct str authzid); /* ends in a verdict */
+
 /* ---- c2s-inline.c */
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features);
 void conn_inline(struct conn *c); /* at home: do what came with the login */
