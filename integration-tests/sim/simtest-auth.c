@@ -239,6 +239,27 @@ static void test_auth_unknown_user_looks_real(void **state)
     assert_string_equal(unknown, again);
 }
 
+/* Virtual time and looks into the store from one attempt to its failure. */
+static uint64_t time_of(const char *user, enum sasl_mech m)
+{
+    struct rig r;
+    rig_begin(&r, 11, 1, fixed_secret);
+    const uint64_t before = sim_now_us();
+    assert_int_equal(try_login(&r, user, "wrong", m), SASL_FAIL_NOT_AUTHORIZED);
+    const uint64_t after = sim_now_us();
+    rig_end(&r);
+    return after - before;
+}
+
+/* The same seed, the same steps: what is done for an account that is there and for one that is not
+ * takes the same number of looks and hashes. */
+static void test_auth_unknown_user_takes_as_long(void **state)
+{
+    (void)state;
+    for (int m = SASL_SCRAM_SHA_512; m <= SASL_PLAIN; m++)
+        assert_int_equal(time_of("alice", (enum sasl_mech)m), time_of("nobod", (enum sasl_mech)m));
+}
+
 /* ---- certificates */
 static char client_ca[TEST_PATH_MAX];
 
@@ -329,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_auth_channel_binding_off),
         cmocka_unit_test(test_auth_throttle_account),
         cmocka_unit_test(test_auth_throttle_address),
+        cmocka_unit_test(test_auth_unknown_user_takes_as_long),
         cmocka_unit_test(test_auth_external),
         cmocka_unit_test(test_auth_unknown_user_looks_real),
     };

@@ -79,6 +79,87 @@ static void test_sasl2_one_round_trip(void **state)
     }
 }
 
+/* The data of the element just expected: of a child with this name, or its own. */
+static void data_of(const struct sim_client *s, const char *child, struct buf *out)
+{
+    struct arena *a = arena_new(0);
+    const struct xml *el = sim_client_last(s);
+    if (child)
+        el = xml_child(el, NS_SASL2, child);
+    assert_non_null(el);
+    buf_clear(out);
+    assert_int_equal(base64_decode(out, xml_text(a, el)), ERR_OK);
+    arena_free(&a);
+}
+
+static void send_data(struct sim_client *s, const char *before, const struct buf *data,
+                      const char *after)
+{
+    struct buf text;
+    buf_init(&text, 8192);
+    base64_encode(&text, data->p, data->n);
+    sim_client_send(s, "%s" STR_FMT "%s", before, STR_ARG(buf_view(&text)), after);
+    buf_fini(&text);
+}
+
+/* SCRAM: two round trips, and the server's signature comes with success. The offer is the list of
+ * SASL2. */
+static void test_sasl2_scram(void **state)
+{
+    struct rig r;
+    struct buf in, out;
+    const struct sasl_offer seen = {
+        .mechs = (1U << (SASL_PLAIN + 1)) - 1,
+        .n = 2,
+        .bindings = {{.type = "tls-exporter"}, {.type = "tls-server-end-point"}}};
+    (void)state;
+    buf_init(&in, 8192);
+    buf_init(&out, 8192);
+    rig_begin(&r, 19, 4, NULL);
+    struct sim_client *s = stranger(&r, 0);
+    struct sasl_client *c =
+        sasl_client_new(SASL_SCRAM_SHA_512, STR("alice"), STR("wonder"), STR(""));
+    sasl_client_set_offer(c, &seen, NULL);
+    assert_int_equal(sasl_client_step(c, STR_NONE, &out), ERR_OK);
+    send_data(s,
+              "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-512'><initial-response>",
+              &out, "</initial-response><bind xmlns='urn:xmpp:bind:0'/></authenticate>");
+    assert_true(sim_client_expect_next(s, "<challenge xmlns='%s'/>", NS_SASL2));
+    data_of(s, NULL, &in);
+    buf_clear(&out);
+    assert_int_equal(sasl_client_step(c, buf_view(&in), &out), ERR_OK);
+    send_data(s, "<response xmlns='urn:xmpp:sasl:2'>", &out, "</response>");
+    assert_true(sim_client_expect_next(s, "<success xmlns='%s'><bound xmlns='%s'/></success>",
+                                       NS_SASL2, NS_BIND2));
+    data_of(s, "additional-data", &in);
+    assert_int_equal(sasl_client_finish(c, buf_view(&in)), ERR_OK);
+    sasl_client_free(&c);
+    sim_client_free(&s);
+    rig_end(&r);
+    buf_fini(&in);
+    buf_fini(&out);
+}
+
+static void test_sasl2_abort(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 25, 1, NULL);
+    struct sim_client *s = stranger(&r, 0);
+    sim_client_send(s,
+                    "<authenticate xmlns='%s' mechanism='SCRAM-SHA-256'><initial-response>"
+                    "biwsbj1hbGljZSxyPWFiYw==</initial-response></authenticate>",
+                    NS_SASL2);
+    assert_true(sim_client_expect_next(s, "<challenge xmlns='%s'/>", NS_SASL2));
+    sim_client_send(s, "<abort xmlns='%s'/>", NS_SASL2);
+    assert_true(sim_client_expect_next(s, "<failure xmlns='%s'><aborted xmlns='%s'/></failure>",
+                                       NS_SASL2, NS_SASL));
+    authenticate(s, "alice", "wonder", "");
+    assert_true(sim_client_expect_next(s, "<success xmlns='%s'/>", NS_SASL2));
+    sim_client_free(&s);
+    rig_end(&r);
+}
+
 static void test_sasl2_without_bind(void **state)
 {
     struct rig r;
@@ -210,6 +291,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sasl2_one_round_trip),
+        cmocka_unit_test(test_sasl2_scram),
+        cmocka_unit_test(test_sasl2_abort),
         cmocka_unit_test(test_sasl2_without_bind),
         cmocka_unit_test(test_sasl2_refused),
         cmocka_unit_test(test_sasl2_profiles_do_not_mix),
