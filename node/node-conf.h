@@ -50,6 +50,11 @@ struct node_conf {
     unsigned sm_ask_every;           /* stanzas written between two <r/> */
     /* [auth] */
     unsigned scram_iterations;
+    unsigned tries_per_address, tries_per_account; /* in tries_window_ms; 0: no limit */
+    uint64_t tries_window_ms;
+    const char *client_ca_file; /* NULL: clients are not asked for certificates */
+    bool channel_binding;       /* default true: -PLUS mechanisms */
+    unsigned scram_digests; /* bit set (1 << enum digest): stored for new passwords, and offered */
     /* [store] */
     struct store_place store;
     const struct store_route *store_routes; /* [[store.route]] */

@@ -3,6 +3,7 @@
 #include "node/node-options.h"
 
 #include "global-registry/registry.h"
+#include "lib/base/crypto.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/jid.h"
 #include "node/node-options-int.h"
@@ -43,6 +44,11 @@ struct opt_metrics {
 };
 struct opt_auth {
     int64_t scram_iterations;
+    struct conf_list scram_hashes;
+    bool channel_binding;
+    const char *client_ca;
+    int64_t tries_per_address, tries_per_account;
+    uint64_t tries_window;
 };
 struct opt_dns {
     struct conf_list servers;
@@ -172,6 +178,25 @@ static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
              .max = 1000000, .unit = "rounds", .apply = CONF_RELOAD,
              .doc = "PBKDF2 rounds of newly stored passwords"),
+    CONF_LIST(struct opt_auth, scram_hashes, "scram_hashes", .def = "sha-512, sha-256, sha-1",
+              .flags = CONF_NONEMPTY,
+              .doc = "Hashes a password is stored for, and SCRAM mechanisms offered: sha-512, "
+                     "sha-256, sha-1. An account that lacks one gets it at its next login with "
+                     "PLAIN"),
+    CONF_BOOL(struct opt_auth, channel_binding, "channel_binding", .def = "true",
+              .doc = "Offer SCRAM with channel binding (the -PLUS mechanisms). Some clients choose "
+                     "it without being able to: slixmpp 1.8.3 over TLS 1.3"),
+    CONF_STRING(struct opt_auth, client_ca, "client_ca",
+                .doc = "CAs whose certificates log clients in by their xmppAddr (EXTERNAL), PEM; "
+                       "absent: clients are not asked for certificates"),
+    CONF_INT(struct opt_auth, tries_per_address, "tries_per_address", .def = "50", .max = 1000000,
+             .unit = "tries",
+             .doc = "Failed logins from one address (IPv6: one /64) in tries_window; 0: no limit"),
+    CONF_INT(struct opt_auth, tries_per_account, "tries_per_account", .def = "50", .max = 1000000,
+             .unit = "tries",
+             .doc = "Logins to one account that have not succeeded in tries_window; 0: no limit"),
+    CONF_DURATION(struct opt_auth, tries_window, "tries_window", .def = "10m", .min = 1000,
+                  .max = 86400000, .doc = "Time over which tries are forgotten, evenly"),
 };
 static const struct conf_option store_options[] = {
     CONF_STRING(struct opt_store, uri, "uri", .flags = CONF_REQUIRED,
@@ -228,8 +253,8 @@ static const struct conf_option s2s_options[] = {
     CONF_BOOL(struct opt_s2s, external, "external", .def = "true",
               .doc = "Accept and offer SASL EXTERNAL by certificate (XEP-0178)"),
     CONF_STRING(struct opt_s2s, dialback_secret, "dialback_secret", .flags = CONF_SECRET,
-                .doc = "Secret of dialback keys, the same on all nodes of the world; absent: drawn "
-                       "at each start"),
+                .doc = "Secret of dialback keys and of the salts shown for accounts that do not "
+                       "exist, the same on all nodes of the world; absent: drawn at each start"),
     CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
               .max = 1 << 30, .apply = CONF_RELOAD, .doc = "Waiting for one remote domain"),
     CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
@@ -466,6 +491,29 @@ static void check_domain(const struct conf *c, struct conf_errors *errs, const c
     arena_free(&a);
 }
 
+static const struct {
+    const char *name;
+    enum digest digest;
+} hash_names[] = {{"sha-512", DIGEST_SHA512}, {"sha-256", DIGEST_SHA256}, {"sha-1", DIGEST_SHA1}};
+
+/* Bit set of the named hash, 0: there is none. */
+static unsigned hash_bit(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hash_names); i++)
+        if (strcmp(name, hash_names[i].name) == 0)
+            return 1U << hash_names[i].digest;
+    return 0;
+}
+
+static void check_hashes(const struct conf *c, struct conf_errors *errs,
+                         const struct conf_list *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (!hash_bit(names->items[i]))
+            conf_error_at(errs, c, "auth", 0, "scram_hashes",
+                          "\"%s\" is not one of sha-512, sha-256, sha-1", names->items[i]);
+}
+
 static void check_member(const struct conf *c, struct conf_errors *errs, const char *option,
                          const char *text)
 {
@@ -513,6 +561,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
     node_options_store_check(c, &store, errs);
     for (size_t i = 0; i < o->general.domains.n; i++)
         check_domain(c, errs, "general", 0, "domains", o->general.domains.items[i]);
+    check_hashes(c, errs, &o->auth.scram_hashes);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
     for (size_t i = 0; i < o->listen_c2s_n; i++)
@@ -688,6 +737,14 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->sm_resume_ms = o->c2s.sm_resume;
     c->sm_ask_every = (unsigned)o->c2s.sm_ask_every;
     c->scram_iterations = (unsigned)o->auth.scram_iterations;
+    c->channel_binding = o->auth.channel_binding;
+    c->client_ca_file = o->auth.client_ca;
+    c->tries_per_address = (unsigned)o->auth.tries_per_address;
+    c->tries_per_account = (unsigned)o->auth.tries_per_account;
+    c->tries_window_ms = o->auth.tries_window;
+    c->scram_digests = 0;
+    for (size_t i = 0; i < o->auth.scram_hashes.n; i++)
+        c->scram_digests |= hash_bit(o->auth.scram_hashes.items[i]);
     const struct store_options store = of_store(o);
     node_options_store_open(&store, c);
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;

@@ -1,5 +1,6 @@
 /* The TLS contexts of a node, one per role, made from the files of the configuration and made again
- * by a reload. Clients are not asked for certificates; servers are, both ways (XEP-0178); region
+ * by a reload. Clients are asked for certificates when there are CAs for them, servers always
+ * (XEP-0178); region
  * links trust the region CA and nothing else. How long our own certificates are good for is looked
  * at every few hours and said in the log. Source: RFC 7590, RFC 6120 section 13. */
 #include "lib/base/clock.h"
@@ -22,7 +23,7 @@ static const struct role {
 
 static struct tls_ctx_conf role_conf(const struct node_conf *c, const struct role *r)
 {
-    return (struct tls_ctx_conf){
+    struct tls_ctx_conf t = {
         .cert_file = r->is_region ? c->region_cert_file : c->cert_file,
         .key_file = r->is_region ? c->region_key_file : c->key_file,
         .ca_file = r->is_region ? c->region_ca_file : c->ca_file,
@@ -30,6 +31,12 @@ static struct tls_ctx_conf role_conf(const struct node_conf *c, const struct rol
         .request_peer_cert = r->asks_peer,
         .alpn = r->alpn,
     };
+    if (r == &roles[NODE_TLS_C2S] && c->client_ca_file) {
+        t.request_peer_cert = true;
+        t.ca_file = c->client_ca_file;
+        t.no_system_ca = true;
+    }
+    return t;
 }
 
 static struct tls_ctx **role_ctx(struct node *n, enum node_tls_role r)

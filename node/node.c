@@ -6,6 +6,7 @@
 #include "global-registry/reg-driver.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/throttle.h"
 #include "lib/loop/timer.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
@@ -15,7 +16,7 @@
 #include "node/session/user.h"
 #include "s2s/s2s.h"
 
-enum { STOP_MS = 5000, HASH_THREADS = 2, HASH_QUEUE = 4096 };
+enum { STOP_MS = 5000, HASH_THREADS = 2, HASH_QUEUE = 4096, TRIES_KEYS = 16384 };
 
 bool node_serves(const struct node *n, struct str domain)
 {
@@ -134,6 +135,10 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
         return e;
     n->s2s_conf = s2s_conf_new(n);
     n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
+    const struct node_conf *c = n->conf;
+    n->fake = (struct stream_in_fake){c->dialback_secret, c->scram_iterations};
+    n->tries_address = throttle_new(c->tries_per_address, c->tries_window_ms, TRIES_KEYS);
+    n->tries_account = throttle_new(c->tries_per_account, c->tries_window_ms, TRIES_KEYS);
     n->store_is_shared = shared != NULL;
     n->store = shared;
     if (!shared)
@@ -312,6 +317,8 @@ void node_free(struct node **pn)
         if (n->shard[i].loop)
             shard_free(&n->shard[i]);
     work_pool_free(&n->hashing);
+    throttle_free(&n->tries_address);
+    throttle_free(&n->tries_account);
     for (unsigned i = 0; i < n->n_shards; i++) /* what ended meanwhile */
         if (n->shard[i].loop)
             loop_drop_mail(n->shard[i].loop);

@@ -11,6 +11,7 @@
 #include "lib/loop/timer.h"
 #include "lib/loop/work.h"
 #include "lib/store/store.h"
+#include "lib/stream/stream-in.h"
 #include "node/node-conf.h"
 
 struct node;
@@ -26,6 +27,7 @@ struct reg_driver;
     X(c2s_authenticated)                                                                           \
     X(c2s_auth_failed)                                                                             \
     X(c2s_auth_unavailable)                                                                        \
+    X(c2s_auth_throttled)                                                                          \
     X(c2s_moved)                                                                                   \
     X(c2s_closed)                                                                                  \
     X(stanzas_bounced)                                                                             \
@@ -83,8 +85,10 @@ struct node {
     unsigned n_shards;
     uint64_t incarnation;
     struct store *store;
-    struct work_pool *hashing; /* PBKDF2 */
-    struct world *world;       /* registry and region links, on shard 0 (cluster/world.h) */
+    struct work_pool *hashing;                      /* PBKDF2 */
+    struct stream_in_fake fake;                     /* what logins to unknown accounts are shown */
+    struct throttle *tries_address, *tries_account; /* logins, of all shards: c2s/c2s-throttle.c */
+    struct world *world; /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "conf/conf-schema.h"
+#include "lib/base/crypto.h"
 #include "node/node-options.h"
 #include "s2s/s2s.h"
 
@@ -69,6 +70,9 @@ static const struct {
      "longer than 63 bytes"},
     {REGION("endpoint = \"nowhere\"\n"), "\"nowhere\" is not an address"},
     {MINIMAL "[modules.roster]\nmax = 0\n", "max"},
+    {MINIMAL "[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n", NULL},
+    {MINIMAL "[auth]\nscram_hashes = [\"sha-224\"]\n", "\"sha-224\" is not one of"},
+    {MINIMAL "[auth]\nscram_hashes = []\n", "scram_hashes"},
     {POOLED("postgresql://me@db1,db2/im?target_session_attrs=any"), NULL},
     {POOLED("postgresql:///im?host=/run/pg"), NULL},
     {POOLED("postgresql://me:secret@db/im"), "goes into the option password"},
@@ -110,7 +114,7 @@ static void test_options_verify(void **state)
 static void test_options_reach_conf(void **state)
 {
     static const char text[] = REGION(
-        "wait = \"2m\"\n[c2s]\nsessions_max = 7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
+        "wait = \"2m\"\n[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n[c2s]\nsessions_max = 7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
         "max = 11\n[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n[limits]\nstanza_bytes = \"20000\"\n");
     struct conf *c = NULL;
@@ -125,6 +129,7 @@ static void test_options_reach_conf(void **state)
     assert_string_equal(s.conf.region_name, "eu");
     assert_string_equal(s.conf.node_name, "eu1");
     assert_int_equal(s.conf.region_wait_ms, 120000);
+    assert_int_equal(s.conf.scram_digests, 1U << DIGEST_SHA1 | 1U << DIGEST_SHA512);
     assert_int_equal(s.conf.sessions_max, 7);
     assert_int_equal(s.conf.roster_max, 9);
     assert_int_equal(s.conf.offline_max, 11);

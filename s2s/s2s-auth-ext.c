@@ -6,7 +6,7 @@
 #include "s2s/s2s-auth.h"
 #include "s2s/s2s.h"
 
-XEP("0178", "1.2", PARTIAL, "between servers");
+XEP("0178", "1.2", COMPLETE);
 
 bool s2s_ext_offered(const struct s2s_conf *c, const struct xml *features, bool is_secure)
 {

@@ -45,15 +45,21 @@ XEPS = {
     "0352": "Client State Indication",
     "0359": "Unique and Stable Stanza IDs",
     "0368": "SRV records for XMPP over TLS",
+    "0386": "Bind 2",
+    "0388": "Extensible SASL Profile",
+    "0440": "SASL Channel-Binding Type Capability",
+    "0474": "SASL SCRAM Downgrade Protection",
 }
 RFCS = {
     "4616": "The PLAIN SASL Mechanism",
     "5802": "SCRAM",
+    "5929": "Channel Bindings for TLS",
     "6120": "XMPP: Core",
     "6121": "XMPP: Instant Messaging and Presence",
     "7590": "Use of TLS in XMPP",
     "7622": "XMPP: Address Format",
     "7677": "SCRAM-SHA-256",
+    "9266": "Channel Bindings for TLS 1.3",
 }
 SITE = "https://xmpp.org/extensions/xep-%s.html"
 RFC_SITE = "https://www.rfc-editor.org/info/rfc%s"

@@ -1,4 +1,4 @@
-"""slixmpp against a real node: SCRAM-SHA-1, SCRAM-SHA-256 and PLAIN over STARTTLS and direct TLS, right and wrong passwords;
+"""slixmpp against a real node: SCRAM-SHA-1, -256, -512 and PLAIN over STARTTLS and direct TLS, right and wrong passwords;
 each session then chats with itself."""
 import os
 import sys
@@ -11,7 +11,7 @@ import meridian  # noqa: E402
 from procs import C2S, C2S_TLS, Lab  # noqa: E402
 
 DOMAIN = "one.test"
-MECHANISMS = ("SCRAM-SHA-1", "SCRAM-SHA-256", "PLAIN")
+MECHANISMS = ("SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 
 
 def client(node, ca, mechanism, direct, password):

@@ -5,6 +5,10 @@ import ssl
 import time
 
 import slixmpp
+from slixmpp.util.sasl import client as sasl
+
+for _name in [n for n in sasl.MECHANISMS if n.endswith("-PLUS")]:  # it knows tls-unique only, which TLS 1.3 does not have
+    del sasl.MECHANISMS[_name]
 
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # slixmpp leaves tasks behind when a client ends
@@ -38,6 +42,8 @@ class Client(slixmpp.ClientXMPP):
         self.ended = asyncio.Event()
         self.register_plugin("xep_0199")
         self.register_plugin("xep_0030")
+        mechanisms = self["feature_mechanisms"]
+        mechanisms.sasl_callback = lambda required, optional: {**mechanisms._default_credentials(required, optional), "channel_binding": None}
         self.auto_authorize = None
         self.auto_subscribe = False
         self.roster.auto_authorize = None

@@ -4,6 +4,7 @@
 
 #include "lib/loop/sim-loop.h"
 #include "lib/net/dial.h"
+#include "lib/stream/stream-binding.h"
 #include "lib/xmpp/xml-parse.h"
 
 enum { WAIT_US = 30000000, DIAL_MS = 10000 };
@@ -195,16 +196,49 @@ const struct xml *sim_client_last(const struct sim_client *c)
 }
 
 /* ---- the stream */
+/* The offer as the features show it, with the bytes of our own end of the connection. */
+static void offer_read(const struct sim_client *c, const struct xml *features, struct sasl_offer *o)
+{
+    struct sasl_offer own;
+    struct arena *a = arena_new(0);
+    *o = (struct sasl_offer){0};
+    xml_each(xml_child(features, NS_SASL, "mechanisms"), n)
+    {
+        enum sasl_mech m;
+        if (sasl_mech_find(xml_text(a, n->el), &m))
+            o->mechs |= 1U << m;
+    }
+    stream_bindings(stream_out_transport(c->stream), &own);
+    const struct xml *types = xml_child(features, NS_SASL_CB, "sasl-channel-binding");
+    for (const struct xml_node *n = types ? types->first : NULL; n; n = n->next) {
+        const struct sasl_binding *known = sasl_offer_binding(&own, xml_get(n->el, "type"));
+        must(known && o->n < SASL_BINDINGS_MAX);
+        o->bindings[o->n++] = *known;
+    }
+    arena_free(&a);
+}
+
+static void offer_take(const struct sim_client *c, const struct xml *features,
+                       struct sasl_client *client)
+{
+    struct sasl_offer seen;
+    const char *binding = c->conf.binding ? c->conf.binding : "tls-exporter";
+    offer_read(c, features, &seen);
+    if (c->conf.tamper)
+        c->conf.tamper(&seen);
+    sasl_client_set_offer(client, &seen, sasl_mech_is_plus(c->conf.mech) ? binding : NULL);
+}
+
 static enum stream_out_next on_features(void *ctx, const struct xml *features,
                                         struct sasl_client **client, enum sasl_mech *m)
 {
     struct sim_client *c = ctx;
-    (void)features;
     if (c->conf.no_sasl)
         return STREAM_OUT_READY;
     *m = c->conf.mech;
     *client = sasl_client_new(c->conf.mech, str_of(c->conf.user), str_of(c->conf.password),
                               c->conf.authzid ? str_of(c->conf.authzid) : STR(""));
+    offer_take(c, features, *client);
     return STREAM_OUT_SASL;
 }
 

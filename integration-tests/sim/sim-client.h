@@ -7,6 +7,7 @@
  * "-" absent. Unmatched elements stay in the inbox, oldest first. */
 #include "lib/net/tls.h"
 #include "lib/stream/stream-out.h"
+#include "lib/xmpp/sasl.h"
 
 struct sim_client;
 enum sim_client_state {
@@ -25,6 +26,9 @@ struct sim_client_conf { /* copied, strings borrowed until sim_client_free */
     enum sasl_mech mech;
     struct tls_ctx *tls; /* NULL: without TLS */
     bool direct_tls;
+    const char *binding; /* type for a -PLUS mechanism; NULL = tls-exporter */
+    /* What somebody in between did to the offer on its way; NULL: nothing. */
+    void (*tamper)(struct sasl_offer *seen);
     bool no_sasl, no_bind; /* stop before; the script does it */
     bool keep_features;    /* the last <stream:features/> comes first in the inbox */
     bool sm; /* enable stream management once bound; what is sent is kept until acknowledged */

@@ -3,7 +3,8 @@
 
 static void test_c2s_login_mechanisms(void **state)
 {
-    static const enum sasl_mech mechs[] = {SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1, SASL_PLAIN};
+    static const enum sasl_mech mechs[] = {SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1, SASL_PLAIN,
+                                           SASL_SCRAM_SHA_512};
     (void)state;
     for (unsigned shards = 1; shards <= 4; shards += 3) {
         struct rig r;

@@ -141,3 +141,30 @@ bool tls_peer_is(const struct transport *t, struct str domain)
     X509 *cert = tls_peer_cert(t);
     return cert && tls_cert_is(cert, domain);
 }
+
+/* Text of an xmppAddr name, STR_NONE for others. */
+static struct str tls_xmpp_addr(const GENERAL_NAME *g)
+{
+    char oid[64];
+    if (g->type != GEN_OTHERNAME || !g->d.otherName->value ||
+        g->d.otherName->value->type != V_ASN1_UTF8STRING ||
+        OBJ_obj2txt(oid, sizeof oid, g->d.otherName->type_id, 1) <= 0 ||
+        strcmp(oid, OID_XMPP_ADDR) != 0)
+        return STR_NONE;
+    return tls_asn1(g->d.otherName->value->value.utf8string);
+}
+
+size_t tls_peer_xmpp_addrs(const struct transport *t, struct arena *a, struct str *out, size_t max)
+{
+    X509 *cert = tls_peer_cert(t);
+    size_t n = 0;
+    ERR_clear_error();
+    GENERAL_NAMES *names = cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+    for (int i = 0; names && n < max && i < sk_GENERAL_NAME_num(names); i++) {
+        const struct str name = tls_xmpp_addr(sk_GENERAL_NAME_value(names, i));
+        if (name.n > 0)
+            out[n++] = arena_dup(a, name);
+    }
+    GENERAL_NAMES_free(names);
+    return n;
+}

@@ -525,6 +525,11 @@ struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, cons
     return &s->t;
 }
 
+SSL *tls_ssl(const struct transport *t)
+{
+    return t->ops == &tls_ops ? tls_of(t)->ssl : NULL;
+}
+
 X509 *tls_peer_cert(const struct transport *t)
 {
     return t->ops == &tls_ops ? SSL_get0_peer_certificate(tls_of(t)->ssl) : NULL;

@@ -3,6 +3,7 @@
 /* TLS over any transport with our own BIO over slices: no memory BIOs, buffers released when idle.
  * TLS 1.2 and 1.3. The handshake itself never refuses a peer certificate: the verdict is recorded
  * in tls_info and the user decides. */
+#include "lib/base/arena.h"
 #include "lib/net/transport.h"
 
 struct tls_ctx; /* shared by shards; what it was made from may be replaced as a whole */
@@ -64,6 +65,9 @@ struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, cons
  * chain_ok too. domain in the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for
  * xmppAddr (ask twice for an internationalised one). */
 bool tls_peer_is(const struct transport *t, struct str domain);
+/* The xmppAddr names of the peer's certificate (RFC 6120 section 13.7.1.4), at most max, as they
+ * are, copied into the arena. Names only: look at chain_ok too. */
+size_t tls_peer_xmpp_addrs(const struct transport *t, struct arena *a, struct str *out, size_t max);
 /* Last TLS alert or error of a failed handshake in words; "" if none. Valid until close. */
 const char *tls_error(const struct transport *t);
 #endif

@@ -143,8 +143,22 @@ static void on_end(void *ctx, const struct stream_end *e)
     must(p->ends++ == 0);
 }
 
-static const struct stream_in_events player_events = {
-    on_header, on_features, on_mechanisms, on_need, on_authenticated, on_element, NULL, on_end};
+static void on_inline(void *ctx, struct arena *a, struct xml *features)
+{
+    (void)ctx;
+    xml_add(a, features, NS_BIND2, "bind");
+}
+
+static const struct stream_in_events player_events = {on_header, on_features,      on_mechanisms,
+                                                      on_need,   on_authenticated, on_element,
+                                                      NULL,      on_end,           on_inline};
+
+/* The user of SASL2 has done what came inline. */
+static void finish(struct player *p)
+{
+    if (p->ends == 0 && stream_in_request(p->s))
+        stream_in_success(p->s, STR("me@im.example"), STR("<bound xmlns='urn:xmpp:bind:0'/>"));
+}
 
 static void stopped(void *ctx)
 {
@@ -174,6 +188,7 @@ static void play(struct loop *l, struct player *p, struct str bytes, size_t piec
         p->wire->t.events->data(p->wire->t.ctx, now);
         if (p->wire->is_paused || piece > 64)
             turn(l);
+        finish(p);
     }
 }
 

@@ -9,11 +9,19 @@ static const struct {
     const char *ns, *name;
     enum stream_event ev;
 } element_events[] = {
-    {NS_STREAM, "error", SEV_ERROR},       {NS_STREAM, "features", SEV_FEATURES},
-    {NS_TLS, "starttls", SEV_STARTTLS},    {NS_TLS, "proceed", SEV_PROCEED},
-    {NS_TLS, "failure", SEV_TLS_FAILURE},  {NS_SASL, "auth", SEV_AUTH},
-    {NS_SASL, "response", SEV_RESPONSE},   {NS_SASL, "abort", SEV_ABORT},
-    {NS_SASL, "challenge", SEV_CHALLENGE}, {NS_SASL, "success", SEV_SUCCESS},
+    {NS_STREAM, "error", SEV_ERROR},
+    {NS_STREAM, "features", SEV_FEATURES},
+    {NS_TLS, "starttls", SEV_STARTTLS},
+    {NS_TLS, "proceed", SEV_PROCEED},
+    {NS_TLS, "failure", SEV_TLS_FAILURE},
+    {NS_SASL, "auth", SEV_AUTH},
+    {NS_SASL2, "authenticate", SEV_AUTHENTICATE},
+    {NS_SASL2, "response", SEV_RESPONSE},
+    {NS_SASL2, "abort", SEV_ABORT},
+    {NS_SASL, "response", SEV_RESPONSE},
+    {NS_SASL, "abort", SEV_ABORT},
+    {NS_SASL, "challenge", SEV_CHALLENGE},
+    {NS_SASL, "success", SEV_SUCCESS},
     {NS_SASL, "failure", SEV_FAILURE},
 };
 

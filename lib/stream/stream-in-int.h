@@ -11,6 +11,8 @@ enum stream_in_state {
     SIN_SASL,      /* a mechanism runs and waits for the peer */
     SIN_SASL_WAIT, /* a mechanism runs and waits for the user's keys or verdict; reading is stopped
                     */
+    SIN_INLINE,    /* authenticated by SASL2, the user does what came inline with it; reading is
+                      stopped */
     SIN_OPEN,      /* authenticated, features are out: elements go up */
     SIN_CLOSING,   /* our end tag is out, the peer's is awaited */
     SIN_ENDED,     /* the connection is closed, the end callback is due or done */
@@ -30,7 +32,8 @@ struct stream_in {
     enum sasl_mech mech;
     unsigned failures;
     struct stream_in_answer answer;
-    bool is_to_accepted; /* the peer's to is one of ours: it becomes our from */
+    struct stream_in_sasl2 *two; /* from <authenticate/> to <success/>; NULL: SASL of RFC 6120 */
+    bool is_to_accepted;         /* the peer's to is one of ours: it becomes our from */
 };
 extern const struct stream_machine stream_in_machine;
 static inline struct stream_in *stream_in_of(struct stream_base *b)
@@ -56,4 +59,16 @@ void stream_in_on_again(struct stream_base *b,
                         struct stream_input *in);         /* SASL where none can be */
 void stream_in_forget_answer(struct stream_in_answer *a); /* wiped */
 void stream_in_sasl_drop(struct stream_in *s);
+void stream_in_send_features(struct stream_in *s);
+void stream_in_begin(struct stream_in *s, const struct xml *el); /* a mechanism, by el */
+
+/* stream-in-sasl2.c */
+void stream_in_on_authenticate(struct stream_base *b, struct stream_input *in);
+void stream_in_sasl2_features(struct stream_in *s, const struct sasl_offer *o, struct arena *a,
+                              struct xml *features);
+/* The mechanism is done and the user let it in. */
+void stream_in_sasl2_inline(struct stream_in *s, struct str additional);
+void stream_in_sasl2_drop(struct stream_in *s);
+/* The element with the data of el: its <initial-response/>, or itself; NULL: there is none. */
+const struct xml *stream_in_sasl_data(const struct xml *el);
 #endif

@@ -5,6 +5,7 @@
  * only over TLS whatever the user offers. Standards: RFC 6120 sections 4.3, 4.7, 4.9.1, 5.4, 6.4;
  * RFC 7590 section 3. */
 #include "lib/base/encode.h"
+#include "lib/stream/stream-binding.h"
 #include "lib/stream/stream-in-int.h"
 #include "lib/xmpp/jid.h"
 
@@ -51,12 +52,21 @@ static bool is_tls_needed(const struct stream_in *s)
     return s->conf->tls_required && !stream_in_is_secure(s);
 }
 
-static unsigned mechanisms(struct stream_in *s)
+/* What is offered now; the same for features, for the choice and for the digest of the offer. */
+static void offer(struct stream_in *s, struct sasl_offer *o)
 {
+    *o = (struct sasl_offer){0};
     if (is_tls_needed(s) || s->b.is_authenticated || !s->ev->mechanisms)
-        return 0;
-    unsigned set = s->ev->mechanisms(s->ctx);
-    return stream_in_is_secure(s) ? set : set & ~(1U << SASL_PLAIN);
+        return;
+    o->mechs = s->ev->mechanisms(s->ctx);
+    if (stream_is_shut(&s->b))
+        return;
+    if (!stream_in_is_secure(s))
+        o->mechs &= ~(1U << SASL_PLAIN);
+    if (o->mechs & SASL_MECHS_PLUS)
+        stream_bindings(s->b.t, o);
+    if (!o->n)
+        o->mechs &= ~(unsigned)SASL_MECHS_PLUS;
 }
 
 static void add_starttls(struct stream_in *s, struct arena *a, struct xml *features)
@@ -68,16 +78,30 @@ static void add_starttls(struct stream_in *s, struct arena *a, struct xml *featu
         xml_add(a, starttls, NS_TLS, "required");
 }
 
-static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *features)
+/* XEP-0440 */
+static void add_bindings(const struct sasl_offer *o, struct arena *a, struct xml *features)
 {
-    unsigned set = mechanisms(s);
-    struct xml *list = set ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
-    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
-        if (set & 1U << m)
-            xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
+    struct xml *list = xml_add(a, features, NS_SASL_CB, "sasl-channel-binding");
+    for (size_t i = 0; i < o->n; i++)
+        xml_set(a, xml_add(a, list, NS_SASL_CB, "channel-binding"), "type",
+                str_of(o->bindings[i].type));
 }
 
-static void send_features(struct stream_in *s)
+static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *features)
+{
+    struct sasl_offer o;
+    offer(s, &o);
+    if (o.n)
+        add_bindings(&o, a, features);
+    struct xml *list = o.mechs ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
+    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
+        if (o.mechs & 1U << m)
+            xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
+    if (o.mechs && s->ev->inline_features && stream_in_is_secure(s))
+        stream_in_sasl2_features(s, &o, a, features);
+}
+
+void stream_in_send_features(struct stream_in *s)
 {
     struct arena *a = arena_new(0);
     struct xml *features = xml_new(a, NS_STREAM, "features");
@@ -107,7 +131,7 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
     }
     stream_in_settle(s);
     if (!s->conf->no_features)
-        send_features(s);
+        stream_in_send_features(s);
 }
 
 void stream_in_on_early(struct stream_base *b, struct stream_input *in)
@@ -164,9 +188,14 @@ void stream_in_sasl_drop(struct stream_in *s)
     stream_in_forget_answer(&s->answer);
 }
 
+static const char *profile(const struct stream_in *s)
+{
+    return s->two ? NS_SASL2 : NS_SASL;
+}
+
 static void send_sasl(struct stream_base *b, const char *name, struct str data)
 {
-    buf_printf(&b->out, "<%s xmlns='%s'>", name, NS_SASL);
+    buf_printf(&b->out, "<%s xmlns='%s'>", name, profile(stream_in_of(b)));
     base64_encode(&b->out, data.p, data.n);
     buf_printf(&b->out, "</%s>", name);
     stream_flush_out(b);
@@ -177,7 +206,12 @@ static void fail(struct stream_in *s, enum sasl_failure f)
     struct stream_base *b = &s->b;
     stream_in_sasl_drop(s);
     log_info(&b->log, "stream.sasl.failed", "condition", sasl_failure_name(f));
-    buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
+    if (s->two)
+        buf_printf(&b->out, "<failure xmlns='%s'><%s xmlns='%s'/></failure>", NS_SASL2,
+                   sasl_failure_name(f), NS_SASL);
+    else
+        buf_printf(&b->out, "<failure xmlns='%s'><%s/></failure>", NS_SASL, sasl_failure_name(f));
+    stream_in_sasl2_drop(s);
     stream_flush_out(b);
     if (b->state == SIN_SASL)
         stream_in_settle(s);
@@ -194,6 +228,10 @@ static void succeed(struct stream_in *s, struct str additional)
         return;
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
+        return;
+    }
+    if (s->two) {
+        stream_in_sasl2_inline(s, additional);
         return;
     }
     send_sasl(b, "success", additional);
@@ -240,16 +278,19 @@ static void act(struct stream_in *s, enum sasl_status status, struct str out)
     }
 }
 
-/* RFC 6120 section 6.4.2: no text means no data at all, "=" means data of length zero. */
+/* RFC 6120 section 6.4.2: no text means no data at all, "=" means data of length zero. XEP-0388
+ * section 2.2: no element, and an empty one. */
 static enum sasl_failure decode(const struct xml *el, struct arena *a, struct buf *raw,
                                 struct str *in)
 {
-    struct str text = xml_text(a, el);
-    *in = STR_NONE;
+    const struct xml *data = stream_in_sasl_data(el);
+    struct str text = data ? xml_text(a, data) : STR("");
+    const bool two = el->ns == NS_SASL2;
+    *in = two && data ? STR("") : STR_NONE;
     if (!text.n)
         return SASL_FAIL_NONE;
     *in = STR("");
-    if (str_eqc(text, "="))
+    if (!two && str_eqc(text, "="))
         return SASL_FAIL_NONE;
     switch (base64_decode(raw, text)) {
     case ERR_OK:
@@ -262,13 +303,14 @@ static enum sasl_failure decode(const struct xml *el, struct arena *a, struct bu
     }
 }
 
-static void step(struct stream_in *s, struct xml_doc *doc)
+static void step(struct stream_in *s, const struct xml *el)
 {
     struct buf raw, out;
     struct str in;
     buf_init(&raw, SASL_MESSAGE_MAX);
     buf_init(&out, SASL_MESSAGE_MAX);
-    enum sasl_failure f = decode(doc->root, doc->arena, &raw, &in);
+    struct arena *a = arena_new(0);
+    enum sasl_failure f = decode(el, a, &raw, &in);
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
     } else {
@@ -279,28 +321,28 @@ static void step(struct stream_in *s, struct xml_doc *doc)
         mem_wipe(raw.p, raw.n);
     buf_fini(&raw);
     buf_fini(&out);
+    arena_free(&a);
 }
 
-static enum sasl_failure choose(struct stream_in *s, struct str name)
+static enum sasl_failure choose(struct stream_in *s, struct str name, const struct sasl_offer *o)
 {
-    unsigned set = mechanisms(s);
     if (is_tls_needed(s))
         return SASL_FAIL_ENCRYPTION_REQUIRED;
     if (!sasl_mech_find(name, &s->mech))
         return SASL_FAIL_INVALID_MECHANISM;
     if (s->mech == SASL_PLAIN && !stream_in_is_secure(s))
         return SASL_FAIL_ENCRYPTION_REQUIRED;
-    return set & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
+    return o->mechs & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
 }
 
-/* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
-void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
+void stream_in_begin(struct stream_in *s, const struct xml *el)
 {
-    struct stream_in *s = stream_in_of(b);
-    stream_in_sasl_drop(s);
-    enum sasl_failure f = choose(s, xml_get(in->el, "mechanism"));
+    struct stream_base *b = &s->b;
+    struct sasl_offer o;
+    offer(s, &o);
     if (stream_is_shut(b))
         return;
+    enum sasl_failure f = choose(s, xml_get(el, "mechanism"), &o);
     if (f != SASL_FAIL_NONE) {
         fail(s, f);
         return;
@@ -308,18 +350,41 @@ void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
     if (b->state != SIN_SASL)
         stream_set_state(b, SIN_SASL);
     s->sasl = sasl_server_new(s->mech);
-    step(s, *in->doc);
+    sasl_server_set_offer(s->sasl, &o);
+    if (s->conf->fake)
+        sasl_server_set_fake(s->sasl, str_of(s->conf->fake->secret), s->conf->fake->iterations);
+    step(s, el);
+}
+
+/* A new <auth/> replaces a handshake that is not complete (RFC 6120 section 6.4.2). */
+void stream_in_on_auth(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    stream_in_sasl_drop(s);
+    stream_in_sasl2_drop(s);
+    stream_in_begin(s, in->el);
+}
+
+/* Elements of the other profile are none of this handshake. */
+static bool is_of_profile(const struct stream_in *s, const struct xml *el)
+{
+    return el->ns == profile(s);
 }
 
 void stream_in_on_response(struct stream_base *b, struct stream_input *in)
 {
-    step(stream_in_of(b), *in->doc);
+    if (is_of_profile(stream_in_of(b), in->el))
+        step(stream_in_of(b), in->el);
+    else
+        stream_in_on_early(b, in);
 }
 
 void stream_in_on_abort(struct stream_base *b, struct stream_input *in)
 {
-    (void)in;
-    fail(stream_in_of(b), SASL_FAIL_ABORTED);
+    if (is_of_profile(stream_in_of(b), in->el))
+        fail(stream_in_of(b), SASL_FAIL_ABORTED);
+    else
+        stream_in_on_early(b, in);
 }
 
 void stream_in_on_again(struct stream_base *b, struct stream_input *in)

@@ -1,7 +1,8 @@
 /* DOC: the engine of a receiving entity: its states, its table, its face to the user. The
  * negotiation is in stream-in-negotiate.c, the plumbing in stream-base.c. The table is the
  * specification: each row is a state, each column an event, and an empty cell fails a test.
- * Standards: RFC 6120 sections 4, 5, 6; XEP-0368 (the transport comes wrapped). */
+ * Standards: RFC 6120 sections 4, 5, 6; XEP-0368 (the transport comes wrapped);
+ * XEP-0388 (stream-in-sasl2.c). */
 #include "lib/stream/stream-in-int.h"
 #include "lib/xmpp/xep.h"
 
@@ -10,9 +11,9 @@ RFC("7590", COMPLETE);
 XEP("0368", "1.1.0", COMPLETE);
 
 static const char *const names[SIN_STATES] = {
-    [SIN_HEADER] = "header",   [SIN_FEATURES] = "features",   [SIN_TLS] = "tls",
-    [SIN_SASL] = "sasl",       [SIN_SASL_WAIT] = "sasl-wait", [SIN_OPEN] = "open",
-    [SIN_CLOSING] = "closing", [SIN_ENDED] = "ended",
+    [SIN_HEADER] = "header", [SIN_FEATURES] = "features",   [SIN_TLS] = "tls",
+    [SIN_SASL] = "sasl",     [SIN_SASL_WAIT] = "sasl-wait", [SIN_INLINE] = "inline",
+    [SIN_OPEN] = "open",     [SIN_CLOSING] = "closing",     [SIN_ENDED] = "ended",
 };
 
 #define TO(state) (1U << (SIN_##state))
@@ -20,8 +21,10 @@ static const uint32_t next[SIN_STATES] = {
     [SIN_HEADER] = TO(FEATURES) | TO(OPEN) | TO(CLOSING) | TO(ENDED),
     [SIN_FEATURES] = TO(TLS) | TO(SASL) | TO(OPEN) | TO(CLOSING) | TO(ENDED),
     [SIN_TLS] = TO(HEADER) | TO(ENDED),
-    [SIN_SASL] = TO(SASL_WAIT) | TO(FEATURES) | TO(OPEN) | TO(HEADER) | TO(CLOSING) | TO(ENDED),
+    [SIN_SASL] =
+        TO(SASL_WAIT) | TO(INLINE) | TO(FEATURES) | TO(OPEN) | TO(HEADER) | TO(CLOSING) | TO(ENDED),
     [SIN_SASL_WAIT] = TO(SASL) | TO(CLOSING) | TO(ENDED),
+    [SIN_INLINE] = TO(OPEN) | TO(CLOSING) | TO(ENDED),
     [SIN_OPEN] = TO(CLOSING) | TO(ENDED),
     [SIN_CLOSING] = TO(ENDED),
     [SIN_ENDED] = 0,
@@ -33,9 +36,9 @@ static const uint32_t next[SIN_STATES] = {
     [SEV_CHALLENGE] = (cell), [SEV_SUCCESS] = (cell), [SEV_FAILURE] = (cell)
 /* The parser delivers nothing in this state. */
 #define NO_ELEMENTS(cell)                                                                          \
-    NOT_OURS(cell), [SEV_STARTTLS] = (cell), [SEV_AUTH] = (cell), [SEV_RESPONSE] = (cell),         \
-                    [SEV_ABORT] = (cell), [SEV_ERROR] = (cell), [SEV_ELEMENT] = (cell),            \
-                    [SEV_PEER_CLOSE] = (cell)
+    NOT_OURS(cell), [SEV_STARTTLS] = (cell), [SEV_AUTH] = (cell), [SEV_AUTHENTICATE] = (cell),     \
+                    [SEV_RESPONSE] = (cell), [SEV_ABORT] = (cell), [SEV_ERROR] = (cell),           \
+                    [SEV_ELEMENT] = (cell), [SEV_PEER_CLOSE] = (cell)
 #define ENDS                                                                                       \
     [SEV_FAULT] = stream_fault, [SEV_CLOSE] = stream_user_close, [SEV_DEADLINE] = stream_late,     \
     [SEV_LOST] = stream_lost
@@ -46,6 +49,7 @@ static stream_action *const cells[SIN_STATES][SEV_COUNT] = {
     [SIN_FEATURES] = {NOT_OURS(stream_unsupported),
                       ENDS, [SEV_HEADER] = stream_never, [SEV_STARTTLS] = stream_in_on_starttls,
                       [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_in_on_auth,
+                      [SEV_AUTHENTICATE] = stream_in_on_authenticate,
                       [SEV_RESPONSE] = stream_in_on_again, [SEV_ABORT] = stream_in_on_again,
                       [SEV_ANSWER] = stream_ignore, [SEV_ERROR] = stream_peer_error,
                       [SEV_ELEMENT] = stream_in_on_early, [SEV_PEER_CLOSE] = stream_peer_close},
@@ -53,23 +57,26 @@ static stream_action *const cells[SIN_STATES][SEV_COUNT] = {
                  [SEV_SECURED] = stream_in_on_secured, [SEV_ANSWER] = stream_ignore,
                  [SEV_FAULT] = stream_mute_close, [SEV_CLOSE] = stream_mute_close,
                  [SEV_DEADLINE] = stream_mute_late, [SEV_LOST] = stream_mute_lost},
-    [SIN_SASL] = {NOT_OURS(stream_unsupported),
-                  ENDS, [SEV_HEADER] = stream_never, [SEV_STARTTLS] = stream_in_refuse_tls,
-                  [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_in_on_auth,
+    [SIN_SASL] = {NOT_OURS(stream_unsupported), ENDS, [SEV_HEADER] = stream_never,
+                  [SEV_STARTTLS] = stream_in_refuse_tls, [SEV_SECURED] = stream_ignore,
+                  [SEV_AUTH] = stream_in_on_auth, [SEV_AUTHENTICATE] = stream_in_on_authenticate,
                   [SEV_RESPONSE] = stream_in_on_response, [SEV_ABORT] = stream_in_on_abort,
                   [SEV_ANSWER] = stream_ignore, [SEV_ERROR] = stream_peer_error,
                   [SEV_ELEMENT] = stream_in_on_early, [SEV_PEER_CLOSE] = stream_peer_close},
     [SIN_SASL_WAIT] = {NO_ELEMENTS(stream_never), ENDS, [SEV_HEADER] = stream_never,
                        [SEV_SECURED] = stream_ignore, [SEV_ANSWER] = stream_in_on_answer},
-    [SIN_OPEN] = {NOT_OURS(stream_up),
-                  ENDS, [SEV_HEADER] = stream_never, [SEV_STARTTLS] = stream_in_refuse_tls,
-                  [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_in_on_again,
+    [SIN_INLINE] = {NO_ELEMENTS(stream_never), ENDS, [SEV_HEADER] = stream_never,
+                    [SEV_SECURED] = stream_ignore, [SEV_ANSWER] = stream_ignore},
+    [SIN_OPEN] = {NOT_OURS(stream_up), ENDS, [SEV_HEADER] = stream_never,
+                  [SEV_STARTTLS] = stream_in_refuse_tls, [SEV_SECURED] = stream_ignore,
+                  [SEV_AUTH] = stream_in_on_again, [SEV_AUTHENTICATE] = stream_in_on_again,
                   [SEV_RESPONSE] = stream_in_on_again, [SEV_ABORT] = stream_in_on_again,
                   [SEV_ANSWER] = stream_ignore, [SEV_ERROR] = stream_peer_error,
                   [SEV_ELEMENT] = stream_up, [SEV_PEER_CLOSE] = stream_peer_close},
     [SIN_CLOSING] =
         {NOT_OURS(stream_ignore), [SEV_HEADER] = stream_ignore, [SEV_STARTTLS] = stream_ignore,
-         [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_ignore, [SEV_RESPONSE] = stream_ignore,
+         [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_ignore,
+         [SEV_AUTHENTICATE] = stream_ignore, [SEV_RESPONSE] = stream_ignore,
          [SEV_ABORT] = stream_ignore, [SEV_ANSWER] = stream_ignore,
          [SEV_ERROR] = stream_closing_error, [SEV_ELEMENT] = stream_closing_element,
          [SEV_PEER_CLOSE] = stream_closing_peer_close, [SEV_FAULT] = stream_closing_fault,
@@ -104,6 +111,7 @@ static void fini(struct stream_base *b)
 {
     struct stream_in *s = stream_in_of(b);
     stream_in_sasl_drop(s);
+    stream_in_sasl2_drop(s);
     mem_free(s);
 }
 
@@ -287,7 +295,9 @@ struct stream_in *stream_in_attach(struct stream_parcel **pp, struct loop *to,
     s->ev = ev;
     s->ctx = ctx;
     stream_base_attach(&s->b, parcel_attach(&p->bytes, to));
-    if (s->b.state == SIN_HEADER)
+    if (s->b.state == SIN_INLINE)
+        stream_stop(&s->b, STREAM_STOP_SASL);
+    if (s->b.state == SIN_HEADER || s->b.state == SIN_INLINE)
         timer_start(&s->b.deadline, s->b.limits->auth_timeout_ms);
     mem_free(p);
     return s;

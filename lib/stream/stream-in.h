@@ -40,6 +40,12 @@ struct stream_in_events {
     void (*drain)(void *ctx); /* output fell below the low mark after a false */
     void (*end)(void *ctx,
                 const struct stream_end *e); /* exactly once; free the stream now or later */
+    /* Add what may come inline with SASL2 to <inline/>. NULL: SASL2 is not offered. */
+    void (*inline_features)(void *ctx, struct arena *a, struct xml *features);
+};
+struct stream_in_fake { /* of SASL for users who do not exist: sasl_server_set_fake */
+    const char *secret;
+    unsigned iterations;
 };
 struct stream_in_conf { /* borrowed for the life of the stream */
     const char *content_ns;
@@ -47,7 +53,8 @@ struct stream_in_conf { /* borrowed for the life of the stream */
     bool tls_required;   /* nothing but STARTTLS before TLS */
     bool no_features;    /* a stream without features (components) */
     const struct stream_limits *limits;
-    const char *default_from; /* our domain, for errors before a valid to */
+    const char *default_from;          /* our domain, for errors before a valid to */
+    const struct stream_in_fake *fake; /* NULL: of this process */
 };
 /* Takes the transport (already TLS for direct TLS). */
 struct stream_in *stream_in_new(struct transport **t, const struct stream_in_conf *c,
@@ -56,6 +63,12 @@ void stream_in_free(
     struct stream_in **ps); /* any time, also inside callbacks; closes the transport (flushing) */
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null);
 void stream_in_verdict(struct stream_in *s, enum sasl_failure f);
+/* SASL2 (XEP-0388): from the authenticated callback on until stream_in_success, the client's
+ * <authenticate/>, with what it wants inline; NULL otherwise. The stream may be moved meanwhile. */
+const struct xml *stream_in_request(const struct stream_in *s);
+/* It was done: tell the client who it is, with results (elements as text), and the features, for
+ * which the callback comes inside this call. Not inside the authenticated callback. */
+void stream_in_success(struct stream_in *s, struct str identifier, struct str results);
 /* Mark the stream as authenticated by other means (dialback): limits change, the auth deadline
  * ends. */
 void stream_in_set_authenticated(struct stream_in *s);

@@ -12,13 +12,14 @@
 #include "lib/stream/stream.h"
 
 enum stream_event {
-    SEV_HEADER,      /* the peer's root start tag */
-    SEV_STARTTLS,    /* <starttls/> */
-    SEV_PROCEED,     /* <proceed/> */
-    SEV_TLS_FAILURE, /* <failure/> of STARTTLS */
-    SEV_SECURED,     /* the TLS handshake is complete */
-    SEV_FEATURES,    /* <stream:features/> */
-    SEV_AUTH,        /* SASL elements */
+    SEV_HEADER,       /* the peer's root start tag */
+    SEV_STARTTLS,     /* <starttls/> */
+    SEV_PROCEED,      /* <proceed/> */
+    SEV_TLS_FAILURE,  /* <failure/> of STARTTLS */
+    SEV_SECURED,      /* the TLS handshake is complete */
+    SEV_FEATURES,     /* <stream:features/> */
+    SEV_AUTH,         /* SASL elements */
+    SEV_AUTHENTICATE, /* of SASL2, which shares the next two */
     SEV_RESPONSE,
     SEV_ABORT,
     SEV_CHALLENGE,

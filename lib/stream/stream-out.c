@@ -23,7 +23,8 @@ static const uint32_t next[SOUT_STATES] = {
 
 /* What only an initiating entity sends. */
 #define NOT_THEIRS(cell)                                                                           \
-    [SEV_STARTTLS] = (cell), [SEV_AUTH] = (cell), [SEV_RESPONSE] = (cell), [SEV_ABORT] = (cell)
+    [SEV_STARTTLS] = (cell), [SEV_AUTH] = (cell), [SEV_AUTHENTICATE] = (cell),                     \
+    [SEV_RESPONSE] = (cell), [SEV_ABORT] = (cell)
 #define TLS_ANSWERS(cell) [SEV_PROCEED] = (cell), [SEV_TLS_FAILURE] = (cell)
 #define SASL_ANSWERS(cell) [SEV_CHALLENGE] = (cell), [SEV_SUCCESS] = (cell), [SEV_FAILURE] = (cell)
 /* The parser delivers nothing in this state. */

@@ -141,8 +141,8 @@ static void inner_end(void *ctx, const struct stream_end *e)
 }
 
 static const struct stream_in_events inner_events = {
-    inner_header,        inner_features, inner_mechanisms, inner_need,
-    inner_authenticated, inner_element,  inner_drain,      inner_end};
+    inner_header,  inner_features, inner_mechanisms, inner_need, inner_authenticated,
+    inner_element, inner_drain,    inner_end,        NULL};
 
 static void inner_accept(void *ctx, struct transport *t)
 {

@@ -1,7 +1,7 @@
 /* SASL against arbitrary peers. The first byte says who is tested, the rest are messages, one a
  * line: S s U  server, SCRAM-SHA-256, SCRAM-SHA-1, a user without keys      P E  server, PLAIN,
- * EXTERNAL C c    client, SCRAM-SHA-256, SCRAM-SHA-1                           N    name, password,
- * authzid: both sides, must agree Seeds: integration-tests/corpus/scram. */
+ * EXTERNAL 5 B  server, SCRAM-SHA-512, SCRAM-SHA-1-PLUS C c    client, SCRAM-SHA-256, SCRAM-SHA-1
+ * N    name, password, authzid: both sides, must agree Seeds: integration-tests/corpus/scram. */
 #include "lib/xmpp/sasl-int.h"
 
 #include "lib/base/encode.h"
@@ -13,17 +13,18 @@ enum { STEPS_MAX = 8, OUT_MAX = 3 * SASL_MESSAGE_MAX };
 /* Keys of "pencil" as in RFC 5802 section 5 and RFC 7677 section 3. */
 static const struct scram_key *key_of(enum digest d)
 {
-    static struct scram_key sha1, sha256;
+    static struct scram_key sha1, sha256, sha512;
     if (sha1.iterations == 0) {
         must(scram_key_parse(STR("SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:"
                                  "D+CSWLOshSulAsxiupA+qs2/fTE="),
                              &sha1) == ERR_OK);
+        scram_key_derive(&sha512, DIGEST_SHA512, STR("pencil"), 4096);
         must(scram_key_parse(
                  STR("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpc"
                      "XkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="),
                  &sha256) == ERR_OK);
     }
-    return d == DIGEST_SHA1 ? &sha1 : &sha256;
+    return d == DIGEST_SHA1 ? &sha1 : d == DIGEST_SHA512 ? &sha512 : &sha256;
 }
 
 static enum sasl_status answer(struct sasl_server *s, enum sasl_status st,
@@ -47,6 +48,10 @@ static void fuzz_server(enum sasl_mech m, bool has_keys, struct str rest)
     struct sasl_server *s = sasl_server_new(m);
     const struct scram_key *keys = has_keys ? key_of(sasl_server_digest(s)) : NULL;
     bool is_over = false;
+    const struct sasl_offer offer = {
+        .mechs = 1U << m, .n = 1, .bindings = {{"tls-exporter", "THIS IS FAKE CB DATA", 20}}};
+    if (sasl_mech_is_plus(m))
+        sasl_server_set_offer(s, &offer);
     buf_init(&out, OUT_MAX);
     sasl_server_set_nonce(s, m == SASL_SCRAM_SHA_1 ? STR("3rfcNHYJY1ZVvWVs7j")
                                                    : STR("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"));
@@ -138,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const struct str rest = str_make((const char *)data + 1, size - 1);
-    const char who[] = "SsUPECcN";
+    const char who[] = "SsUPECcN5B";
     const char *at = data[0] ? strchr(who, data[0]) : NULL;
     switch (at ? *at : who[data[0] % (sizeof who - 1)]) {
     case 'S':
@@ -146,6 +151,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 's':
         fuzz_server(SASL_SCRAM_SHA_1, true, rest);
+        break;
+    case '5':
+        fuzz_server(SASL_SCRAM_SHA_512, true, rest);
+        break;
+    case 'B':
+        fuzz_server(SASL_SCRAM_SHA_1_PLUS, true, rest);
         break;
     case 'U':
         fuzz_server(SASL_SCRAM_SHA_256, false, rest);

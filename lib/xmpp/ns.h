@@ -12,6 +12,9 @@
     X(STANZA_ERRORS, "urn:ietf:params:xml:ns:xmpp-stanzas")                                        \
     X(TLS, "urn:ietf:params:xml:ns:xmpp-tls")                                                      \
     X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl")                                                    \
+    X(SASL2, "urn:xmpp:sasl:2")                                                                    \
+    X(BIND2, "urn:xmpp:bind:0")                                                                    \
+    X(SASL_CB, "urn:xmpp:sasl-cb:0")                                                               \
     X(BIND, "urn:ietf:params:xml:ns:xmpp-bind")                                                    \
     X(SESSION, "urn:ietf:params:xml:ns:xmpp-session")                                              \
     X(ROSTER, "jabber:iq:roster")                                                                  \

@@ -1,5 +1,5 @@
-/* SASL client side: PLAIN (RFC 4616), EXTERNAL (RFC 4422 appendix A), SCRAM without channel binding
- * (RFC 5802, 7677).
+/* SASL client side: PLAIN (RFC 4616), EXTERNAL (RFC 4422 appendix A), SCRAM (RFC 5802, 7677) with
+ * the digest of the offer (XEP-0474).
  *
  * The server is not trusted before its signature is checked: a foreign nonce, a tiny or huge
  * iteration count and success without a valid signature all end in ERR_AUTH. */
@@ -27,7 +27,10 @@ struct sasl_client {
     struct str user, authzid, password;
     struct str gs2, first_bare, nonce, fixed_nonce;
     unsigned iterations_max;
-    const uint8_t *salted; /* NULL: made from the password */
+    bool has_offer;
+    struct sasl_offer offer;            /* as seen */
+    const struct sasl_binding *binding; /* into offer */
+    const uint8_t *salted;              /* NULL: made from the password */
     uint8_t server_signature[DIGEST_MAX];
 };
 
@@ -99,7 +102,10 @@ static enum err scram_first(struct sasl_client *c, struct buf *out)
     struct buf b;
     buf_init(&b, 4 * SASL_MESSAGE_MAX);
     draw_nonce(c);
-    buf_cstr(&b, "n,");
+    if (c->binding)
+        buf_printf(&b, "p=%s,", c->binding->type);
+    else
+        buf_cstr(&b, "n,");
     if (c->authzid.n > 0) {
         buf_cstr(&b, "a=");
         name_encode(&b, c->authzid);
@@ -144,6 +150,23 @@ struct challenge {
     unsigned iterations;
 };
 
+/* XEP-0474 section 6.2: a server that says what it offered must have offered what we saw. */
+static bool offer_agrees(const struct sasl_client *c, struct str extensions)
+{
+    struct buf own;
+    bool agrees = true;
+    buf_init(&own, SASL_MESSAGE_MAX);
+    if (c->has_offer)
+        sasl_offer_hash(&c->offer, sasl_mech_digest(c->mech), &own);
+    while (extensions.p && own.n > 0) {
+        struct str item = str_cut(&extensions, ',');
+        if (str_starts(item, STR("h=")))
+            agrees = agrees && str_eq(str_make(item.p + 2, item.n - 2), buf_view(&own));
+    }
+    buf_fini(&own);
+    return agrees;
+}
+
 static bool parse_challenge(const struct sasl_client *c, struct str in, struct challenge *ch)
 {
     struct str rest = in, salt, count;
@@ -159,7 +182,7 @@ static bool parse_challenge(const struct sasl_client *c, struct str in, struct c
         iterations < ITERATIONS_MIN)
         return false;
     ch->iterations = (unsigned)iterations;
-    return scram_extensions_valid(rest);
+    return scram_extensions_valid(rest) && offer_agrees(c, rest);
 }
 
 /* Section 3: proof = ClientKey XOR HMAC(H(ClientKey), AuthMessage); keeps the signature the server
@@ -189,11 +212,16 @@ static void make_proof(struct sasl_client *c, const struct challenge *ch, const 
 static enum err answer_challenge(struct sasl_client *c, struct str in, const struct challenge *ch,
                                  struct buf *out)
 {
-    struct buf b;
+    struct buf b, binding;
     uint8_t proof[DIGEST_MAX];
     buf_init(&b, 4 * SASL_MESSAGE_MAX);
+    buf_init(&binding, 2 * SASL_MESSAGE_MAX);
+    buf_str(&binding, c->gs2);
+    if (c->binding)
+        buf_add(&binding, (const char *)c->binding->data, c->binding->data_n);
     buf_cstr(&b, "c=");
-    base64_encode(&b, c->gs2.p, c->gs2.n);
+    base64_encode(&b, binding.p, binding.n);
+    buf_fini(&binding);
     buf_printf(&b, ",r=" STR_FMT, STR_ARG(ch->nonce));
     must(buf_ok(&b));
     const struct str auth[3] = {c->first_bare, in, buf_view(&b)};
@@ -252,6 +280,14 @@ enum err sasl_client_finish(struct sasl_client *c, struct str additional)
         return client_fail(c);
     c->phase = CLIENT_VERIFIED;
     return ERR_OK;
+}
+
+void sasl_client_set_offer(struct sasl_client *c, const struct sasl_offer *seen,
+                           const char *binding)
+{
+    c->offer = *seen;
+    c->has_offer = true;
+    c->binding = binding ? sasl_offer_binding(&c->offer, str_of(binding)) : NULL;
 }
 
 void sasl_client_set_nonce(struct sasl_client *c, struct str nonce)

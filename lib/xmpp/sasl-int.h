@@ -27,6 +27,9 @@ struct sasl_server {
     struct str gs2, first_bare, server_first, nonce, fixed_nonce;
     struct scram_key key;
     bool key_is_fake;
+    bool has_offer;
+    struct sasl_offer offer;
+    const struct sasl_binding *binding; /* the client chose it; into offer */
     uint8_t fake_secret[32];
     unsigned fake_iterations;
 };
@@ -41,13 +44,6 @@ enum sasl_status sasl_plain_step(struct sasl_server *s, struct str in, struct bu
 enum sasl_status sasl_external_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_scram_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_scram_keys(struct sasl_server *s, const struct scram_key *k, struct buf *out);
-
-/* Digest of a SCRAM mechanism; SHA-256 for others. */
-enum digest sasl_mech_digest(enum sasl_mech m);
-static inline bool sasl_mech_is_scram(enum sasl_mech m)
-{
-    return m == SASL_SCRAM_SHA_1 || m == SASL_SCRAM_SHA_256;
-}
 
 /* SCRAM syntax (RFC 5802 section 7). */
 /* Take "<name>=value" from the front of rest; false when it is not there. Advances past the comma;

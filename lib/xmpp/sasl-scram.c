@@ -1,6 +1,8 @@
 /* SCRAM, server side (RFC 5802, RFC 7677), and the syntax both sides share.
  *
- * Channel binding is not offered here, so "n" and "y" are equal and "p=" is refused. A user without
+ * Channel binding: a -PLUS mechanism needs "p=" with a type of the offer, the others refuse it, and
+ * "y" (the client believes we have none) is refused when we offered it: somebody took it out of the
+ * offer. The digest of the offer is in the first message (XEP-0474). A user without
  * keys gets a salt made from the name under a secret and the usual iteration count, and fails where
  * a wrong password fails: at the proof, after the same work. All messages are kept as sent, because
  * both signatures cover them byte by byte. */
@@ -11,8 +13,8 @@
 #include "lib/xmpp/jid.h"
 #include "lib/xmpp/xep.h"
 
-RFC("5802", PARTIAL, "without channel binding");
-RFC("7677", PARTIAL, "without channel binding");
+RFC("5802", COMPLETE);
+RFC("7677", COMPLETE);
 
 enum { NONCE_BYTES = 18, FAKE_SALT = 16 };
 
@@ -102,13 +104,26 @@ static bool name_decode(struct arena *a, struct str text, struct str *out)
 
 /* ---- client-first-message ---- */
 
+/* Section 6: how the client sees channel binding must fit what it was offered and has chosen. */
+static enum sasl_failure parse_binding(struct sasl_server *s, struct str flag)
+{
+    const bool is_plus = sasl_mech_is_plus(s->mech);
+    if (str_starts(flag, STR("p=")) && flag.n > 2) {
+        s->binding = sasl_offer_binding(&s->offer, str_make(flag.p + 2, flag.n - 2));
+        return is_plus && s->binding ? SASL_FAIL_NONE : SASL_FAIL_NOT_AUTHORIZED;
+    }
+    if (is_plus || (!str_eqc(flag, "n") && !str_eqc(flag, "y")))
+        return SASL_FAIL_MALFORMED_REQUEST;
+    if (str_eqc(flag, "y") && s->offer.mechs & SASL_MECHS_PLUS)
+        return SASL_FAIL_NOT_AUTHORIZED;
+    return SASL_FAIL_NONE;
+}
+
 static enum sasl_failure parse_gs2(struct sasl_server *s, struct str *rest)
 {
-    const struct str flag = str_cut(rest, ',');
-    if (str_starts(flag, STR("p=")) && flag.n > 2)
-        return SASL_FAIL_NOT_AUTHORIZED; /* section 6: a binding we do not support */
-    if (!str_eqc(flag, "n") && !str_eqc(flag, "y"))
-        return SASL_FAIL_MALFORMED_REQUEST;
+    const enum sasl_failure f = parse_binding(s, str_cut(rest, ','));
+    if (f != SASL_FAIL_NONE)
+        return f;
     if (!rest->p)
         return SASL_FAIL_MALFORMED_REQUEST;
     struct str authzid = str_cut(rest, ',');
@@ -162,7 +177,8 @@ static void fake_part(const struct sasl_server *s, const char *label, uint8_t ou
 {
     struct buf b;
     buf_init(&b, 2 * SASL_MESSAGE_MAX);
-    buf_printf(&b, "%s %s ", label, sasl_mech_name(s->mech));
+    buf_printf(&b, "%s %u ", label,
+               (unsigned)sasl_mech_digest(s->mech)); /* with and without PLUS */
     buf_str(&b, s->user);
     crypto_hmac(DIGEST_SHA256, str_make((const char *)s->fake_secret, sizeof s->fake_secret),
                 buf_view(&b), out);
@@ -206,6 +222,10 @@ enum sasl_status sasl_scram_keys(struct sasl_server *s, const struct scram_key *
     buf_printf(&b, "r=" STR_FMT ",s=", STR_ARG(s->nonce));
     base64_encode(&b, s->key.salt, s->key.salt_len);
     buf_printf(&b, ",i=%u", s->key.iterations);
+    if (s->has_offer) {
+        buf_cstr(&b, ",h=");
+        sasl_offer_hash(&s->offer, s->key.digest, &b);
+    }
     must(buf_ok(&b));
     s->server_first = arena_dup(s->mem, buf_view(&b));
     buf_str(out, s->server_first);
@@ -223,13 +243,17 @@ struct client_final {
     bool binding_ok;
 };
 
-/* c= must carry the GS2 header of the first message: nothing in between may have changed it. */
+/* c= must carry the GS2 header of the first message, which nothing in between may have changed, and
+ * the bytes of the channel binding. */
 static bool binding_matches(const struct sasl_server *s, struct str text, bool *ok)
 {
     struct buf b;
     buf_init(&b, SASL_MESSAGE_MAX);
     const bool is_base64 = base64_decode(&b, text) == ERR_OK;
-    *ok = is_base64 && str_eq(buf_view(&b), s->gs2);
+    const struct str sent = buf_view(&b);
+    const size_t n = s->binding ? s->binding->data_n : 0;
+    *ok = is_base64 && sent.n == s->gs2.n + n && str_starts(sent, s->gs2) &&
+          (n == 0 || crypto_equal(sent.p + s->gs2.n, s->binding->data, n));
     buf_fini(&b);
     return is_base64;
 }

@@ -12,6 +12,10 @@ static const struct {
     enum digest digest;
     enum sasl_status (*step)(struct sasl_server *s, struct str in, struct buf *out);
 } mechs[SASL_MECH_COUNT] = {
+    [SASL_SCRAM_SHA_512_PLUS] = {"SCRAM-SHA-512-PLUS", DIGEST_SHA512, sasl_scram_step},
+    [SASL_SCRAM_SHA_256_PLUS] = {"SCRAM-SHA-256-PLUS", DIGEST_SHA256, sasl_scram_step},
+    [SASL_SCRAM_SHA_1_PLUS] = {"SCRAM-SHA-1-PLUS", DIGEST_SHA1, sasl_scram_step},
+    [SASL_SCRAM_SHA_512] = {"SCRAM-SHA-512", DIGEST_SHA512, sasl_scram_step},
     [SASL_SCRAM_SHA_256] = {"SCRAM-SHA-256", DIGEST_SHA256, sasl_scram_step},
     [SASL_SCRAM_SHA_1] = {"SCRAM-SHA-1", DIGEST_SHA1, sasl_scram_step},
     [SASL_PLAIN] = {"PLAIN", DIGEST_SHA256, sasl_plain_step},
@@ -85,6 +89,12 @@ void sasl_server_set_fake(struct sasl_server *s, struct str secret, unsigned ite
 {
     crypto_hash(DIGEST_SHA256, secret, s->fake_secret);
     s->fake_iterations = iterations;
+}
+
+void sasl_server_set_offer(struct sasl_server *s, const struct sasl_offer *o)
+{
+    s->offer = *o;
+    s->has_offer = true;
 }
 
 void sasl_password_wipe(struct str *dst)

@@ -8,6 +8,10 @@
 #include "lib/xmpp/scram-key.h"
 
 enum sasl_mech {
+    SASL_SCRAM_SHA_512_PLUS,
+    SASL_SCRAM_SHA_256_PLUS,
+    SASL_SCRAM_SHA_1_PLUS,
+    SASL_SCRAM_SHA_512,
     SASL_SCRAM_SHA_256,
     SASL_SCRAM_SHA_1,
     SASL_PLAIN,
@@ -15,6 +19,17 @@ enum sasl_mech {
     SASL_MECH_COUNT
 }; /* strongest first */
 const char *sasl_mech_name(enum sasl_mech m);
+/* Digest of a SCRAM mechanism; SHA-256 for others. */
+enum digest sasl_mech_digest(enum sasl_mech m);
+static inline bool sasl_mech_is_scram(enum sasl_mech m)
+{
+    return m <= SASL_SCRAM_SHA_1;
+}
+static inline bool sasl_mech_is_plus(enum sasl_mech m)
+{
+    return m <= SASL_SCRAM_SHA_1_PLUS;
+}
+enum { SASL_MECHS_PLUS = (1 << (SASL_SCRAM_SHA_1_PLUS + 1)) - 1 }; /* bit set of them */
 bool sasl_mech_find(struct str name, enum sasl_mech *out);
 
 enum sasl_status {
@@ -30,13 +45,13 @@ enum sasl_status {
 };
 #define SASL_FAIL_TABLE(X)                                                                         \
     X(ABORTED, "aborted")                                                                          \
-    X(ACCOUNT_DISABLED, "account-disabled") X(CREDENTIALS_EXPIRED, "credentials-expired")          \
-        X(ENCRYPTION_REQUIRED, "encryption-required") X(INCORRECT_ENCODING, "incorrect-encoding")  \
-            X(INVALID_AUTHZID, "invalid-authzid") X(INVALID_MECHANISM, "invalid-mechanism")        \
-                X(MALFORMED_REQUEST, "malformed-request")                                          \
-                    X(MECHANISM_TOO_WEAK, "mechanism-too-weak")                                    \
-                        X(NOT_AUTHORIZED, "not-authorized")                                        \
-                            X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
+    X(ACCOUNT_DISABLED, "account-disabled")                                                        \
+    X(CREDENTIALS_EXPIRED, "credentials-expired")                                                  \
+    X(ENCRYPTION_REQUIRED, "encryption-required")                                                  \
+    X(INCORRECT_ENCODING, "incorrect-encoding") X(INVALID_AUTHZID, "invalid-authzid")              \
+        X(INVALID_MECHANISM, "invalid-mechanism") X(MALFORMED_REQUEST, "malformed-request")        \
+            X(MECHANISM_TOO_WEAK, "mechanism-too-weak") X(NOT_AUTHORIZED, "not-authorized")        \
+                X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
 enum sasl_failure {
     SASL_FAIL_NONE,
 #define SASL_FAIL_ENUM(id, name) SASL_FAIL_##id,
@@ -45,6 +60,24 @@ enum sasl_failure {
 };
 const char *sasl_failure_name(enum sasl_failure f);
 enum sasl_failure sasl_failure_find(struct str name);
+
+/* What the server offered to this client: bits of enum sasl_mech, and channel bindings with their
+ * bytes (RFC 5056). */
+enum { SASL_BINDINGS_MAX = 2, SASL_BINDING_MAX = 64 };
+struct sasl_binding {
+    const char *type; /* static: "tls-exporter" */
+    uint8_t data[SASL_BINDING_MAX];
+    size_t data_n;
+};
+struct sasl_offer {
+    unsigned mechs;
+    size_t n;
+    struct sasl_binding bindings[SASL_BINDINGS_MAX];
+};
+/* Digest of the offer's names as SCRAM carries it, base64 (XEP-0474 section 6.1). */
+void sasl_offer_hash(const struct sasl_offer *o, enum digest d, struct buf *out);
+/* NULL: not offered. */
+const struct sasl_binding *sasl_offer_binding(const struct sasl_offer *o, struct str type);
 
 #define SASL_MESSAGE_MAX 4096 /* bytes, decoded; longer input is MALFORMED_REQUEST */
 struct sasl_server;
@@ -55,6 +88,9 @@ void sasl_server_free(struct sasl_server **ps); /* wipes secrets */
 /* Secret and iteration count of the fakes, for a service of several nodes or of restarts: the same
  * everywhere, as real accounts are. Default: drawn per process, SCRAM_ITERATIONS_DEFAULT. */
 void sasl_server_set_fake(struct sasl_server *s, struct str secret, unsigned iterations);
+/* SCRAM: the offer goes into the first message, and "y" is refused when -PLUS was in it. Copied.
+ * Without it no channel binding is known and nothing is said about the offer. */
+void sasl_server_set_offer(struct sasl_server *s, const struct sasl_offer *o);
 /* in: STR_NONE for <auth/> without initial response (answered by an empty challenge), "" for "=".
  */
 enum sasl_status sasl_server_step(struct sasl_server *s, struct str in, struct buf *out);
@@ -77,6 +113,11 @@ struct sasl_client;
 struct sasl_client *sasl_client_new(enum sasl_mech m, struct str user, struct str password,
                                     struct str authzid);
 void sasl_client_free(struct sasl_client **pc);
+/* SCRAM: what the client saw of the offer, as it may have been changed on its way: the server's
+ * digest of it, if it sends one, must agree. binding: the type to use with a -PLUS mechanism
+ * (static; must be in the offer), NULL for none. Copied. */
+void sasl_client_set_offer(struct sasl_client *c, const struct sasl_offer *seen,
+                           const char *binding);
 /* first call with in = STR_NONE gives the initial response. ERR_AUTH when the server's proof is
  * wrong or malformed. */
 enum err sasl_client_step(struct sasl_client *c, struct str in, struct buf *out) MUST_USE;

@@ -14,10 +14,16 @@ static const char sha256_text[] =
 static const char sha1_text[] = "SCRAM-SHA-1$4096:QSXCR+Q6sek8bf92$6dlGYMOdZcOPutkcNY8U2g7vK9Y=:"
                                 "D+CSWLOshSulAsxiupA+qs2/fTE=";
 
+/* Of the exchange in test-sasl-int.h. */
+static const char sha512_text[] =
+    "SCRAM-SHA-512$4096:Yin2FuHTt/M0kJWb0t9OI32n2VmOGi3m+JfjOvuDF88=$"
+    "ERxGuwQnAHA2amc01Vb1Qb9WPqMb68u8swldhuOn4MR7udux+oQ/DNrgcAy5c0/SEZybLeGYZ5jFkWH5ELNOXA==:"
+    "gFCGdO8qeAVvqKCfFpqPXI2n2596CVtax0k6IH3gzt94xA9+DgAD6NwrELJ0AjguZNc0dWJxduOe037HEcD1UA==";
+
 static void test_scram_key_published(void **state)
 {
     (void)state;
-    static const char *const texts[] = {sha256_text, sha1_text};
+    static const char *const texts[] = {sha512_text, sha256_text, sha1_text};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct scram_key k;
         assert_int_equal(scram_key_parse(str_of(texts[i]), &k), ERR_OK);

@@ -41,7 +41,8 @@ static void set_looked(void *ctx, enum err e, const struct account_info *a)
     if (e == ERR_OK && !r->is_here && !r->sh->node->conf->region_name)
         e = ERR_NOTFOUND;
     if (e == ERR_OK)
-        e = hash_derive(r->sh, &r->ops, r->password, set_derived, r);
+        e = hash_derive(r->sh, &r->ops, r->password, r->sh->node->conf->scram_digests, set_derived,
+                        r);
     if (e != ERR_OK)
         account_request_end(r, e);
 }

@@ -9,6 +9,7 @@ static void request_free(struct account_request *r)
     op_owner_cancel_all(&r->ops);
     mem_wipe((char *)(uintptr_t)r->password.p, r->password.n);
     mem_wipe(r->keys, sizeof r->keys);
+    mem_wipe(&r->known, sizeof r->known);
     arena_free(&r->arena);
     mem_free(r);
 }

@@ -1,5 +1,5 @@
 /* DOC: accounts in our own store: table "accounts", owner = bare JID, one value per digest (the
- * text form of the salted keys) and "created" (an XEP-0082 time). All three are written in one
+ * text form of the salted keys) and "created" (an XEP-0082 time). All are written in one
  * transaction that requires them to be absent. Later keys are written with the same "created" again
  * in its revision, so that they never bring back an account that was removed meanwhile. Standards:
  * RFC 5803 (text form). */
@@ -13,7 +13,9 @@ enum { KEY_TEXT_MAX = 1024 };
 static const struct {
     enum digest digest;
     const char *name;
-} key_names[] = {{DIGEST_SHA256, "scram-sha-256"}, {DIGEST_SHA1, "scram-sha-1"}};
+} key_names[] = {{DIGEST_SHA256, "scram-sha-256"},
+                 {DIGEST_SHA1, "scram-sha-1"},
+                 {DIGEST_SHA512, "scram-sha-512"}};
 
 const char *account_key_name(enum digest d)
 {
@@ -65,6 +67,7 @@ static enum err here_read(const struct here *h, enum err e, const struct store_k
     if (!h->with_keys)
         return ERR_OK;
     a->has_keys = true;
+    a->rev = v->rev;
     e = scram_key_parse(v->value, &a->keys);
     return e == ERR_OK && a->keys.digest == h->digest ? ERR_OK : ERR_IO;
 }
@@ -121,6 +124,15 @@ static void put_done(void *ctx, enum err e)
     cb(cb_ctx, e == ERR_CONFLICT ? ERR_EXISTS : e);
 }
 
+static struct put *put_new(struct op_owner *o, account_done_cb *cb, void *ctx)
+{
+    struct put *p = mem_alloc(sizeof *p);
+    *p = (struct put){.cb = cb, .ctx = ctx};
+    op_owner_init(&p->ops);
+    op_start(&p->op, o, put_cancel);
+    return p;
+}
+
 static void txn_keys(struct store_txn *t, const struct scram_key *keys, size_t n, uint64_t rev)
 {
     struct buf text;
@@ -135,13 +147,22 @@ static void txn_keys(struct store_txn *t, const struct scram_key *keys, size_t n
     buf_fini(&text);
 }
 
+struct op *account_store_add(struct node_shard *sh, struct op_owner *o, struct str bare,
+                             const struct account_info *known, const struct scram_key *keys,
+                             size_t n, account_done_cb *cb, void *ctx)
+{
+    struct put *p = put_new(o, cb, ctx);
+    struct store_txn *t = store_txn_new(sh->store, bare);
+    txn_keys(t, &known->keys, 1, known->rev);
+    txn_keys(t, keys, n, 0);
+    store_commit(&t, &p->ops, put_done, p);
+    return &p->op;
+}
+
 struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
                              const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx)
 {
-    struct put *p = mem_alloc(sizeof *p);
-    *p = (struct put){.cb = cb, .ctx = ctx};
-    op_owner_init(&p->ops);
-    op_start(&p->op, o, put_cancel);
+    struct put *p = put_new(o, cb, ctx);
     struct store_txn *t = store_txn_new(sh->store, bare);
     txn_keys(t, keys, n, 0);
     char now[DATEFMT_LEN + 1];
@@ -180,6 +201,14 @@ static void replace_done(void *ctx, enum err e)
     cb(cb_ctx, e);
 }
 
+static bool has_digest(const struct replace *r, enum digest d)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->keys[i].digest == d)
+            return true;
+    return false;
+}
+
 static void replace_read(void *ctx, enum err e, const struct store_kv *created)
 {
     struct replace *r = ctx;
@@ -189,6 +218,9 @@ static void replace_read(void *ctx, enum err e, const struct store_kv *created)
     }
     struct store_txn *t = store_txn_new(r->sh->store, r->bare);
     store_txn_kv_put(t, ACCOUNT_TABLE, STR("created"), created->value, created->rev);
+    for (size_t i = 0; i < ARRAY_LEN(key_names); i++) /* none of the old password stays */
+        if (!has_digest(r, key_names[i].digest))
+            store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
     txn_keys(t, r->keys, r->n, STORE_REV_ANY);
     store_commit(&t, &r->put.ops, replace_done, r);
 }

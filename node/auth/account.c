@@ -102,7 +102,8 @@ static void create_looked(void *ctx, enum err e, const struct account_info *a)
     if (e == ERR_OK && a->exists)
         e = ERR_EXISTS;
     if (e == ERR_OK)
-        e = hash_derive(r->sh, &r->ops, r->password, create_derived, r);
+        e = hash_derive(r->sh, &r->ops, r->password, r->sh->node->conf->scram_digests,
+                        create_derived, r);
     if (e != ERR_OK)
         account_request_end(r, e);
 }
@@ -162,35 +163,64 @@ struct op *account_import(struct node_shard *sh, struct op_owner *o, struct str 
     return &r->op;
 }
 
-/* ---- verify */
+/* ---- verify: all digests are asked for, whatever is found, so that an account that is not there
+ * takes as long as one that is, and what an account lacks is known */
+static const enum digest verify_order[] = {DIGEST_SHA256, DIGEST_SHA512, DIGEST_SHA1};
+
+static void verify_look(struct account_request *r);
+
+static bool is_of_this_region(const struct account_request *r)
+{
+    const char *region = r->sh->node->conf->region_name;
+    return strcmp(r->known.home, region ? region : "") == 0;
+}
+
 static void verify_matched(void *ctx, bool matches)
 {
-    account_request_end(ctx, matches ? ERR_OK : ERR_AUTH);
+    struct account_request *r = ctx;
+    const unsigned set = r->lacks & r->sh->node->conf->scram_digests;
+    if (matches && set && is_of_this_region(r))
+        account_upgrade(r->sh, r->jid.bare, &r->known, r->password, set);
+    account_request_end(r, matches ? ERR_OK : ERR_AUTH);
+}
+
+static void verify_hash(struct account_request *r)
+{
+    const struct scram_key *key = r->known.has_keys ? &r->known.keys : NULL;
+    enum err e = hash_verify(r->sh, &r->ops, key, r->password, verify_matched, r);
+    if (e != ERR_OK)
+        account_request_end(r, e);
 }
 
 static void verify_looked(void *ctx, enum err e, const struct account_info *a)
 {
     struct account_request *r = ctx;
-    bool has_keys = e == ERR_OK && a->exists && a->has_keys;
-    if (e == ERR_OK && !has_keys && r->digest == DIGEST_SHA256) { /* keys of an older import */
-        r->digest = DIGEST_SHA1;
-        account_lookup(r->sh, &r->ops, r->jid.bare, true, r->digest, verify_looked, r);
+    if (e != ERR_OK) {
+        account_request_end(r, e);
         return;
     }
-    if (e == ERR_OK)
-        e = hash_verify(r->sh, &r->ops, has_keys ? &a->keys : NULL, r->password, verify_matched, r);
-    if (e != ERR_OK)
-        account_request_end(r, e);
+    if (!a->exists || !a->has_keys)
+        r->lacks |= 1U << verify_order[r->at];
+    else if (!r->known.has_keys)
+        r->known = *a;
+    if (++r->at < ARRAY_LEN(verify_order))
+        verify_look(r);
+    else
+        verify_hash(r);
+}
+
+static void verify_look(struct account_request *r)
+{
+    account_lookup(r->sh, &r->ops, r->jid.bare, true, verify_order[r->at], verify_looked, r);
 }
 
 struct op *account_verify(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx)
 {
     struct account_request *r = account_request_new(sh, o, cb, ctx);
-    r->digest = DIGEST_SHA256;
     if (account_request_read(r, bare, password) != ERR_OK)
         account_request_end_later(r, ERR_AUTH);
     else
-        account_lookup(sh, &r->ops, r->jid.bare, true, r->digest, verify_looked, r);
+        verify_look(r);
     return &r->op;
 }

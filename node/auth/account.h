@@ -1,8 +1,8 @@
 #ifndef NODE_AUTH_ACCOUNT_H
 #define NODE_AUTH_ACCOUNT_H
-/* Accounts of this region in the kv store (table "accounts": key "scram-sha-1", "scram-sha-256",
- * "created"), and the question to other regions for accounts that live there (REGION_ASK). Only
- * salted keys are stored. */
+/* Accounts of this region in the kv store (table "accounts": keys "scram-sha-1", "scram-sha-256",
+ * "scram-sha-512", "created"), and the question to other regions for accounts that live there
+ * (REGION_ASK). Only salted keys are stored. */
 #include "lib/loop/op.h"
 #include "lib/xmpp/scram-key.h"
 #include "node/node.h"
@@ -12,6 +12,7 @@ struct account_info {
     char home[64];         /* home region; our own for local accounts; "" in a world of one */
     struct scram_key keys; /* of the digest asked for */
     bool has_keys;
+    uint64_t rev; /* of the keys, in our own store */
 };
 typedef void account_cb(
     void *ctx, enum err e,
@@ -26,7 +27,7 @@ typedef void account_done_cb(void *ctx,
                              enum err e); /* ERR_EXISTS, ERR_INVALID (name or password), ERR_IO */
 struct op *account_create(struct node_shard *sh, struct op_owner *o, struct str bare,
                           struct str password, account_done_cb *cb, void *ctx);
-#define ACCOUNT_KEYS_MAX 2 /* digests an account keeps keys of: SHA-256, SHA-1 */
+#define ACCOUNT_KEYS_MAX 3 /* digests */
 /* As create, with ready keys instead of a password: one for each digest, at least one. */
 struct op *account_import(struct node_shard *sh, struct op_owner *o, struct str bare,
                           const struct scram_key *keys, size_t n, account_done_cb *cb, void *ctx);

@@ -8,7 +8,8 @@
 /* ---- hash-work.c. The password is copied and wiped. ERR_LIMIT when the pool is full: nothing is
  * called. */
 typedef void hash_keys_cb(void *ctx, const struct scram_key *keys, size_t n); /* wiped after it */
-enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str password,
+/* set: bits (1 << enum digest) of the keys to make. */
+enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str password, unsigned set,
                      hash_keys_cb *cb, void *ctx) MUST_USE;
 typedef void hash_match_cb(void *ctx, bool matches);
 /* key NULL: the same work with a made-up key, never a match. */
@@ -25,9 +26,11 @@ struct account_request {
     struct str password;                     /* in arena, prepared, wiped */
     struct scram_key keys[ACCOUNT_KEYS_MAX]; /* import; wiped */
     size_t n_keys;
-    enum digest digest; /* verify: what is tried now */
-    bool is_here;       /* set password: the account is in our own store */
-    enum err outcome;   /* of what is known at once */
+    unsigned at;               /* verify: index of the digest looked up now */
+    unsigned lacks;            /* verify: bit set of digests without keys */
+    struct account_info known; /* verify: keys found first; wiped */
+    bool is_here;              /* set password: the account is in our own store */
+    enum err outcome;          /* of what is known at once */
     struct defer later;
     account_done_cb *cb;
     void *ctx;
@@ -44,7 +47,7 @@ void account_request_end_later(struct account_request *r, enum err e); /* from t
 
 /* ---- account-store.c */
 #define ACCOUNT_TABLE "accounts"
-const char *account_key_name(enum digest d); /* "scram-sha-256", "scram-sha-1"; NULL for others */
+const char *account_key_name(enum digest d); /* "scram-sha-256", ... */
 bool account_key_find(struct str name, enum digest *out);
 /* Write a new account: ERR_EXISTS, ERR_IO. */
 struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct str bare,
@@ -56,6 +59,17 @@ struct op *account_store_put(struct node_shard *sh, struct op_owner *o, struct s
 struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
                                  const struct scram_key *keys, size_t n, account_done_cb *cb,
                                  void *ctx);
+
+/* Add keys to an account whose known keys are still what they were. ERR_EXISTS: they are not, or
+ * one that is to be added is there already. */
+struct op *account_store_add(struct node_shard *sh, struct op_owner *o, struct str bare,
+                             const struct account_info *known, const struct scram_key *keys,
+                             size_t n, account_done_cb *cb, void *ctx);
+
+/* ---- account-upgrade.c: an account of this region that has just shown its password gets the keys
+ * of set (bits as in hash_derive). Lives on the shard, answers nobody. */
+void account_upgrade(struct node_shard *sh, struct str bare, const struct account_info *known,
+                     struct str password, unsigned set);
 
 /* ---- account-ask.c: the other regions only. ERR_OK with exists false: all answered no.
  * ERR_UNAVAILABLE: one did not answer. */

@@ -5,12 +5,13 @@
 #include "node/auth/auth-int.h"
 
 enum { KEYS = ACCOUNT_KEYS_MAX };
-static const enum digest digests[KEYS] = {DIGEST_SHA256, DIGEST_SHA1};
+static const enum digest digests[KEYS] = {DIGEST_SHA256, DIGEST_SHA1, DIGEST_SHA512};
 
 struct hash_job {
     struct scram_key keys[KEYS];
-    struct str password; /* heap */
-    unsigned iterations;
+    struct str password;      /* heap */
+    unsigned iterations, set; /* set: bits of enum digest to derive */
+    size_t n;
     bool matches, is_known;
     hash_keys_cb *derived;
     hash_match_cb *matched;
@@ -48,20 +49,22 @@ static void derive_run(void *ctx)
 {
     struct hash_job *j = ctx;
     for (int i = 0; i < KEYS; i++)
-        scram_key_derive(&j->keys[i], digests[i], j->password, j->iterations);
+        if (j->set & 1U << digests[i])
+            scram_key_derive(&j->keys[j->n++], digests[i], j->password, j->iterations);
 }
 
 static void derive_done(void *ctx)
 {
     struct hash_job *j = ctx;
-    j->derived(j->ctx, j->keys, KEYS);
+    j->derived(j->ctx, j->keys, j->n);
 }
 
-enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str password,
+enum err hash_derive(struct node_shard *sh, struct op_owner *o, struct str password, unsigned set,
                      hash_keys_cb *cb, void *ctx)
 {
     struct hash_job *j = job_new(password, ctx);
     j->iterations = sh->tune.scram_iterations;
+    j->set = set;
     j->derived = cb;
     return job_submit(sh, o, j, derive_run, derive_done);
 }

@@ -1,7 +1,9 @@
 /* DOC: who the client is. The header names the domain, SASL the account; keys and passwords come
- * from node/auth, from whatever region has the account. Mechanisms: SCRAM-SHA-256, SCRAM-SHA-1,
- * PLAIN (the engine offers it over TLS only). Acting as somebody else is not offered: the authzid
- * is empty or the bare JID itself. Standards: RFC 6120 sections 4.7, 6; RFC 5802; RFC 4616. */
+ * from node/auth, from whatever region has the account. Mechanisms: SCRAM with the configured
+ * hashes, PLAIN (the engine offers it over TLS only). The offer is made before the account is
+ * known: one that lacks the keys of a hash fails with it as with a wrong password. Acting as
+ * somebody else is not offered: the authzid is empty or the bare JID itself. Standards: RFC 6120
+ * sections 4.7, 6; RFC 5802; RFC 4616. */
 #include "lib/base/log.h"
 #include "node/auth/account.h"
 #include "node/c2s/c2s-int.h"
@@ -57,8 +59,16 @@ enum stream_cond conn_header(void *ctx, const struct stream_header *h)
 
 unsigned conn_mechanisms(void *ctx)
 {
-    (void)ctx;
-    return 1U << SASL_SCRAM_SHA_256 | 1U << SASL_SCRAM_SHA_1 | 1U << SASL_PLAIN;
+    const struct conn *c = ctx;
+    const unsigned digests = c->sh->node->conf->scram_digests;
+    unsigned set = 1U << SASL_PLAIN;
+    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
+        if (sasl_mech_is_scram((enum sasl_mech)m) &&
+            digests & 1U << sasl_mech_digest((enum sasl_mech)m))
+            set |= 1U << m;
+    if (conn_external_offered(c))
+        set |= 1U << SASL_EXTERNAL;
+    return c->sh->node->conf->channel_binding ? set : set & ~(unsigned)SASL_MECHS_PLUS;
 }
 
 /* ---- what SASL needs */
@@ -66,9 +76,10 @@ static void on_keys(void *ctx, enum err e, const struct account_info *a)
 {
     struct conn *c = ctx;
     c->sh->stats.c2s_auth_unavailable += e != ERR_OK;
-    if (e != ERR_OK)
+    if (e != ERR_OK) {
+        conn_try_void(c);
         stream_in_verdict(c->stream, SASL_FAIL_TEMPORARY_AUTH_FAILURE);
-    else
+    } else
         stream_in_keys(c->stream, a->exists && a->has_keys ? &a->keys : NULL);
 }
 
@@ -79,19 +90,28 @@ static void on_verified(void *ctx, enum err e)
                           : e == ERR_AUTH ? SASL_FAIL_NOT_AUTHORIZED
                                           : SASL_FAIL_TEMPORARY_AUTH_FAILURE;
     c->sh->stats.c2s_auth_unavailable += f == SASL_FAIL_TEMPORARY_AUTH_FAILURE;
-    if (f == SASL_FAIL_TEMPORARY_AUTH_FAILURE)
+    if (f == SASL_FAIL_TEMPORARY_AUTH_FAILURE) {
+        conn_try_void(c);
         log_warn(NULL, "c2s.auth.unavailable", "why", err_text(e));
+    }
     stream_in_verdict(c->stream, f);
 }
 
 void conn_need(void *ctx, const struct stream_in_need *n)
 {
     struct conn *c = ctx;
+    if (n->what == STREAM_NEED_IDENTITY) {
+        conn_external_need(c, n->authzid);
+        return;
+    }
     struct arena *a = arena_new(0);
     struct jid j;
-    if (c->auth_tries++)
-        c->sh->stats.c2s_auth_failed++;
     bool ok = jid_make(a, n->user, str_of(c->domain), STR_NONE, &j) == ERR_OK && j.local.n;
+    if (!conn_try_begin(c, ok ? j.full : n->user)) {
+        stream_in_verdict(c->stream, SASL_FAIL_TEMPORARY_AUTH_FAILURE);
+        arena_free(&a);
+        return;
+    }
     switch (n->what) {
     case STREAM_NEED_KEYS:
         if (ok)
@@ -105,8 +125,7 @@ void conn_need(void *ctx, const struct stream_in_need *n)
         else
             stream_in_verdict(c->stream, SASL_FAIL_NOT_AUTHORIZED);
         break;
-    case STREAM_NEED_IDENTITY: /* EXTERNAL is not offered */
-        stream_in_verdict(c->stream, SASL_FAIL_INVALID_MECHANISM);
+    case STREAM_NEED_IDENTITY:
         break;
     }
     arena_free(&a);
@@ -137,17 +156,23 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
     struct arena *a = arena_new(0);
     struct jid j;
     enum sasl_failure f = SASL_FAIL_NONE;
-    if (jid_make(a, user, str_of(c->domain), STR_NONE, &j) != ERR_OK)
+    if (m == SASL_EXTERNAL)
+        f = conn_external_account(c, authzid, a, &j);
+    else if (jid_make(a, user, str_of(c->domain), STR_NONE, &j) != ERR_OK)
         f = SASL_FAIL_NOT_AUTHORIZED;
     else if (!authzid_is(a, authzid, &j))
         f = SASL_FAIL_INVALID_AUTHZID;
+    if (f == SASL_FAIL_NONE && stream_in_request(c->stream) && conn_inline_is_other(c, &j))
+        f = SASL_FAIL_NOT_AUTHORIZED;
     if (f == SASL_FAIL_NONE) {
         jid_dup_heap(&j, &c->jid);
+        conn_try_void(c);
         c->sh->stats.c2s_authenticated++;
         log_info(NULL, "c2s.authenticated", "jid", LOG_STR(c->jid.full), "mechanism",
                  sasl_mech_name(m));
         if (node_shard_of(c->sh->node, c->jid.bare) == c->sh) {
             conn_unbound(c);
+            loop_defer(c->sh->loop, &c->later); /* what came inline, if it did */
         } else {
             conn_set_state(c, CONN_MOVING);
             conn_stop(c, STOP_MOVE, true);

@@ -110,8 +110,9 @@ struct conn {
     struct timer deadline; /* CONN_UNBOUND, CONN_BINDING */
     struct defer later;    /* the end of this turn: move, look at the output */
     unsigned stops;        /* enum conn_stop */
-    unsigned auth_tries;
+    bool is_trying;        /* a login is under way, charged under these (c2s-throttle.c) */
     bool has_registered;
+    uint64_t try_address, try_account;
     char *domain;      /* of the stream header, in normal form */
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
     uint64_t since_us; /* wall */
@@ -161,6 +162,27 @@ unsigned conn_mechanisms(void *ctx);
 void conn_need(void *ctx, const struct stream_in_need *n);
 enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str user,
                                      struct str authzid);
+
+/* ---- c2s-external.c */
+bool conn_external_offered(const struct conn *c);
+/* The account the certificate and authzid ("" = derive) name; into a. */
+enum sasl_failure conn_external_account(const struct conn *c, struct str authzid, struct arena *a,
+                                        struct jid *out);
+void conn_external_need(struct conn *c, struct str authzid); /* ends in a verdict */
+
+/* ---- c2s-inline.c */
+void conn_inline_features(void *ctx, struct arena *a, struct xml *features);
+void conn_inline(struct conn *c); /* at home: do what came with the login */
+void conn_inline_end(struct conn *c, bool is_bound);
+/* A stream header that names another account than the one that logs in (XEP-0388 section 2.3). */
+bool conn_inline_is_other(const struct conn *c, const struct jid *self);
+
+/* ---- c2s-throttle.c */
+/* A try to log in as account begins; what came before has failed. False: too many. */
+bool conn_try_begin(struct conn *c, struct str account);
+void conn_try_failed(struct conn *c); /* or was given up */
+void conn_try_void(struct conn *c);   /* it succeeded, or came to nothing through no fault of it */
+
 void conn_unbound(struct conn *c); /* at home: waits for a bind, not for ever */
 
 /* ---- c2s-move.c */
@@ -169,8 +191,11 @@ void conn_move(struct conn *c); /* from a deferred call */
 /* ---- c2s-bind.c */
 bool conn_is_bind(const struct stanza *s);
 void conn_bind(struct conn *c, struct stanza *s); /* takes s */
-void conn_bind_end(struct conn *c, enum err e);   /* the anchor's answer */
-void conn_bind_drop(struct conn *c);              /* id and request */
+/* The same without an <iq/>: ends in conn_inline_end. ERR_INVALID, ERR_LIMIT: no resource of this
+ * name, nothing was begun. */
+enum err conn_bind_inline(struct conn *c, struct str resource) MUST_USE;
+void conn_bind_end(struct conn *c, enum err e); /* the anchor's answer */
+void conn_bind_drop(struct conn *c);            /* id and request */
 
 /* ---- c2s-anchor.c */
 void conn_set_anchor(struct conn *c, const struct anchor *a_or_null_for_here);

@@ -27,6 +27,7 @@ static void move_arrived(struct node_shard *sh, void *ctx)
     mem_free(m);
     sh->stats.c2s_moved++;
     conn_unbound(c);
+    loop_defer(sh->loop, &c->later); /* what came inline, if it did */
     if (sh->c2s->is_stopping)
         conn_close(c, STREAM_SYSTEM_SHUTDOWN, "the server stops");
 }

@@ -164,9 +164,11 @@ static void conn_features(void *ctx, struct arena *a, struct xml *features)
     hook_run_stream_features(c->sh, &f, features_collected, NULL);
     if (!f.is_authenticated)
         return;
-    xml_add(a, features, NS_BIND, "bind");
-    struct xml *session = xml_add(a, features, NS_SESSION, "session");
-    xml_add(a, session, NS_SESSION, "optional");
+    if (c->state != CONN_BOUND) { /* else it was bound inline */
+        xml_add(a, features, NS_BIND, "bind");
+        struct xml *session = xml_add(a, features, NS_SESSION, "session");
+        xml_add(a, session, NS_SESSION, "optional");
+    }
     xml_add(a, features, NS_SM, "sm");
     xml_add(a, features, NS_CSI, "csi");
 }
@@ -193,8 +195,7 @@ static void conn_end(void *ctx, const struct stream_end *e)
 {
     struct conn *c = ctx;
     c->sh->stats.c2s_closed++;
-    if (c->state == CONN_AUTH && c->auth_tries)
-        c->sh->stats.c2s_auth_failed++;
+    conn_try_failed(c);
     log_info(NULL, "c2s.closed", "jid", LOG_STR(c->jid.full), "why", e->text);
     if (conn_sm_outlives(c, e))
         conn_sm_detach(c);
@@ -211,6 +212,7 @@ const struct stream_in_events conn_events = {
     .element = conn_element,
     .drain = conn_drain,
     .end = conn_end,
+    .inline_features = conn_inline_features,
 };
 
 /* ---- life */
@@ -222,6 +224,8 @@ static void conn_later(void *ctx)
         conn_move(c);
     else if (c->state == CONN_CLOSING && !c->stream)
         conn_over(c, false);
+    else if (c->state == CONN_UNBOUND && stream_in_request(c->stream))
+        conn_inline(c);
     else
         conn_out_look(c);
 }
@@ -236,6 +240,7 @@ static struct conn *conn_new(struct node_shard *sh)
         .tls_required = n->conf->c2s_tls_required,
         .limits = &n->conf->limits,
         .default_from = n->conf->domains[0],
+        .fake = &n->fake,
     };
     c->since_us = clock_wall_us();
     op_owner_init(&c->ops);

@@ -106,7 +106,8 @@ static enum stream_out_next on_features(void *ctx, const struct xml *features,
     char user[16];
     (void)features;
     snprintf(user, sizeof user, "user%u", c->number);
-    *m = (enum sasl_mech)(c->number % 3);
+    static const enum sasl_mech mechs[] = {SASL_SCRAM_SHA_256, SASL_SCRAM_SHA_1, SASL_PLAIN};
+    *m = mechs[c->number % ARRAY_LEN(mechs)];
     *client = sasl_client_new(*m, str_of(user), STR("secret"), STR(""));
     return STREAM_OUT_SASL;
 }

@@ -1,0 +1,62 @@
+/* Channel bindings. tls-exporter is keying material under a label of its own; before TLS 1.3 it is
+ * unique only with the extended master secret (RFC 9266 section 4.2; renegotiation is off).
+ * tls-server-end-point is a digest of the server's certificate: by the digest of its signature, but
+ * SHA-256 for MD5 and SHA-1, and undefined for signatures without a digest of their own such as
+ * Ed25519 (RFC 5929 section 4.1). tls-unique is not made: it does not exist in TLS 1.3. Standards:
+ * RFC 9266, RFC 5929, RFC 5705. */
+#include "lib/net/channel-binding.h"
+
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+#include "lib/net/tls-int.h"
+
+enum { EXPORTER_BYTES = 32 };
+#define EXPORTER_LABEL "EXPORTER-Channel-Binding"
+
+const char *channel_binding_name(enum channel_binding b)
+{
+    static const char *const names[CHANNEL_BINDING_COUNT] = {
+        [CHANNEL_BINDING_EXPORTER] = "tls-exporter",
+        [CHANNEL_BINDING_END_POINT] = "tls-server-end-point",
+    };
+    return names[b];
+}
+
+static bool exporter(SSL *ssl, uint8_t *out, size_t *n)
+{
+    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
+        return false;
+    *n = EXPORTER_BYTES;
+    return SSL_export_keying_material(ssl, out, *n, EXPORTER_LABEL, strlen(EXPORTER_LABEL),
+                                      (const unsigned char *)"", 0, 1) == 1;
+}
+
+static bool end_point(SSL *ssl, uint8_t *out, size_t *n)
+{
+    X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+    int digest = NID_undef;
+    unsigned size = 0;
+    if (!cert || X509_get_signature_info(cert, &digest, NULL, NULL, NULL) != 1 ||
+        digest == NID_undef)
+        return false;
+    if (digest == NID_md5 || digest == NID_sha1)
+        digest = NID_sha256;
+    const EVP_MD *md = EVP_get_digestbynid(digest);
+    if (!md || X509_digest(cert, md, out, &size) != 1)
+        return false;
+    *n = size;
+    return true;
+}
+
+bool channel_binding_get(const struct transport *t, enum channel_binding b,
+                         uint8_t out[CHANNEL_BINDING_MAX], size_t *n)
+{
+    SSL *ssl = tls_ssl(t);
+    if (!ssl || !SSL_is_init_finished(ssl))
+        return false;
+    ERR_clear_error();
+    const bool ok = b == CHANNEL_BINDING_EXPORTER ? exporter(ssl, out, n) : end_point(ssl, out, n);
+    ERR_clear_error();
+    return ok;
+}

@@ -1,0 +1,23 @@
+/* DOC: from the channel bindings of lib/net to those of SASL. Standards: RFC 5802 section 6, RFC
+ * 9266, RFC 5929. */
+#include "lib/stream/stream-binding.h"
+
+#include "lib/net/channel-binding.h"
+#include "lib/xmpp/xep.h"
+
+RFC("5929", PARTIAL, "tls-server-end-point only");
+RFC("9266", COMPLETE);
+
+void stream_bindings(const struct transport *t, struct sasl_offer *o)
+{
+    _Static_assert((int)SASL_BINDINGS_MAX == (int)CHANNEL_BINDING_COUNT, "a place for each");
+    _Static_assert((int)SASL_BINDING_MAX == (int)CHANNEL_BINDING_MAX, "room for each");
+    o->n = 0;
+    for (unsigned i = 0; t && i < CHANNEL_BINDING_COUNT; i++) {
+        struct sasl_binding *b = &o->bindings[o->n];
+        if (!channel_binding_get(t, (enum channel_binding)i, b->data, &b->data_n))
+            continue;
+        b->type = channel_binding_name((enum channel_binding)i);
+        o->n++;
+    }
+}
