@@ -34,9 +34,10 @@ static unsigned lane_of(const struct region_entry *e)
     case REGION_GONE:
     case REGION_ANSWER:
         return LANE_SESSION;
+    case REGION_DOWN: /* the anchor's (it names no sender) is the end of what a session is sent */
+        return jid_is_set(&e->s->from) ? LANE_FROM : LANE_SESSION;
     case REGION_FROM:
     case REGION_UP:
-    case REGION_DOWN:
     case REGION_ASK:
         break;
     }

@@ -244,9 +244,10 @@ static void only_removal(struct node_conf *c)
 static void test_register_remove(void **state)
 {
     (void)state;
-    for (int where = 0; where < REGIONS; where++) {
+    for (int round = 0; round < 10 * REGIONS; round++) {
+        const int where = round % REGIONS;
         struct pair w;
-        pair_begin(&w, 7, 2);
+        pair_begin(&w, (uint64_t)round, 2);
         only_removal(&w.at[EU].rig.conf);
         struct sim_client *a = rig_online(&w.at[where].rig, "alice", "a"),
                           *other = rig_online(&w.at[US].rig, "alice", "other");
