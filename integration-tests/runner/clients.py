@@ -5,10 +5,6 @@ import ssl
 import time
 
 import slixmpp
-from slixmpp.util.sasl import client as sasl
-
-for _name in [n for n in sasl.MECHANISMS if n.endswith("-PLUS")]:  # it knows tls-unique only, which TLS 1.3 does not have
-    del sasl.MECHANISMS[_name]
 
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # slixmpp leaves tasks behind when a client ends

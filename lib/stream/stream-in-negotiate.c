@@ -201,6 +201,13 @@ static void send_sasl(struct stream_base *b, const char *name, struct str data)
     stream_flush_out(b);
 }
 
+/* A client that cannot do our channel bindings may fail with each -PLUS mechanism (slixmpp does)
+ * before it takes one that it knows; no password was tried. */
+static bool is_guess(const struct stream_in *s, enum sasl_failure f)
+{
+    return f != SASL_FAIL_MALFORMED_REQUEST || !sasl_mech_is_plus(s->mech);
+}
+
 static void fail(struct stream_in *s, enum sasl_failure f)
 {
     struct stream_base *b = &s->b;
@@ -215,7 +222,7 @@ static void fail(struct stream_in *s, enum sasl_failure f)
     stream_flush_out(b);
     if (b->state == SIN_SASL)
         stream_in_settle(s);
-    if (++s->failures >= b->limits->auth_failures)
+    if (is_guess(s, f) && ++s->failures >= b->limits->auth_failures)
         stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_AUTH, "too many failed authentications");
 }
 

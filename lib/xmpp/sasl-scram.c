@@ -110,7 +110,9 @@ static enum sasl_failure parse_binding(struct sasl_server *s, struct str flag)
     const bool is_plus = sasl_mech_is_plus(s->mech);
     if (str_starts(flag, STR("p=")) && flag.n > 2) {
         s->binding = sasl_offer_binding(&s->offer, str_make(flag.p + 2, flag.n - 2));
-        return is_plus && s->binding ? SASL_FAIL_NONE : SASL_FAIL_NOT_AUTHORIZED;
+        if (is_plus)
+            return s->binding ? SASL_FAIL_NONE : SASL_FAIL_MALFORMED_REQUEST;
+        return SASL_FAIL_NOT_AUTHORIZED;
     }
     if (is_plus || (!str_eqc(flag, "n") && !str_eqc(flag, "y")))
         return SASL_FAIL_MALFORMED_REQUEST;

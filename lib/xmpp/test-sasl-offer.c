@@ -94,7 +94,7 @@ static void test_sasl_offer_first_failures(void **state)
     } cases[] = {
         {SASL_SCRAM_SHA_256_PLUS, "p=tls-exporter", ALL, SASL_FAIL_NONE},
         {SASL_SCRAM_SHA_512_PLUS, "p=tls-server-end-point", ALL, SASL_FAIL_NONE},
-        {SASL_SCRAM_SHA_256_PLUS, "p=tls-unique", ALL, SASL_FAIL_NOT_AUTHORIZED},
+        {SASL_SCRAM_SHA_256_PLUS, "p=tls-unique", ALL, SASL_FAIL_MALFORMED_REQUEST},
         {SASL_SCRAM_SHA_256_PLUS, "n", ALL, SASL_FAIL_MALFORMED_REQUEST},
         {SASL_SCRAM_SHA_256_PLUS, "y", ALL, SASL_FAIL_MALFORMED_REQUEST},
         {SASL_SCRAM_SHA_256, "p=tls-exporter", ALL, SASL_FAIL_NOT_AUTHORIZED},
