@@ -274,6 +274,32 @@ static void test_c2s_logout_after_messages(void **state)
     }
 }
 
+/* Something is still queued for a client that ends its stream in order: that is kept for it, and
+ * what it has does not come again. */
+static void test_c2s_logout_with_output_queued(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct rig r;
+        rig_begin(&r, seed, 1, NULL);
+        struct sim_client *a = rig_online(&r, "alice", "a"), *b = rig_online(&r, "bob", "b");
+        sim_client_send(b, "<message to='alice@" RIG_DOMAIN "'><body>first</body></message>");
+        assert_true(sim_client_expect(a, "<message><body>first</body></message>"));
+        sim_client_send(a, "<message to='%s'><body>last</body></message>", sim_client_jid(a));
+        sim_client_close(a);
+        assert_true(sim_client_wait(a, SIM_CLIENT_ENDED));
+        const size_t got = sim_client_count(a, "<message><body>last</body></message>");
+        sim_client_free(&a);
+        a = rig_online(&r, "alice", "a");
+        (void)sim_run(5000000, NULL, NULL);
+        assert_int_equal(sim_client_count(a, "<message><body>first</body></message>"), 0);
+        assert_int_equal(got + sim_client_count(a, "<message><body>last</body></message>"), 1);
+        sim_client_free(&a);
+        sim_client_free(&b);
+        rig_end(&r);
+    }
+}
+
 static void test_c2s_slow_reader_is_closed(void **state)
 {
     struct rig r;
@@ -389,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_c2s_malformed_is_answered),
         cmocka_unit_test(test_c2s_messages),
         cmocka_unit_test(test_c2s_logout_after_messages),
+        cmocka_unit_test(test_c2s_logout_with_output_queued),
         cmocka_unit_test(test_c2s_slow_reader_is_closed),
         cmocka_unit_test(test_c2s_stop),
         cmocka_unit_test(test_c2s_crash_anywhere),

@@ -79,15 +79,17 @@ void stream_peer_error(struct stream_base *b, struct stream_input *in)
     b->is_draining = false;
 }
 
-static void note_flushed(struct stream_base *b)
+static void note_orderly(struct stream_base *b)
 {
-    stream_end_of(b)->is_flushed = b->t && !transport_queued(b->t);
+    struct stream_end *end = stream_end_of(b);
+    end->is_orderly = b->t != NULL;
+    end->unsent_bytes = b->t ? transport_queued(b->t) : 0;
 }
 
 void stream_peer_close(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
-    note_flushed(b);
+    note_orderly(b);
     stream_shut_down(b, STREAM_OK, ERR_OK, NULL);
     stream_finish(b, ERR_EOF, NULL);
 }
@@ -155,7 +157,7 @@ void stream_closing_error(struct stream_base *b, struct stream_input *in)
 void stream_closing_peer_close(struct stream_base *b, struct stream_input *in)
 {
     (void)in;
-    note_flushed(b);
+    note_orderly(b);
     stream_finish(b, ERR_EOF, NULL);
 }
 
@@ -178,7 +180,7 @@ void stream_closing_late(struct stream_base *b, struct stream_input *in)
 void stream_closing_lost(struct stream_base *b, struct stream_input *in)
 {
     if (in->err == ERR_EOF)
-        note_flushed(b);
+        note_orderly(b);
     stream_finish(b, in->err, NULL);
 }
 

@@ -28,8 +28,9 @@ struct stream_end { /* why a stream ended */
               * the peer sent; ERR_TIMEOUT, ERR_TLS, ERR_CERT, ERR_AUTH; the first cause */
     enum stream_cond sent;     /* stream error we sent, STREAM_OK if none */
     enum stream_cond received; /* stream error the peer sent */
-    bool is_flushed; /* the peer ended the stream in order (or after our end tag the connection),
-                      * and what we had sent before had left our memory */
+    bool is_orderly; /* the peer ended the stream in order, or after our end tag the connection */
+    size_t
+        unsent_bytes; /* if so: the newest so many of what we had sent were still in our memory */
     char text[STREAM_END_TEXT]; /* in words, for logs and bounces */
 };
 #endif

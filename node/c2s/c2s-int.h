@@ -221,7 +221,8 @@ void c2s_idle_watch(struct c2s_set *s); /* there is a connection to look at */
 /* ---- c2s-out.c */
 void conn_out_join(struct conn *c); /* on the loop of its shard */
 void conn_out_look(struct conn *c); /* release what left, close what does not read */
-void conn_out_return(struct conn *c, bool is_flushed); /* it ended: what is kept goes back */
+/* It ended: what is kept goes back, but for what had left when the client ended it in order. */
+void conn_out_return(struct conn *c, const struct stream_end *orderly_or_null);
 void conn_out_free(struct conn *c);
 bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered, unsigned hops);
 void conn_emit(struct conn *c, struct kept *k); /* takes k */

@@ -157,12 +157,13 @@ static void return_one(struct conn *c, struct kept *k)
     conn_kept_free(k);
 }
 
-void conn_out_return(struct conn *c, bool is_flushed)
+void conn_out_return(struct conn *c, const struct stream_end *orderly_or_null)
 {
+    const size_t unsent = orderly_or_null ? orderly_or_null->unsent_bytes : SIZE_MAX;
     struct list *n;
     struct kept *k;
-    if (is_flushed)
-        release(c, c->out.added);
+    if (unsent < c->out.added)
+        release(c, c->out.added - unsent);
     while ((n = list_shift(&c->out.kept)))
         return_one(c, kept_of(n));
     if (c->state == CONN_DETACHED) /* what stream management has stays */

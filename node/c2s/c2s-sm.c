@@ -227,7 +227,7 @@ void conn_sm_detach(struct conn *c)
     c->stops = 0;
     conn_csi_set(c, true);
     timer_start(&c->sm->expiry, c->sm->resume_ms);
-    conn_out_return(c, false);
+    conn_out_return(c, NULL);
     log_info(NULL, "c2s.sm.detached", "jid", LOG_STR(c->jid.full), "unacked",
              LOG_NUM(sm_pending(c->sm->s)));
 }
@@ -295,7 +295,7 @@ static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
     if (old->state == CONN_BOUND) { /* its stream is still open */
         conn_set_state(old, CONN_DETACHED);
         sm_detach(old->sm->s);
-        conn_out_return(old, false);
+        conn_out_return(old, NULL);
     }
     timer_stop(&old->sm->expiry);
     conn_set_state(old, CONN_BOUND);

@@ -180,12 +180,12 @@ static void conn_drain(void *ctx)
     loop_defer(c->sh->loop, &c->later);
 }
 
-static void conn_over(struct conn *c, bool is_flushed)
+static void conn_over(struct conn *c, const struct stream_end *orderly_or_null)
 {
     struct node_shard *sh = c->sh;
     conn_leave(c);
     conn_sm_end(c);
-    conn_out_return(c, is_flushed);
+    conn_out_return(c, orderly_or_null);
     conn_count(c, false);
     conn_free(c);
     set_look(sh->c2s);
@@ -200,7 +200,7 @@ static void conn_end(void *ctx, const struct stream_end *e)
     if (conn_sm_outlives(c, e))
         conn_sm_detach(c);
     else
-        conn_over(c, e->is_flushed);
+        conn_over(c, e->is_orderly ? e : NULL);
 }
 
 const struct stream_in_events conn_events = {
@@ -223,7 +223,7 @@ static void conn_later(void *ctx)
     if (c->state == CONN_MOVING)
         conn_move(c);
     else if (c->state == CONN_CLOSING && !c->stream)
-        conn_over(c, false);
+        conn_over(c, NULL);
     else if (c->state == CONN_UNBOUND && stream_in_request(c->stream))
         conn_inline(c);
     else
@@ -333,7 +333,7 @@ void conn_close_app(struct conn *c, enum stream_cond cond, const char *text, con
     conn_set_state(c, CONN_CLOSING);
     if (c->sm) {
         conn_sm_end(c);
-        conn_out_return(c, false);
+        conn_out_return(c, NULL);
     }
     if (c->stream)
         stream_in_close_app(c->stream, cond, text, app_xml);
