@@ -114,7 +114,8 @@ static void test_options_verify(void **state)
 static void test_options_reach_conf(void **state)
 {
     static const char text[] = REGION(
-        "wait = \"2m\"\n[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n[c2s]\nsessions_max = 7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
+        "wait = \"2m\"\n[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n[c2s]\nsessions_max = "
+        "7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
         "max = 11\n[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n[limits]\nstanza_bytes = \"20000\"\n");
     struct conf *c = NULL;

@@ -5,12 +5,13 @@
 #include "lib/base/base.h"
 #define STANZA_COND_TABLE(X)                                                                       \
     X(BAD_REQUEST, "bad-request", "modify")                                                        \
-    X(CONFLICT, "conflict", "cancel") X(FEATURE_NOT_IMPLEMENTED, "feature-not-implemented",        \
-                                        "cancel") X(FORBIDDEN, "forbidden", "auth")                \
-        X(GONE, "gone", "cancel") X(INTERNAL_SERVER_ERROR, "internal-server-error", "cancel") X(   \
-            ITEM_NOT_FOUND, "item-not-found", "cancel") X(JID_MALFORMED, "jid-malformed",          \
-                                                          "modify") X(NOT_ACCEPTABLE,              \
-                                                                      "not-acceptable", "modify")  \
+    X(CONFLICT, "conflict", "cancel")                                                              \
+    X(FEATURE_NOT_IMPLEMENTED, "feature-not-implemented",                                          \
+      "cancel") X(FORBIDDEN, "forbidden", "auth") X(GONE, "gone", "cancel")                        \
+        X(INTERNAL_SERVER_ERROR, "internal-server-error",                                          \
+          "cancel") X(ITEM_NOT_FOUND, "item-not-found",                                            \
+                      "cancel") X(JID_MALFORMED, "jid-malformed",                                  \
+                                  "modify") X(NOT_ACCEPTABLE, "not-acceptable", "modify")          \
             X(NOT_ALLOWED, "not-allowed", "cancel") X(NOT_AUTHORIZED, "not-authorized", "auth")    \
                 X(POLICY_VIOLATION, "policy-violation",                                            \
                   "modify") X(RECIPIENT_UNAVAILABLE, "recipient-unavailable",                      \
@@ -28,7 +29,7 @@ enum stanza_cond {
 #define STANZA_COND_ENUM(id, name, type) STANZA_##id,
     STANZA_COND_TABLE(STANZA_COND_ENUM)
 #undef STANZA_COND_ENUM
-    STANZA_CONDS
+        STANZA_CONDS
 };
 const char *stanza_cond_name(enum stanza_cond c);
 const char *stanza_cond_type(enum stanza_cond c); /* "cancel", "wait", "modify", "auth" */

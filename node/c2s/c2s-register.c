@@ -113,8 +113,9 @@ bool conn_register(struct conn *c, struct xml_doc **doc)
 {
     struct stanza *s = NULL, *answer = NULL;
     bool unknown;
-    if (!c->sh->node->conf->register_new || !c->domain || !op_owner_idle(&c->ops) || !stream_in_is_secure(c->stream) ||
-        !xml_is((*doc)->root, NS_CLIENT, "iq") || !xml_child((*doc)->root, NS_REGISTER, "query"))
+    if (!c->sh->node->conf->register_new || !c->domain || !op_owner_idle(&c->ops) ||
+        !stream_in_is_secure(c->stream) || !xml_is((*doc)->root, NS_CLIENT, "iq") ||
+        !xml_child((*doc)->root, NS_REGISTER, "query"))
         return false;
     enum stanza_cond cond = stanza_from_doc(doc, &s, &answer, &unknown);
     if (cond != STANZA_OK) {

@@ -40,9 +40,9 @@ struct session {
     struct stanza *presence; /* last available presence, NULL before it and after unavailable */
     uint64_t carbons_us;     /* wall: since when it wants copies (XEP-0280); 0: it does not */
     int8_t priority;
-    bool interested;      /* asked for the roster */
-    bool has_blocklist;   /* asked for the blocklist: gets its pushes */
-    bool is_leaving; /* its connection gives back what it had: nothing more is delivered to it */
+    bool interested;    /* asked for the roster */
+    bool has_blocklist; /* asked for the blocklist: gets its pushes */
+    bool is_leaving;    /* its connection gives back what it had: nothing more is delivered to it */
     struct list directed; /* struct directed (presence.h): who got directed presence */
 };
 /* All on the home shard of bare. */
