@@ -91,7 +91,7 @@ def login(name, title, args):
 
 def idle(name, title, mode):
     return Scenario("idle-" + name, "Idle sessions", title,
-                    "idle --sessions 1500 --settle 1 --hold 1 --keepalive 30 --traffic 5 --mode " + mode, IDLE,
+                    "idle --sessions 1500 --settle 3 --hold 1 --keepalive 30 --traffic 5 --mode " + mode, IDLE,
                     quick="--sessions 300")
 
 
