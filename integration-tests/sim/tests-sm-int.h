@@ -98,7 +98,7 @@ static UNUSED void sm_settle(struct sm_party *p)
 /* The number in the id of the next message in the inbox; -1: there is none. */
 static UNUSED int sm_next_number(struct sim_client *c)
 {
-    uint64_t n;
+    uint64_t n = 0;
     if (!sim_client_count(c, "<message/>"))
         return -1;
     assert_true(sim_client_expect(c, "<message/>"));
