@@ -80,12 +80,23 @@ static void halt_parser(struct stream_base *b)
     xml_parser_pause(b->parser);
 }
 
+/* See to it that the parser is parked when nothing more comes. */
+static void awake(struct stream_base *b)
+{
+    if (xml_parser_is_parked(b->parser))
+        return;
+    b->is_busy = true;
+    if (!timer_running(&b->idle))
+        timer_start(&b->idle, STREAM_IDLE_MS);
+}
+
 /* The parser's frame has left: act on what it found and on what could not be done beneath it. */
 static void fed(struct stream_base *b, enum stream_cond c, const char *why)
 {
     b->is_feeding = false;
     if (b->is_freed || is_ended(b))
         return;
+    awake(b);
     if (c != STREAM_OK) {
         struct stream_input in = {.cond = c, .text = why};
         b->is_deaf = true;
@@ -178,13 +189,6 @@ static void on_ready(void *ctx)
         stream_dispatch(b, SEV_SECURED, NULL);
 }
 
-static void awake(struct stream_base *b)
-{
-    b->is_busy = true;
-    if (!timer_running(&b->idle))
-        timer_start(&b->idle, STREAM_IDLE_MS);
-}
-
 static bool hold(struct stream_base *b, struct str bytes)
 {
     if (!b->stops && !b->is_parser_paused && !b->held.n)
@@ -217,7 +221,6 @@ static void on_data(void *ctx, struct str bytes)
     struct stream_base *b = ctx;
     stream_enter(b);
     if (!b->is_freed && !is_ended(b) && !b->is_deaf && within_budget(b, bytes.n)) {
-        awake(b);
         if (!hold(b, bytes))
             feed(b, bytes);
     }

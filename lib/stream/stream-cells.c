@@ -191,7 +191,7 @@ void stream_flush_out(struct stream_base *b)
     if (b->t)
         (void)transport_send(b->t, buf_view(&b->out));
     buf_clear(&b->out);
-    if (b->out.cap > 8192)
+    if (b->out.cap > 8192 || xml_parser_is_parked(b->parser))
         buf_release(&b->out);
 }
 
@@ -206,7 +206,7 @@ static bool send_out(struct stream_base *b)
 {
     bool ok = stream_send(b, buf_view(&b->out));
     buf_clear(&b->out);
-    if (b->out.cap > 8192)
+    if (b->out.cap > 8192 || xml_parser_is_parked(b->parser))
         buf_release(&b->out);
     return ok;
 }

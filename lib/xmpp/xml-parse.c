@@ -584,6 +584,11 @@ void xml_parser_park(struct xml_parser *p)
     xml_grow_fini(&p->grow);
 }
 
+bool xml_parser_is_parked(const struct xml_parser *p)
+{
+    return p->state == STATE_BODY && !p->expat && p->rest.n == 0;
+}
+
 size_t xml_parser_memory(const struct xml_parser *p)
 {
     return sizeof *p + p->mem.bytes + p->header.cap + p->rest.cap + xml_grow_memory(&p->grow);
