@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 import time
 
 from procs import C2S, DNS, POSTGRES, REDIS, S2S, Failed
@@ -66,7 +67,7 @@ class Postgres:
         if not found:
             raise Failed("not installed: postgresql (scripts/install installs what is needed)")
         self.lab, self.ip, self.bin = lab, ip, found[-1]
-        self.dir = lab.path("postgres", "x")[:-2]
+        self.dir = tempfile.mkdtemp(prefix="postgres-", dir=lab.dir)  # a lab may have one after the other
         self.as_user = []
         if os.geteuid() == 0:
             need("setpriv")
