@@ -85,7 +85,7 @@ def rate(n):
 
 
 def login(name, title, args):
-    return Scenario("login-" + name, "Logins", title, "login --concurrency 4 --count 300 " + args,
+    return Scenario("login-" + name, "Logins", title, "login --concurrency 4 --count 200 " + args,
                     LOGIN + ((Figure("resumed", "resumed", "", digits=0),) if name == "resumed" else ()), quick="--count 60")
 
 
