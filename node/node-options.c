@@ -185,7 +185,8 @@ static const struct conf_option auth_options[] = {
                      "PLAIN"),
     CONF_BOOL(struct opt_auth, channel_binding, "channel_binding", .def = "true",
               .doc = "Offer SCRAM with channel binding (the -PLUS mechanisms). Some clients choose "
-                     "it without being able to: slixmpp 1.8.3 over TLS 1.3"),
+                     "it without being able to, and take another when refused: slixmpp 1.8.3 over "
+                     "TLS 1.3"),
     CONF_STRING(struct opt_auth, client_ca, "client_ca",
                 .doc = "CAs whose certificates log clients in by their xmppAddr (EXTERNAL), PEM; "
                        "absent: clients are not asked for certificates"),

@@ -38,7 +38,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(C2S_MOVED, COUNTER, "meridian_c2s_moved_total", "",                                          \
       "Client connections that moved to their home shard")                                         \
     X(LOGINS, COUNTER, "meridian_c2s_logins_total", "outcome",                                     \
-      "Authentications: ok, failed (refused or given up), unavailable (nobody could tell)")        \
+      "Authentications: ok, failed (refused or given up), unavailable (nobody could tell), "       \
+      "throttled (not tried)")                                                                     \
     X(USERS, GAUGE, "meridian_users", "", "Users anchored at this node")                           \
     X(ATTACHES, COUNTER, "meridian_session_attaches_total", "", "Sessions attached here")          \
     X(CONFLICTS, COUNTER, "meridian_session_conflicts_total", "",                                  \
@@ -204,6 +205,7 @@ static void put_clients(struct buf *out, const struct sample *s)
     put(out, M_LOGINS, "ok", (double)n->c2s_authenticated);
     put(out, M_LOGINS, "failed", (double)n->c2s_auth_failed);
     put(out, M_LOGINS, "unavailable", (double)n->c2s_auth_unavailable);
+    put(out, M_LOGINS, "throttled", (double)n->c2s_auth_throttled);
     put_one(out, M_USERS, NULL, (double)s->users);
     put_one(out, M_ATTACHES, NULL, (double)n->attaches);
     put_one(out, M_CONFLICTS, NULL, (double)n->conflicts);
