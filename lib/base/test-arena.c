@@ -110,6 +110,40 @@ static void test_arena_cleanups_run_newest_first_and_are_not_on_the_budget(void 
     assert_string_equal(order, "aba");
 }
 
+/* First blocks are kept by the thread: the next arena must not see what was in them. Not under
+ * AddressSanitizer, where none is kept. */
+static void test_arena_used_again_is_zeroed(void **state)
+{
+    enum { MANY = 300, SIZE = 200 };
+    static const char zero[SIZE];
+    struct arena *all[MANY];
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < MANY; i++) {
+            all[i] = arena_new(0);
+            for (int k = 0; k < 1 + i % 9; k++) {
+                char *p = arena_alloc(all[i], SIZE);
+                assert_memory_equal(p, zero, SIZE);
+                memset(p, 0xa5, SIZE);
+            }
+        }
+        for (int i = 0; i < MANY; i++)
+            arena_free(&all[i * 7 % MANY]);
+    }
+}
+
+static void test_arena_new_for_grows_too(void **state)
+{
+    (void)state;
+    for (size_t room = 1; room < 200; room += 13) {
+        struct arena *a = arena_new_for(room);
+        memset(arena_alloc(a, room), 1, room);
+        memset(arena_alloc(a, 5000), 2, 5000);
+        assert_true(arena_used(a) >= room + 5000);
+        arena_free(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +152,8 @@ int main(void)
         cmocka_unit_test(test_arena_budget_bounds_what_is_handed_out),
         cmocka_unit_test(test_arena_refuses_sizes_that_would_wrap),
         cmocka_unit_test(test_arena_text_helpers),
+        cmocka_unit_test(test_arena_used_again_is_zeroed),
+        cmocka_unit_test(test_arena_new_for_grows_too),
         cmocka_unit_test(test_arena_cleanups_run_newest_first_and_are_not_on_the_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

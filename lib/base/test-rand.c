@@ -22,6 +22,17 @@ static void test_rand_system_numbers_differ(void **state)
     rand_bytes(a, 0);
 }
 
+static void test_rand_names_differ(void **state)
+{
+    uint64_t seen[200]; /* more than are drawn at once */
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        seen[i] = rand_name();
+        for (size_t k = 0; k < i; k++)
+            assert_true(seen[k] != seen[i]);
+    }
+}
+
 static void test_rand_below_covers_its_range(void **state)
 {
     (void)state;
@@ -84,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rand_system_numbers_differ),
+        cmocka_unit_test(test_rand_names_differ),
         cmocka_unit_test(test_rand_below_covers_its_range),
         cmocka_unit_test(test_rand_below_is_unbiased),
         cmocka_unit_test(test_rand_id_is_url_safe_and_new_each_time),

@@ -91,6 +91,20 @@ static void test_str_dup_ends_with_nul(void **state)
     mem_free(p);
 }
 
+static void test_str_put_cuts_and_ends(void **state)
+{
+    char field[5] = "xxxx", one[1] = {'x'};
+    (void)state;
+    str_put(field, sizeof field, "abcdefgh");
+    assert_string_equal(field, "abcd");
+    str_put(field, sizeof field, "ab");
+    assert_string_equal(field, "ab");
+    str_put(field, sizeof field, "");
+    assert_string_equal(field, "");
+    str_put(one, sizeof one, "ab");
+    assert_string_equal(one, "");
+}
+
 static void test_str_to_u64_takes_digits_up_to_max(void **state)
 {
     (void)state;
@@ -129,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_str_cut_yields_every_part),
         cmocka_unit_test(test_str_trim_takes_white_space_from_both_ends),
         cmocka_unit_test(test_str_dup_ends_with_nul),
+        cmocka_unit_test(test_str_put_cuts_and_ends),
         cmocka_unit_test(test_str_to_u64_takes_digits_up_to_max),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,9 +298,48 @@ static void test_jid_prep_for_sasl(void **state)
     assert_int_equal(jid_prep_password(arena, times("x", 4000), &out), ERR_LIMIT);
 }
 
+/* jid_parse takes addresses in normal form without preparing them, jid_make prepares each part:
+ * they must agree on everything. */
+static void test_jid_plain_way_agrees_with_the_prepared(void **state)
+{
+    static const char pool[] = "ab9-._Z:x ";
+    unsigned x = 7;
+    unsigned taken = 0;
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        char part[3][9], text[32];
+        struct str in[3];
+        for (int k = 0; k < 3; k++) {
+            x = x * 1103515245 + 12345;
+            const size_t n = 1 + (x >> 16) % 8;
+            for (size_t i = 0; i < n; i++) {
+                x = x * 1103515245 + 12345;
+                part[k][i] = pool[(x >> 16) % (round % 3 ? 6 : sizeof pool - 1)];
+            }
+            in[k] = str_make(part[k], n);
+        }
+        snprintf(text, sizeof text, STR_FMT "@" STR_FMT "/" STR_FMT, STR_ARG(in[0]), STR_ARG(in[1]),
+                 STR_ARG(in[2]));
+        struct arena *a = arena_new(0);
+        struct jid parsed, made;
+        const enum err e = jid_parse(a, str_of(text), &parsed, NULL);
+        assert_int_equal(e, jid_make(a, in[0], in[1], in[2], &made));
+        if (e == ERR_OK) {
+            assert_true(jid_eq(&parsed, &made) && str_eq(parsed.local, made.local) &&
+                        str_eq(parsed.domain, made.domain) && str_eq(parsed.bare, made.bare) &&
+                        str_eq(parsed.resource, made.resource));
+            assert_int_equal(parsed.full.p[parsed.full.n], 0);
+            taken++;
+        }
+        arena_free(&a);
+    }
+    assert_true(taken > 1000 && taken < 19000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_jid_plain_way_agrees_with_the_prepared),
         cmocka_unit_test(test_jid_parses_into_normal_form),
         cmocka_unit_test(test_jid_refuses_what_is_none),
         cmocka_unit_test(test_jid_parts_hold_1023_bytes),

@@ -196,6 +196,35 @@ static void test_stanza_readdress_shares_the_payload(void **state)
     stanza_unref(&u);
 }
 
+/* What is kept for long stands alone, equal, in memory of its size. */
+static void test_stanza_pack(void **state)
+{
+    static const char text[] =
+        "<presence from='a@b/c' id='7'><show>away</show><x xmlns='urn:unknown' "
+        "y='1'><z/></x></presence>";
+    (void)state;
+    struct stanza *s = parse(text), *p = stanza_pack(s);
+    assert_null(p->base);
+    assert_int_equal(p->kind, STANZA_PRESENCE);
+    assert_int_equal(p->bytes, s->bytes);
+    stanza_unref(&s);
+    assert_string_equal(text_of(p), text);
+    stanza_unref(&p);
+}
+
+static void test_stanza_set_from(void **state)
+{
+    struct arena *a = arena_new(0);
+    struct jid from;
+    (void)state;
+    struct stanza *s = parse("<message from='forged@b/c' to='x@y'><body>1</body></message>");
+    assert_int_equal(jid_parse(a, STR("me@b/c"), &from, NULL), ERR_OK);
+    stanza_set_from(s, &from);
+    arena_free(&a);
+    assert_string_equal(text_of(s), "<message to='x@y' from='me@b/c'><body>1</body></message>");
+    stanza_unref(&s);
+}
+
 /* What stays is shared, also by those made of the edited one after it is gone. */
 static void test_stanza_edit(void **state)
 {
@@ -349,6 +378,8 @@ int main(void)
         cmocka_unit_test(test_stanza_other_elements_are_unknown),
         cmocka_unit_test(test_stanza_content_namespace_is_translated),
         cmocka_unit_test(test_stanza_readdress_shares_the_payload),
+        cmocka_unit_test(test_stanza_pack),
+        cmocka_unit_test(test_stanza_set_from),
         cmocka_unit_test(test_stanza_edit),
         cmocka_unit_test(test_delay_stamp),
         cmocka_unit_test(test_stanza_with_payload_stands_alone),

@@ -185,6 +185,26 @@ static void test_xml_parse_park_only_between_elements(void **state)
     rig_fini(&r);
 }
 
+/* Keep-alives (RFC 6120 section 4.6.1) leave it parked; anything else does not. */
+static void test_xml_parse_white_space_does_not_unpark(void **state)
+{
+    (void)state;
+    struct rig r;
+    open_stream(&r, NULL);
+    assert_false(xml_parser_is_parked(r.parser));
+    xml_parser_park(r.parser);
+    assert_true(xml_parser_is_parked(r.parser));
+    assert_int_equal(feedc(&r, " "), STREAM_OK);
+    assert_int_equal(feedc(&r, "\r\n\t "), STREAM_OK);
+    assert_true(xml_parser_is_parked(r.parser));
+    assert_int_equal(feedc(&r, "  <a> x</a> "), STREAM_OK);
+    assert_false(xml_parser_is_parked(r.parser));
+    expect_log(&r, "<a> x</a>\n");
+    xml_parser_park(r.parser);
+    assert_int_equal(feedc(&r, " x"), STREAM_BAD_FORMAT);
+    rig_fini(&r);
+}
+
 static void test_xml_parse_pause_stops_after_this_element(void **state)
 {
     (void)state;
@@ -340,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_xml_parse_refusal_of_the_header_is_returned),
         cmocka_unit_test(test_xml_parse_large_text_is_one_node),
         cmocka_unit_test(test_xml_parse_park_only_between_elements),
+        cmocka_unit_test(test_xml_parse_white_space_does_not_unpark),
         cmocka_unit_test(test_xml_parse_pause_stops_after_this_element),
         cmocka_unit_test(test_xml_parse_error_behind_a_pause_comes_with_resume),
         cmocka_unit_test(test_xml_parse_reset_drops_what_was_injected),
