@@ -121,6 +121,9 @@ static void test_xml_write_prefixes_first_level_only(void **state)
                 "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><c xmlns='jabber:client'>"
                 "<result xmlns='jabber:server:dialback'/></c></features>");
     expect_text(xml_new(arena, NS_DIALBACK, "verify"), NS_SERVER, "<db:verify/>");
+    /* the header of a stream to a client does not declare db: */
+    expect_text(xml_new(arena, NS_DIALBACK, "verify"), NS_CLIENT,
+                "<verify xmlns='jabber:server:dialback'/>");
     bool empty;
     struct buf b;
     buf_init(&b, 1000);

@@ -1,9 +1,9 @@
 /* DOC: the serialiser. Role: turn element trees into bytes of a stream. Design: no prefixes but
- * stream: and db:, which our stream headers declare and which are used for first-level elements
- * only (a nested one could land on a stream whose header lacks db:); every other change of
- * namespace is an xmlns attribute. Hostile values cannot leave their place: all markup is escaped,
- * and C0 controls, which XML 1.0 forbids even escaped, become U+FFFD. Text keeps its quotes.
- * Standards: XML 1.0, Namespaces in XML 1.0, RFC 6120 section 4.8. */
+ * stream: and, between servers, db:, which our stream headers declare and which are used for
+ * first-level elements only (a nested one could land on a stream whose header lacks db:); every
+ * other change of namespace is an xmlns attribute. Hostile values cannot leave their place: all
+ * markup is escaped, and C0 controls, which XML 1.0 forbids even escaped, become U+FFFD. Text keeps
+ * its quotes. Standards: XML 1.0, Namespaces in XML 1.0, RFC 6120 section 4.8. */
 #include "lib/xmpp/xml-write-int.h"
 
 /* What must not stand as it is: everywhere, or in attributes only. */
@@ -139,7 +139,9 @@ static const char *prefix_of(const char *ns, const struct scope *s)
 {
     if (!s->first_level || s->ns[0] == '\0')
         return "";
-    return ns == NS_STREAM ? "stream:" : ns == NS_DIALBACK ? "db:" : "";
+    if (ns == NS_DIALBACK)
+        return strcmp(s->ns, NS_SERVER) == 0 ? "db:" : "";
+    return ns == NS_STREAM ? "stream:" : "";
 }
 
 /* Write the start tag without its end; return the prefix, and in *inner the scope of the children.
