@@ -1,37 +1,90 @@
 #ifndef S2S_S2S_OUTBOX_H
 #define S2S_S2S_OUTBOX_H
-/* Stanzas of one domain pair that have not left this process: waiting for a stream, or written to
- * one whose output is still in user space. Bounded in bytes and stanzas. Order is kept, also when a
- * stream died and the rest goes to the next. */
-#include "lib/stream/stream-out.h"
+/* What waits for one domain pair (local, remote), and what is on its way there. Bounded in bytes
+ * and stanzas, order kept over streams that die. Memory first; what was not done within disk_ms,
+ * or finds no stream, is written to the store, so that the sender's stream may be acknowledged:
+ * messages and subscription requests only, as a request or a state is worth nothing after a
+ * restart. Expiry by kind: requests s, presence (coalesced to the last per sender and recipient)
+ * minutes, messages hours. Words: item = one stanza of it; waiting = no stream has it; flying =
+ * given to a carrier; carrier = the stream (outgoing, or incoming and bidirectional) that carries
+ * the pair now; done = the peer has it; token = the host's mark on a stanza. */
+#include "lib/stream/f-sm.h"
+#include "s2s/s2s-cause.h"
 
-enum { S2S_TRIES_MAX = 2 };
+struct s2s;
+struct s2s_domain;
+struct s2s_outbox;
+
 struct s2s_item {
-    struct list link;
-    struct stanza *st;
+    struct list link;   /* of waiting or flying */
+    struct sm_entry sm; /* for carriers with XEP-0198; sm.st is the stanza */
+    struct s2s_outbox *box;
+    void *token;        /* NULL: custody was taken */
+    uint64_t at_us;     /* loop time it came */
+    uint64_t expires_us;
+    uint64_t key;       /* position in the store, 0: not stored */
     size_t bytes;
-    uint64_t end;   /* position in the output of the stream after which it has left */
-    unsigned tries; /* streams that died under it */
+    uint64_t end;       /* carriers without acks: output position after which it has left */
+    unsigned tries;     /* carriers that died under it */
+    bool is_flying, is_noticed;
 };
+
+struct s2s_carrier;
+struct s2s_carrier_ops {
+    /* Something waits in a box it carries: write it, now or when output drains. May end the
+     * carrier. */
+    void (*wake)(struct s2s_carrier *c, struct s2s_outbox *b);
+};
+struct s2s_carrier {
+    const struct s2s_carrier_ops *ops;
+    struct list boxes; /* struct s2s_outbox.of_carrier, in the order of service */
+};
+void s2s_carrier_init(struct s2s_carrier *c, const struct s2s_carrier_ops *ops);
+
 struct s2s_outbox {
-    struct list waiting, sent;
-    size_t n, bytes, max_n, max_bytes;
-    uint64_t written; /* on this stream, as far as it was ours */
+    struct s2s *s2s;
+    char *local, *remote, *key;     /* key: of the pool */
+    struct s2s_domain *domain;
+    struct list of_domain, of_carrier;
+    struct s2s_carrier *carrier;    /* NULL: none has it */
+    struct list waiting, flying;
+    size_t n, bytes;                /* waiting and flying, in memory */
+    uint64_t stanzas;               /* done so far */
+    size_t deficit;                 /* of round-robin, for the carrier's use */
+    struct timer expiry;
+    struct s2s_disk *disk;          /* NULL: nothing of it is stored */
+    struct defer flush;             /* disk */
 };
-void s2s_outbox_init(struct s2s_outbox *b, size_t max_n, size_t max_bytes);
-void s2s_outbox_fini(struct s2s_outbox *b);
-/* Takes the reference when true; false: full. */
-bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st) MUST_USE;
-/* Write until the high mark, or until the stream takes no more; how many. */
-size_t s2s_outbox_flush(struct s2s_outbox *b, struct stream_out *to);
-/* queued bytes are still in user space: forget what has left. True when something did. */
-bool s2s_outbox_left(struct s2s_outbox *b, size_t queued);
-/* The stream is gone. What had not left waits again, in order; what had its second stream already
- * goes to given_up. had_chance: what was not even written to the stream counts as tried on it, too.
- */
-void s2s_outbox_rewind(struct s2s_outbox *b, bool had_chance, struct list *given_up);
-/* Everything, oldest first. */
-void s2s_outbox_take(struct s2s_outbox *b, struct list *all);
-struct stanza *
-s2s_item_take(struct list *node); /* unlinks, frees the item, hands over the reference */
+
+/* Find or make the pair's; never NULL. */
+struct s2s_outbox *s2s_outbox_get(struct s2s *s, struct str local, struct str remote);
+struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote);
+struct s2s_outbox *s2s_outbox_any(const struct s2s *s, size_t *it); /* iterate; the current may go */
+/* Takes the reference and the token when true; false: full. Does not wake a carrier. */
+bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+/* Something waits: the carrier is woken, or one is looked for when the domain may be tried. */
+void s2s_outbox_go(struct s2s_outbox *b);
+
+/* ---- for carriers */
+/* Only when it has none. */
+void s2s_outbox_attach(struct s2s_outbox *b, struct s2s_carrier *c);
+/* The carrier gives it up or is gone: what flies waits again, in order, before what waits. Nothing
+ * is woken; call s2s_domain_failed or s2s_outbox_go after it. Items with acks are taken out of the
+ * sm session before (sm_take_entry). is_used: the stream was ready and may have transmitted. */
+void s2s_outbox_detach(struct s2s_outbox *b, bool is_used);
+/* The oldest that waits; NULL: none. */
+struct s2s_item *s2s_outbox_peek(const struct s2s_outbox *b);
+/* It is written: waiting -> flying. */
+void s2s_item_fly(struct s2s_item *it);
+/* The peer has it (or it has left user space, where there are no acks). Frees it. */
+void s2s_item_done(struct s2s_item *it);
+/* It will not go: bounced to its sender with the cause. Frees it. text NULL: the cause's own. */
+void s2s_item_fail(struct s2s_item *it, enum s2s_cause c, const char *text);
+
+/* ---- all that waits (and flies, when no carrier has it) */
+void s2s_outbox_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text);
+/* Forget it: tokens are returned unless custody was taken; what is stored stays stored. */
+void s2s_outbox_free(struct s2s_outbox *b);
+/* Nothing in it and no carrier: it may go. */
+void s2s_outbox_check_idle(struct s2s_outbox *b);
 #endif

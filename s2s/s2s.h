@@ -10,38 +10,58 @@
 #include "lib/xmpp/stanza.h"
 
 struct s2s;
+struct store_port;
+/* What may change while it runs; streams and queues that exist keep what they began with. 0 = the
+ * default. */
+struct s2s_tune {
+    size_t pending_bytes, pending_stanzas; /* in memory per domain pair; default 1 MiB, 1,000 */
+    size_t stored_bytes;                   /* and on disk, beyond those; default 64 MiB */
+    uint64_t connect_timeout_ms; /* 30,000: DNS, TCP, TLS, authentication together */
+    uint64_t idle_timeout_ms;    /* 600,000 */
+    uint64_t ping_ms;        /* 60,000: a quiet stream with acks is asked for one, XEP-0198 */
+    uint64_t ack_timeout_ms; /* 60,000: asked and nothing heard: the stream is dead */
+    uint64_t resume_ms;      /* 300,000: a cut stream may be resumed */
+    uint64_t retry_min_ms, retry_max_ms; /* 1,000 and 300,000: back-off, jittered by a quarter */
+    uint64_t expire_iq_ms, expire_presence_ms, expire_message_ms; /* 30 s, 10 min, 24 h */
+    uint64_t notice_ms; /* 300,000: the sender of a message is told that it waits, and why */
+    uint64_t disk_ms;   /* 200: what is not done after it is stored */
+};
 struct s2s_conf {                            /* borrowed for the life of the instance */
     struct tls_ctx *tls_server, *tls_client; /* server asks for certificates; alpn xmpp-server */
     bool tls_required;                       /* default true: no plain text federation */
     bool dialback;                           /* accept and offer dialback (default true) */
     bool external;                           /* accept and offer SASL EXTERNAL (default true) */
+    bool no_bidi, no_acks, no_resume;        /* switch XEP-0288, XEP-0198, its resumption off */
     const char *dialback_secret;             /* the same on all nodes of the world */
-    size_t pending_bytes, pending_stanzas;   /* waiting per domain pair; default 1 MiB, 1,000 */
-    uint64_t connect_timeout_ms; /* default 30,000: DNS, TCP, TLS, authentication together */
-    uint64_t idle_timeout_ms;    /* default 600,000 */
-    uint64_t fail_memory_ms; /* answer at once with the known reason for this long after a failure;
-                                default 5,000 */
+    struct s2s_tune tune;
+    struct store_port *store; /* where outboxes are kept; NULL: in memory only */
+    const char *store_owner;  /* name of this node in the store, unique in the region */
     const struct stream_limits *limits;
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
-};
-/* What may change while it runs; streams and queues that exist keep what they began with. */
-struct s2s_tune {
-    size_t pending_bytes, pending_stanzas;
-    uint64_t connect_timeout_ms, idle_timeout_ms, fail_memory_ms;
 };
 struct s2s_override {
     const char *domain;
     struct dial_target target;
 };
+/* Custody of a stanza from a peer that acknowledges: give it back with s2s_received. */
+struct s2s_receipt {
+    uint64_t stream, number; /* stream 0: nobody waits for it */
+};
 struct s2s_host_ops {
     bool (*is_local_domain)(void *ctx, struct str domain);
     /* A stanza of an authenticated peer: from.domain proved, to.domain ours; content normalised to
      * jabber:client. */
-    void (*deliver)(void *ctx, struct stanza *s);
-    /* s could not be sent (never called for errors and results, which are dropped with a log line).
-     */
-    void (*bounce)(void *ctx, struct stanza *s, enum stanza_cond c, const char *text);
+    void (*deliver)(void *ctx, struct stanza *s, struct s2s_receipt r);
+    /* s could not be sent; the host answers its sender and takes the token (may be NULL). Never for
+     * errors and results, which are dropped with a log line (and taken). */
+    void (*bounce)(void *ctx, struct stanza *s, enum stanza_cond c, const char *text, void *token);
+    /* Custody of what came with this token (not NULL) is ours or the peer's: it is stored, or the
+     * peer acknowledged it, or (peers without acks) it has left user space. */
+    void (*taken)(void *ctx, void *token);
+    /* A message (borrowed) has waited for notice_ms: tell its sender. text: what is wrong and until
+     * when it is tried. May be NULL. */
+    void (*delayed)(void *ctx, const struct stanza *s, const char *text);
 };
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
                     const struct s2s_host_ops *host, void *ctx);
@@ -58,8 +78,12 @@ void s2s_tune(struct s2s *s, const struct s2s_tune *t);
  */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);
 void s2s_free(struct s2s **ps);
-/* Send from a local domain to a remote one; takes the reference. Order per domain pair is kept. */
-void s2s_send(struct s2s *s, struct stanza *st);
+/* Send from a local domain to a remote one; takes the reference and the token (NULL: none), which
+ * comes back once by taken or bounce, never inside the call. Order per domain pair is kept. */
+void s2s_send(struct s2s *s, struct stanza *st, void *token);
+/* The host has custody of what it was given with this receipt (any order; also after the stream is
+ * gone). On the loop of s. */
+void s2s_received(struct s2s *s, struct s2s_receipt r);
 /* A connection of the s2s listener. direct: TLS from the first byte (XEP-0368). */
 void s2s_accept(struct s2s *s, struct transport *t, bool direct);
 /* One object per stream and per waiting pair: direction, local, remote, state, secured, auth,
