@@ -30,6 +30,7 @@
     X(DNS_NXDOMAIN, "domain name does not exist")                                                  \
     X(DNS_NODATA, "domain name has no such record")                                                \
     X(DNS_SERVFAIL, "name server failure")                                                         \
+    X(DNS_TIMEOUT, "no answer from name servers")                                                  \
     X(DNS_REFUSED_SERVICE, "domain declares that it does not offer the service")
 
 enum err {

@@ -149,9 +149,9 @@ static void dial_answer(void *ctx, enum err e, const struct dial_target *target)
     }
     d->asking = DIAL_DRY;
     if (d->result.attempts == 0) {
-        d->error = e == ERR_EOF ? ERR_UNREACHABLE : e;
+        d->error = e == ERR_EOF ? ERR_UNREACHABLE : e == ERR_TIMEOUT ? ERR_DNS_TIMEOUT : e;
         str_put(d->result.why, sizeof d->result.why,
-                e == ERR_EOF ? "no address to connect to" : err_text(e));
+                e == ERR_EOF ? "no address to connect to" : err_text(d->error));
     }
     dial_next(d);
 }
@@ -176,7 +176,7 @@ static void dial_deadline(void *ctx)
         dial_why(d, &list_entry(n, struct attempt, link)->target, ERR_TIMEOUT);
     else if (d->result.attempts == 0)
         snprintf(d->result.why, sizeof d->result.why, "no address found in time");
-    dial_finish(d, ERR_TIMEOUT, NULL);
+    dial_finish(d, d->result.attempts ? ERR_TIMEOUT : ERR_DNS_TIMEOUT, NULL);
 }
 
 static struct dial *dial_new(struct loop *l, struct op_owner *o, dial_done *done, void *ctx)

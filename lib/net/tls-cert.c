@@ -15,11 +15,8 @@ static uint64_t tls_time_us(const ASN1_TIME *t)
     return (uint64_t)((int64_t)(clock_wall_us() / 1000000) + from_now) * 1000000;
 }
 
-bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out)
+void tls_cert_describe(X509 *cert, struct tls_cert_info *out)
 {
-    X509 *cert = SSL_CTX_get0_certificate(s->ssl);
-    if (!cert)
-        return false;
     *out = (struct tls_cert_info){
         .not_before_us = tls_time_us(X509_get0_notBefore(cert)),
         .not_after_us = tls_time_us(X509_get0_notAfter(cert)),
@@ -27,7 +24,14 @@ bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out)
     };
     X509_NAME_oneline(X509_get_subject_name(cert), out->subject, sizeof out->subject);
     X509_NAME_oneline(X509_get_issuer_name(cert), out->issuer, sizeof out->issuer);
-    return true;
+}
+
+bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out)
+{
+    X509 *cert = SSL_CTX_get0_certificate(s->ssl);
+    if (cert)
+        tls_cert_describe(cert, out);
+    return cert != NULL;
 }
 
 int64_t tls_cert_days(const struct tls_cert_info *i)

@@ -45,6 +45,8 @@ int tls_verify_note(int ok, X509_STORE_CTX *store);
 void tls_verify_finish(SSL *ssl, struct tls_info *info);
 /* Names only, of any certificate (the fuzzer's entrance to tls_peer_is). */
 bool tls_cert_is(X509 *cert, struct str domain);
+/* What a certificate says (tls-cert.c). */
+void tls_cert_describe(X509 *cert, struct tls_cert_info *out);
 /* The SSL of a TLS transport, NULL for others. */
 SSL *tls_ssl(const struct transport *t);
 /* The peer's certificate, borrowed; NULL if none. */

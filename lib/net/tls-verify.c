@@ -8,21 +8,51 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "lib/base/buf.h"
 #include "lib/net/tls-int.h"
+
+enum { TLS_NAME_MAX = 600 };
 
 #define OID_XMPP_ADDR "1.3.6.1.5.5.7.8.5"
 #define OID_SRV_NAME "1.3.6.1.5.5.7.8.7"
+
+static enum tls_cert_fault tls_cert_fault_of(long code)
+{
+    static const struct {
+        int code;
+        enum tls_cert_fault fault;
+    } table[] = {
+        {X509_V_ERR_CERT_HAS_EXPIRED, TLS_CERT_EXPIRED},
+        {X509_V_ERR_CERT_NOT_YET_VALID, TLS_CERT_NOT_YET},
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, TLS_CERT_ISSUER},
+        {X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, TLS_CERT_ISSUER},
+        {X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLS_CERT_ISSUER},
+        {X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, TLS_CERT_ISSUER},
+        {X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, TLS_CERT_ISSUER},
+        {X509_V_ERR_CERT_UNTRUSTED, TLS_CERT_ISSUER},
+        {X509_V_ERR_EE_KEY_TOO_SMALL, TLS_CERT_WEAK},
+        {X509_V_ERR_CA_KEY_TOO_SMALL, TLS_CERT_WEAK},
+        {X509_V_ERR_CA_MD_TOO_WEAK, TLS_CERT_WEAK},
+        {X509_V_ERR_CERT_REVOKED, TLS_CERT_REVOKED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].code == code)
+            return table[i].fault;
+    return TLS_CERT_OTHER;
+}
 
 int tls_verify_note(int ok, X509_STORE_CTX *store)
 {
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls_info *info = tls_info_of(ssl);
 
-    if (!ok && !(info->words && info->words->chain_why[0]))
-        snprintf(tls_words(info)->chain_why, sizeof info->words->chain_why,
-                 "%s (certificate %d of the chain)",
-                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
-                 X509_STORE_CTX_get_error_depth(store));
+    if (ok || (info->words && info->words->chain_why[0]))
+        return 1;
+    info->cert_fault = tls_cert_fault_of(X509_STORE_CTX_get_error(store));
+    snprintf(tls_words(info)->chain_why, sizeof info->words->chain_why,
+             "%s (certificate %d of the chain)",
+             X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
+             X509_STORE_CTX_get_error_depth(store));
     return 1;
 }
 
@@ -48,6 +78,8 @@ void tls_verify_finish(SSL *ssl, struct tls_info *info)
         snprintf(w->chain_why, sizeof w->chain_why,
                  "certificate is for neither TLS servers nor clients");
     info->chain_ok = !w->chain_why[0];
+    if (!info->chain_ok && info->cert_fault == TLS_CERT_OK)
+        info->cert_fault = tls_cert_fault_of(SSL_get_verify_result(ssl));
 }
 
 const char *tls_chain_why(const struct tls_info *i)
@@ -140,6 +172,71 @@ bool tls_peer_is(const struct transport *t, struct str domain)
 {
     X509 *cert = tls_peer_cert(t);
     return cert && tls_cert_is(cert, domain);
+}
+
+/* ---- for people */
+
+bool tls_peer_cert_info(const struct transport *t, struct tls_cert_info *out)
+{
+    X509 *cert = tls_peer_cert(t);
+    if (cert)
+        tls_cert_describe(cert, out);
+    return cert != NULL;
+}
+
+static struct str tls_named(struct arena *a, const char *kind, struct str name)
+{
+    struct buf text;
+    buf_init(&text, TLS_NAME_MAX);
+    buf_printf(&text, "%s:" STR_FMT, kind, (int)(name.n < 512 ? name.n : 512), name.p);
+    struct str out = arena_dup(a, buf_view(&text));
+    buf_fini(&text);
+    return out;
+}
+
+static struct str tls_name_text(struct arena *a, const GENERAL_NAME *g)
+{
+    char oid[64];
+    if (g->type == GEN_DNS)
+        return tls_named(a, "dns", tls_asn1(g->d.dNSName));
+    if (g->type != GEN_OTHERNAME || !g->d.otherName->value ||
+        OBJ_obj2txt(oid, sizeof oid, g->d.otherName->type_id, 1) <= 0)
+        return STR_NONE;
+    const ASN1_TYPE *v = g->d.otherName->value;
+    if (!strcmp(oid, OID_XMPP_ADDR) && v->type == V_ASN1_UTF8STRING)
+        return tls_named(a, "xmpp", tls_asn1(v->value.utf8string));
+    if (!strcmp(oid, OID_SRV_NAME) && v->type == V_ASN1_IA5STRING)
+        return tls_named(a, "srv", tls_asn1(v->value.ia5string));
+    return STR_NONE;
+}
+
+size_t tls_peer_names(const struct transport *t, struct arena *a, struct str *out, size_t max)
+{
+    X509 *cert = tls_peer_cert(t);
+    size_t n = 0;
+    ERR_clear_error();
+    GENERAL_NAMES *names = cert ? X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL) : NULL;
+    for (int i = 0; names && n < max && i < sk_GENERAL_NAME_num(names); i++) {
+        const struct str name = tls_name_text(a, sk_GENERAL_NAME_value(names, i));
+        if (name.n > 0)
+            out[n++] = name;
+    }
+    GENERAL_NAMES_free(names);
+    return n;
+}
+
+size_t tls_peer_chain(const struct transport *t, struct arena *a, struct str *out, size_t max)
+{
+    SSL *ssl = tls_ssl(t);
+    STACK_OF(X509) *chain = ssl ? SSL_get_peer_cert_chain(ssl) : NULL;
+    size_t n = 0;
+    for (; chain && n < max && n < (size_t)sk_X509_num(chain); n++) {
+        char subject[TLS_NAME_MAX];
+        X509_NAME_oneline(X509_get_subject_name(sk_X509_value(chain, (int)n)), subject,
+                          sizeof subject);
+        out[n] = arena_dup(a, str_of(subject));
+    }
+    return n;
 }
 
 /* Text of an xmppAddr name, STR_NONE for others. */

@@ -139,12 +139,39 @@ static void tls_break(struct tls *s, enum err why)
     s->run_due = true;
 }
 
+static enum tls_fault tls_fault_of(unsigned long code)
+{
+    static const struct {
+        int reason;
+        enum tls_fault fault;
+    } table[] = {
+        {SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, TLS_FAULT_VERSION},
+        {SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, TLS_FAULT_VERSION},
+        {SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, TLS_FAULT_VERSION},
+        {SSL_R_UNSUPPORTED_PROTOCOL, TLS_FAULT_VERSION},
+        {SSL_R_NO_SHARED_CIPHER, TLS_FAULT_VERSION},
+        {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, TLS_FAULT_VERSION},
+        {SSL_R_WRONG_CIPHER_RETURNED, TLS_FAULT_VERSION},
+        {SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_GARBAGE},
+        {SSL_R_PACKET_LENGTH_TOO_LONG, TLS_FAULT_GARBAGE},
+        {SSL_R_HTTP_REQUEST, TLS_FAULT_GARBAGE},
+        {SSL_R_UNEXPECTED_MESSAGE, TLS_FAULT_GARBAGE},
+    };
+    int reason = ERR_GET_REASON(code);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].reason == reason)
+            return table[i].fault;
+    return reason > SSL_AD_REASON_OFFSET ? TLS_FAULT_ALERT : TLS_FAULT_OTHER;
+}
+
 /* OpenSSL gave up. The alert, if any, is in the lower layer's queue. */
 static void tls_fail(struct tls *s)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
     struct tls_words *w = tls_words(&s->info);
+    if (s->info.fault == TLS_FAULT_NONE)
+        s->info.fault = tls_fault_of(code);
     if (!w->error[0])
         str_put(w->error, sizeof w->error, reason ? reason : "TLS failure");
     ERR_clear_error();
@@ -342,6 +369,7 @@ static void tls_on_end(void *ctx, enum err why)
     if (s->end_why)
         return;
     if (s->state == TLS_HANDSHAKE) {
+        s->info.fault = TLS_FAULT_LOST;
         snprintf(tls_words(&s->info)->error, sizeof s->info.words->error, "%s during the handshake",
                  why == ERR_EOF ? "connection closed" : err_text(why));
         tls_break(s, why == ERR_EOF ? ERR_TLS : why);

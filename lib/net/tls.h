@@ -46,9 +46,30 @@ enum err tls_selfsign(const char *domain, unsigned days, const char *cert_file,
 struct tls_ctx *tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx **pctx);
 
+/* Why a handshake failed, as far as it can be told apart. */
+enum tls_fault {
+    TLS_FAULT_NONE,
+    TLS_FAULT_LOST,    /* the connection ended within it */
+    TLS_FAULT_VERSION, /* no version, cipher or other parameter in common */
+    TLS_FAULT_GARBAGE, /* what came is not TLS */
+    TLS_FAULT_ALERT,   /* the peer refused, with an alert that says something else */
+    TLS_FAULT_OTHER
+};
+/* Why a chain is not trusted: the first objection. */
+enum tls_cert_fault {
+    TLS_CERT_OK,
+    TLS_CERT_EXPIRED,
+    TLS_CERT_NOT_YET,
+    TLS_CERT_ISSUER, /* unknown, self-signed, or an intermediate is missing */
+    TLS_CERT_WEAK,
+    TLS_CERT_REVOKED,
+    TLS_CERT_OTHER
+};
 struct tls_info {
     const char *version, *cipher; /* "TLSv1.3", ... */
-    bool has_cert;                /* the peer showed a certificate */
+    enum tls_fault fault;
+    enum tls_cert_fault cert_fault;
+    bool has_cert; /* the peer showed a certificate */
     bool chain_ok; /* trusted by our CAs, in time, serverAuth or clientAuth or no usage at all */
     bool resumed;
     struct tls_words *words; /* see the two functions; NULL: nothing to say */
@@ -65,6 +86,12 @@ struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, cons
  * chain_ok too. domain in the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for
  * xmppAddr (ask twice for an internationalised one). */
 bool tls_peer_is(const struct transport *t, struct str domain);
+/* For people: the peer's certificate, and the names it is for ("dns:a.example", "xmpp:a.example",
+ * "srv:_xmpp-server.a.example"; at most max, copied into the arena), and the subjects of the chain
+ * it sent, the certificate itself first. False, 0: there is none. */
+bool tls_peer_cert_info(const struct transport *t, struct tls_cert_info *out);
+size_t tls_peer_names(const struct transport *t, struct arena *a, struct str *out, size_t max);
+size_t tls_peer_chain(const struct transport *t, struct arena *a, struct str *out, size_t max);
 /* The xmppAddr names of the peer's certificate (RFC 6120 section 13.7.1.4), at most max, as they
  * are, copied into the arena. Names only: look at chain_ok too. */
 size_t tls_peer_xmpp_addrs(const struct transport *t, struct arena *a, struct str *out, size_t max);

@@ -25,6 +25,9 @@ void stream_set_state(struct stream_base *b, unsigned state)
 {
     must(state < b->machine->states);
     must(b->machine->next[b->state] & 1U << state);
+    if ((state == b->machine->closing || state == b->machine->ended) &&
+        b->state != b->machine->closing)
+        stream_end_of(b)->step = b->machine->steps[b->state];
     log_debug(&b->log, "stream.state", "engine", b->machine->name, "from",
               b->machine->names[b->state], "to", b->machine->names[state]);
     b->state = state;

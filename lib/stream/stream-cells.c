@@ -110,6 +110,13 @@ void stream_late(struct stream_base *b, struct stream_input *in)
     stream_shut_down(b, STREAM_CONNECTION_TIMEOUT, ERR_TIMEOUT, "negotiation took too long");
 }
 
+static void note_tls(struct stream_base *b)
+{
+    const struct tls_info *info = b->t ? transport_tls(b->t) : NULL;
+    if (info)
+        stream_end_of(b)->tls = info->fault;
+}
+
 /* A connection that ends without the end tag was cut, however orderly TCP was about it. */
 void stream_lost(struct stream_base *b, struct stream_input *in)
 {
@@ -117,6 +124,8 @@ void stream_lost(struct stream_base *b, struct stream_input *in)
     const char *why = is_cut               ? "connection ended within the stream"
                       : in->err == ERR_TLS ? tls_error(b->t)
                                            : NULL;
+    stream_end_of(b)->is_eof = is_cut;
+    note_tls(b);
     stream_finish(b, is_cut ? ERR_RESET : in->err, why && *why ? why : NULL);
 }
 
@@ -137,6 +146,7 @@ void stream_mute_lost(struct stream_base *b, struct stream_input *in)
 {
     char why[STREAM_END_TEXT];
     const char *tls = tls_error(b->t);
+    note_tls(b);
     snprintf(why, sizeof why, "TLS handshake failed: %s", tls && *tls ? tls : err_text(in->err));
     stream_finish(b, in->err == ERR_EOF ? ERR_TLS : in->err, why);
 }

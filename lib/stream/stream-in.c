@@ -16,6 +16,13 @@ static const char *const names[SIN_STATES] = {
     [SIN_OPEN] = "open",     [SIN_CLOSING] = "closing",     [SIN_ENDED] = "ended",
 };
 
+static const enum stream_step steps[SIN_STATES] = {
+    [SIN_HEADER] = STREAM_AT_HEADER,  [SIN_FEATURES] = STREAM_AT_FEATURES,
+    [SIN_TLS] = STREAM_AT_TLS,        [SIN_SASL] = STREAM_AT_SASL,
+    [SIN_SASL_WAIT] = STREAM_AT_SASL, [SIN_INLINE] = STREAM_AT_SASL,
+    [SIN_OPEN] = STREAM_AT_READY,
+};
+
 #define TO(state) (1U << (SIN_##state))
 static const uint32_t next[SIN_STATES] = {
     [SIN_HEADER] = TO(FEATURES) | TO(OPEN) | TO(CLOSING) | TO(ENDED),
@@ -121,6 +128,7 @@ const struct stream_machine stream_in_machine = {
     .closing = SIN_CLOSING,
     .ended = SIN_ENDED,
     .names = names,
+    .steps = steps,
     .next = next,
     .cells = cells,
     .write_header = stream_in_write_header,

@@ -52,6 +52,7 @@ struct stream_machine {
     const char *name;
     unsigned states, closing, ended;
     const char *const *names;
+    const enum stream_step *steps;
     const uint32_t *next;                     /* by state: bit set of the states that may follow */
     stream_action *const (*cells)[SEV_COUNT]; /* by state and event; no cell is NULL */
     void (*write_header)(struct stream_base *b);

@@ -9,6 +9,12 @@ static const char *const names[SOUT_STATES] = {
     [SOUT_CLOSING] = "closing",   [SOUT_ENDED] = "ended",
 };
 
+static const enum stream_step steps[SOUT_STATES] = {
+    [SOUT_TLS] = STREAM_AT_TLS,           [SOUT_HEADER] = STREAM_AT_HEADER,
+    [SOUT_FEATURES] = STREAM_AT_FEATURES, [SOUT_STARTTLS] = STREAM_AT_STARTTLS,
+    [SOUT_SASL] = STREAM_AT_SASL,         [SOUT_READY] = STREAM_AT_READY,
+};
+
 #define TO(state) (1U << (SOUT_##state))
 static const uint32_t next[SOUT_STATES] = {
     [SOUT_TLS] = TO(HEADER) | TO(CLOSING) | TO(ENDED),
@@ -114,6 +120,7 @@ const struct stream_machine stream_out_machine = {
     .closing = SOUT_CLOSING,
     .ended = SOUT_ENDED,
     .names = names,
+    .steps = steps,
     .next = next,
     .cells = cells,
     .write_header = stream_out_write_header,

@@ -3,6 +3,7 @@
 /* What both stream engines share (RFC 6120 section 4). Words: header = the root start tag;
  * first-level element = direct child of the root; restart = a new header on the same connection
  * after TLS or SASL. */
+#include "lib/net/tls.h"
 #include "lib/xmpp/stanza.h"
 #include "lib/xmpp/stream-error.h"
 #include "lib/xmpp/xml-parse.h"
@@ -22,6 +23,14 @@ struct stream_limits {
 };
 extern const struct stream_limits stream_limits_default;
 enum { STREAM_END_TEXT = 160 };
+enum stream_step { /* how far it had come when the first cause of its end came */
+                   STREAM_AT_HEADER,
+                   STREAM_AT_FEATURES,
+                   STREAM_AT_STARTTLS,
+                   STREAM_AT_TLS,
+                   STREAM_AT_SASL,
+                   STREAM_AT_READY
+};
 struct stream_end { /* why a stream ended */
     enum err
         err; /* ERR_EOF: closed in order, both sides; ERR_RESET: cut; ERR_PROTOCOL: we refused what
@@ -31,6 +40,9 @@ struct stream_end { /* why a stream ended */
     bool is_orderly; /* the peer ended the stream in order, or after our end tag the connection */
     size_t
         unsent_bytes; /* if so: the newest so many of what we had sent were still in our memory */
+    enum stream_step step;
+    bool is_eof;                /* ERR_RESET: the peer ended the connection, it was not cut */
+    enum tls_fault tls;         /* ERR_TLS in STREAM_AT_TLS */
     char text[STREAM_END_TEXT]; /* in words, for logs and bounces */
 };
 #endif
