@@ -26,7 +26,7 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
 /* id, name, class, side, condition for senders, is_final (waiting does not help), text, advice */
 #define S2S_CAUSE_TABLE(X)                                                                         \
     X(NONE, "none", NONE, NOBODY, OK, false, "nothing is wrong", "")                               \
-    X(DNS_NAME, "dns-name", DNS, NOBODY, REMOTE_SERVER_NOT_FOUND, true,                            \
+    X(DNS_NAME, "dns-name", DNS, OURS, REMOTE_SERVER_NOT_FOUND, true,                            \
       "this is not a domain name", "correct the address")                                          \
     X(DNS_NXDOMAIN, "dns-nxdomain", DNS, THEIRS, REMOTE_SERVER_NOT_FOUND, true,                    \
       "the domain does not exist", "check the spelling; the owner must register or renew it")      \
@@ -39,8 +39,12 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
     X(DNS_SERVFAIL, "dns-servfail", DNS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                     \
       "the name servers of the domain fail or its signatures are bogus",                           \
       "its owner must repair the zone or its DNSSEC signatures")                                   \
+    X(DNS_TARGET, "dns-target", DNS, THEIRS, REMOTE_SERVER_NOT_FOUND, false,                       \
+      "the SRV records of the domain name hosts that have no address",                             \
+      "its owner must correct the SRV records or give those hosts A or AAAA records")              \
     X(DNS_TIMEOUT, "dns-timeout", DNS, BETWEEN, REMOTE_SERVER_TIMEOUT, false,                      \
-      "no answer from DNS", "see whether our resolver answers for other names")                    \
+      "no answer from DNS",                                                                        \
+      "see whether our resolver answers for other names, else its servers are down")               \
     X(DNS_MALFORMED, "dns-malformed", DNS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                   \
       "the DNS answer is malformed", "the owner of the domain must repair its name servers")       \
     X(ADDRESS_REFUSED, "address-refused", ADDRESS, THEIRS, REMOTE_SERVER_TIMEOUT, false,           \
@@ -56,7 +60,7 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
     X(TLS_REFUSED, "tls-refused", TLS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                       \
       "the peer refused STARTTLS that it had offered", "the peer must repair its TLS")             \
     X(TLS_HANDSHAKE, "tls-handshake", TLS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                   \
-      "the TLS handshake failed", "see the alert in the text")                                     \
+      "the TLS handshake failed", "see the alert in the text; the peer's log says more")           \
     X(TLS_VERSION, "tls-version", TLS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                       \
       "no TLS version or cipher in common", "the peer must offer TLS 1.2 or better")               \
     X(TLS_LOST, "tls-lost", TLS, THEIRS, REMOTE_SERVER_TIMEOUT, false,                             \
@@ -88,7 +92,7 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
       "allow dialback for this domain, or have the peer offer EXTERNAL")                           \
     X(AUTH_EXTERNAL, "auth-external", AUTH, THEIRS, REMOTE_SERVER_TIMEOUT, false,                  \
       "the peer refused our certificate, and offers no dialback",                                  \
-      "check our certificate with `meridianctl check`; peers may want clientAuth")                 \
+      "run meridianctl check; old peers refuse certificates without clientAuth")                   \
     X(AUTH_DIALBACK_INVALID, "auth-dialback-invalid", AUTH, OURS, INTERNAL_SERVER_ERROR, false,    \
       "the peer says that our dialback key is invalid",                                            \
       "all nodes need the same dialback secret, and DNS must lead to them alone")                  \
@@ -115,6 +119,8 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
     X(PEER_XML, "peer-xml", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                            \
       "the peer does not speak XMPP or sends malformed XML",                                       \
       "is another service on that port? See the SRV records")                                      \
+    X(PEER_VERSION, "peer-version", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                    \
+      "the peer speaks a version of XMPP from before 1.0", "the peer must be updated")             \
     X(PEER_ERROR, "peer-error", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                        \
       "the peer closed the stream with an error", "see the text; its log says more")               \
     X(PEER_CLOSED, "peer-closed", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                      \
@@ -128,7 +134,9 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
     X(LOCAL_STOPPING, "local-stopping", LOCAL, OURS, REMOTE_SERVER_TIMEOUT, false,                 \
       "this server is shutting down", "wait until it is up again")                                 \
     X(LOCAL_STORE, "local-store", LOCAL, OURS, INTERNAL_SERVER_ERROR, false,                       \
-      "the store does not take what waits", "see the store's own errors in the log")
+      "the store does not take what waits", "see the store's own errors in the log")               \
+    X(LOCAL_DROPPED, "local-dropped", LOCAL, OURS, REMOTE_SERVER_TIMEOUT, true,                    \
+      "the operator of this server gave up what waited for this domain", "ask the operator")
 
 enum s2s_cause {
 #define S2S_CAUSE_ENUM(id, name, class, side, cond, is_final, text, advice) S2S_CAUSE_##id,
@@ -147,10 +155,13 @@ enum stanza_cond s2s_cause_cond(enum s2s_cause c);
 /* Trying again does not help until somebody changes something: senders are told at once. */
 bool s2s_cause_is_final(enum s2s_cause c);
 
+enum s2s_cause s2s_cause_find(const char *name); /* S2S_CAUSES: there is none */
+
 /* From what lower layers say. */
 enum s2s_cause s2s_cause_of_dial(enum err e);
-/* A stream that ended before or after it was ready. is_secured: TLS was up; wants_tls: TLS had
- * begun. */
+/* A stream that ended, before or after it was ready: what the peer's stream error says, else what
+ * we refused, else how far it had come. wants_tls: it was to be TLS from the first byte;
+ * is_secured: TLS was up. */
 enum s2s_cause s2s_cause_of_end(const struct stream_end *e, bool wants_tls, bool is_secured);
 /* A certificate that does not prove the domain. */
 enum s2s_cause s2s_cause_of_cert(const struct tls_info *i);
