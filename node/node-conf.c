@@ -13,11 +13,7 @@ void node_tune_fill(struct node_tune *t, const struct node_conf *c)
         .roster_max = c->roster_max,
         .scram_iterations = c->scram_iterations,
         .log_level = c->log_level,
-        .s2s = {.pending_bytes = c->s2s_pending_bytes,
-                .pending_stanzas = c->s2s_pending_stanzas,
-                .connect_timeout_ms = c->s2s_connect_timeout_ms,
-                .idle_timeout_ms = c->s2s_idle_timeout_ms,
-                .fail_memory_ms = c->s2s_fail_memory_ms},
+        .s2s = c->s2s_tune,
     };
 }
 
@@ -42,11 +38,8 @@ void node_conf_init(struct node_conf *c)
         .s2s_tls_required = true,
         .s2s_dialback = true,
         .s2s_external = true,
-        .s2s_pending_bytes = 1 << 20,
-        .s2s_pending_stanzas = 1000,
-        .s2s_connect_timeout_ms = 30000,
-        .s2s_idle_timeout_ms = 600000,
-        .s2s_fail_memory_ms = 5000,
+        .s2s_bidi = true,
+        .s2s_acks = true,
         .region_wait_ms = 300000,
         .region_queue_bytes = 64 << 20,
         .redis_host = "127.0.0.1",

@@ -66,8 +66,8 @@ struct node_conf {
     bool s2s_enabled, s2s_tls_required, s2s_dialback, s2s_external;
     const char *dialback_secret; /* points to dialback_drawn unless configured */
     char dialback_drawn[RAND_ID_LEN + 1];
-    size_t s2s_pending_bytes, s2s_pending_stanzas;
-    uint64_t s2s_connect_timeout_ms, s2s_idle_timeout_ms, s2s_fail_memory_ms;
+    bool s2s_bidi, s2s_acks; /* XEP-0288, XEP-0198 */
+    struct s2s_tune s2s_tune;
     const struct s2s_override *s2s_overrides; /* ended by domain NULL, or NULL */
     /* [region]; region_name NULL = a world of one region, no registry, no links */
     const char *region_name, *node_name;

@@ -59,9 +59,9 @@ struct opt_c2s {
     uint64_t sm_queue_bytes, sm_resume;
 };
 struct opt_s2s {
-    bool enabled, tls_required, dialback, external;
+    bool enabled, tls_required, dialback, external, bidi, acks;
     const char *dialback_secret;
-    uint64_t pending_bytes, connect_timeout, idle_timeout, fail_memory;
+    struct s2s_tune tune;
     int64_t pending_stanzas;
 };
 struct opt_override {
@@ -256,20 +256,57 @@ static const struct conf_option s2s_options[] = {
     CONF_STRING(struct opt_s2s, dialback_secret, "dialback_secret", .flags = CONF_SECRET,
                 .doc = "Secret of dialback keys and of the salts shown for accounts that do not "
                        "exist, the same on all nodes of the world; absent: drawn at each start"),
-    CONF_SIZE(struct opt_s2s, pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
-              .max = 1 << 30, .apply = CONF_RELOAD, .doc = "Waiting for one remote domain"),
+    CONF_BOOL(struct opt_s2s, bidi, "bidi", .def = "true",
+              .doc = "One stream for both directions, with peers that can (XEP-0288)"),
+    CONF_BOOL(struct opt_s2s, acks, "acks", .def = "true",
+              .doc = "Acknowledgements and resumption, with peers that can (XEP-0198)"),
+    CONF_SIZE(struct opt_s2s, tune.pending_bytes, "pending_bytes", .def = "1MiB", .min = 4096,
+              .max = 1 << 30, .apply = CONF_RELOAD,
+              .doc = "Waiting for one remote domain, in memory"),
     CONF_INT(struct opt_s2s, pending_stanzas, "pending_stanzas", .def = "1000", .min = 1,
              .max = 1000000, .unit = "stanzas", .apply = CONF_RELOAD,
-             .doc = "Waiting for one remote domain"),
-    CONF_DURATION(struct opt_s2s, connect_timeout, "connect_timeout", .def = "30s", .min = 1000,
-                  .max = 600000, .apply = CONF_RELOAD,
+             .doc = "Waiting for one remote domain, in memory"),
+    CONF_SIZE(struct opt_s2s, tune.stored_bytes, "stored_bytes", .def = "64MiB",
+              .max = (uint64_t)1 << 40, .apply = CONF_RELOAD,
+              .doc = "Waiting for one remote domain, in the store"),
+    CONF_DURATION(struct opt_s2s, tune.connect_timeout_ms, "connect_timeout", .def = "30s",
+                  .min = 1000, .max = 600000, .apply = CONF_RELOAD,
                   .doc = "DNS, TCP, TLS and authentication together"),
-    CONF_DURATION(struct opt_s2s, idle_timeout, "idle_timeout", .def = "10m", .min = 10000,
+    CONF_DURATION(struct opt_s2s, tune.idle_timeout_ms, "idle_timeout", .def = "10m", .min = 10000,
                   .max = 86400000, .apply = CONF_RELOAD,
                   .doc = "Close a silent stream after this long"),
-    CONF_DURATION(struct opt_s2s, fail_memory, "fail_memory", .def = "5s", .max = 600000,
-                  .apply = CONF_RELOAD,
-                  .doc = "After a failure answer at once with its reason for this long"),
+    CONF_DURATION(struct opt_s2s, tune.ping_ms, "ping_interval", .def = "1m", .min = 1000,
+                  .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "Ask a quiet peer for a sign of life after this long"),
+    CONF_DURATION(struct opt_s2s, tune.ack_timeout_ms, "ack_timeout", .def = "1m", .min = 1000,
+                  .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "A stream whose peer acknowledges nothing for this long is dead"),
+    CONF_DURATION(struct opt_s2s, tune.resume_ms, "resume_timeout", .def = "5m", .min = 1000,
+                  .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "How long a stream that was cut can be resumed"),
+    CONF_DURATION(struct opt_s2s, tune.retry_min_ms, "retry_min", .def = "1s", .min = 100,
+                  .max = 600000, .apply = CONF_RELOAD,
+                  .doc = "First step between attempts to reach a domain; it doubles"),
+    CONF_DURATION(
+        struct opt_s2s, tune.retry_max_ms, "retry_max", .def = "5m", .min = 1000, .max = 86400000,
+        .apply = CONF_RELOAD,
+        .doc = "Largest step between attempts; a server that is merely down is tried more often"),
+    CONF_DURATION(struct opt_s2s, tune.expire_iq_ms, "expire_iq", .def = "30s", .min = 1000,
+                  .max = 600000, .apply = CONF_RELOAD,
+                  .doc = "How long requests wait for a domain"),
+    CONF_DURATION(struct opt_s2s, tune.expire_presence_ms, "expire_presence", .def = "10m",
+                  .min = 1000, .max = 86400000, .apply = CONF_RELOAD,
+                  .doc = "How long presence waits for a domain"),
+    CONF_DURATION(struct opt_s2s, tune.expire_message_ms, "expire_message", .def = "24h",
+                  .min = 1000, .max = (uint64_t)2592000000, .apply = CONF_RELOAD,
+                  .doc = "How long messages and subscription requests wait for a domain"),
+    CONF_DURATION(
+        struct opt_s2s, tune.notice_ms, "notice_after", .def = "5m", .min = 1000,
+        .max = (uint64_t)2592000000, .apply = CONF_RELOAD,
+        .doc = "Tell the sender of a message that waits for a domain, and why, after this long"),
+    CONF_DURATION(struct opt_s2s, tune.disk_ms, "store_after", .def = "200ms", .min = 1,
+                  .max = 60000, .apply = CONF_RELOAD,
+                  .doc = "Store what a peer has not acknowledged after this long"),
 };
 static const struct conf_option override_options[] = {
     CONF_STRING(struct opt_override, domain, "domain", .flags = CONF_REQUIRED,
@@ -674,11 +711,10 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_external = o->s2s.external;
     if (o->s2s.dialback_secret)
         c->dialback_secret = o->s2s.dialback_secret;
-    c->s2s_pending_bytes = o->s2s.pending_bytes;
-    c->s2s_pending_stanzas = (size_t)o->s2s.pending_stanzas;
-    c->s2s_connect_timeout_ms = o->s2s.connect_timeout;
-    c->s2s_idle_timeout_ms = o->s2s.idle_timeout;
-    c->s2s_fail_memory_ms = o->s2s.fail_memory;
+    c->s2s_bidi = o->s2s.bidi;
+    c->s2s_acks = o->s2s.acks;
+    c->s2s_tune = o->s2s.tune;
+    c->s2s_tune.pending_stanzas = (size_t)o->s2s.pending_stanzas;
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
 }
 

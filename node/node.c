@@ -70,19 +70,90 @@ static bool host_is_local(void *ctx, struct str domain)
     return node_serves(n, domain) || component_serves(n, domain);
 }
 
-static void host_deliver(void *ctx, struct stanza *s)
+/* Custody of a stanza whose peer waits for our acknowledgement. */
+struct receipt {
+    struct custody custody;
+    struct node_shard *shard; /* of the stream */
+    struct s2s_receipt r;
+};
+
+static void receipt_back(struct node_shard *sh, void *ctx)
+{
+    struct receipt *k = ctx;
+    if (sh->s2s)
+        s2s_received(sh->s2s, k->r);
+    mem_free(k);
+}
+
+static void receipt_drop(void *ctx)
+{
+    mem_free(ctx);
+}
+
+static void receipt_release(struct custody *c)
+{
+    struct receipt *k = container_of(c, struct receipt, custody);
+    node_post(k->shard, receipt_back, receipt_drop, k);
+}
+
+static struct custody *receipt_new(struct node_shard *sh, struct s2s_receipt r)
+{
+    if (!r.stream)
+        return NULL;
+    struct receipt *k = mem_alloc(sizeof *k);
+    refs_init(&k->custody.refs);
+    k->custody.release = receipt_release;
+    k->shard = sh;
+    k->r = r;
+    return &k->custody;
+}
+
+static void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     struct node_shard *sh = ctx;
     sh->stats.flow[FLOW_from_s2s][s->kind]++;
-    route_start(sh, s, NULL, ROUTE_S2S, 0, NULL);
+    route_start(sh, s, receipt_new(sh, r), ROUTE_S2S, 0, NULL);
 }
 
-static void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text)
+static void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text,
+                        void *token)
 {
-    route_bounce(ctx, s, NULL, c, text);
+    route_bounce(ctx, s, token, c, text);
 }
 
-static const struct s2s_host_ops host_ops = {host_is_local, host_deliver, host_bounce};
+static void host_taken(void *ctx, void *token)
+{
+    struct custody *c = token;
+    (void)ctx;
+    custody_unref(&c);
+}
+
+/* A headline from our domain: shown now or not at all. */
+static void host_delayed(void *ctx, const struct stanza *s, const char *text)
+{
+    struct stanza_build b;
+    struct jid domain;
+    struct arena *a = arena_new(0);
+    if (jid_parse(a, s->from.domain, &domain, NULL) == ERR_OK) {
+        stanza_build(&b, STANZA_MESSAGE, MSG_HEADLINE, &domain, &s->from, STR_NONE);
+        xml_add_text(b.arena, xml_add(b.arena, b.el, NS_CLIENT, "body"), str_of(text));
+        route_send(ctx, stanza_finish(&b));
+    }
+    arena_free(&a);
+}
+
+static bool host_owns(void *ctx, struct str remote)
+{
+    struct node_shard *sh = ctx;
+    return node_shard_of(sh->node, remote) == sh;
+}
+
+static const struct s2s_host_ops host_ops = {.is_local_domain = host_is_local,
+                                             .deliver = host_deliver,
+                                             .bounce = host_bounce,
+                                             .taken = host_taken,
+                                             .delayed = host_delayed,
+                                             .owns = host_owns};
 
 /* ---- opening */
 static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
@@ -101,7 +172,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     if (e != ERR_OK)
         return e;
     if (c->s2s_enabled)
-        sh->s2s = s2s_new(sh->loop, n->s2s_conf, sh->dns, &host_ops, sh);
+        sh->s2s = s2s_new(sh->loop, n->s2s_conf, sh->store, sh->dns, &host_ops, sh);
     return module_shard_init(sh);
 }
 
@@ -116,11 +187,10 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .dialback = c->s2s_dialback,
         .external = c->s2s_external,
         .dialback_secret = c->dialback_secret,
-        .pending_bytes = c->s2s_pending_bytes,
-        .pending_stanzas = c->s2s_pending_stanzas,
-        .connect_timeout_ms = c->s2s_connect_timeout_ms,
-        .idle_timeout_ms = c->s2s_idle_timeout_ms,
-        .fail_memory_ms = c->s2s_fail_memory_ms,
+        .no_bidi = !c->s2s_bidi,
+        .no_acks = !c->s2s_acks,
+        .tune = c->s2s_tune,
+        .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
         .overrides = c->s2s_overrides,
     };

@@ -69,20 +69,23 @@ static bool is_local(void *ctx, struct str domain)
     (void)ctx;
     return str_eqc(domain, "d0.test") || str_eqc(domain, "sub.d0.test");
 }
-static void deliver(void *ctx, struct stanza *s)
+static void deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     (void)ctx;
+    (void)r;
     must(is_proved);
     must(str_eqc(s->from.domain, "d1.test") && str_eqc(s->to.domain, "d0.test"));
     stanza_unref(&s);
 }
-static void bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text)
+static void bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text, void *token)
 {
     (void)ctx;
+    must(!token);
     must(c != STANZA_OK && *text);
     stanza_unref(&s);
 }
-static const struct s2s_host_ops host = {is_local, deliver, bounce};
+static const struct s2s_host_ops host = {
+    .is_local_domain = is_local, .deliver = deliver, .bounce = bounce};
 
 static void stopped(void *ctx)
 {
@@ -142,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     rand_seed(1);
     struct wire w = {.t = {.ops = &wire_ops, .loop = l}};
-    struct s2s *s = s2s_new(l, &conf, dns, &host, NULL);
+    struct s2s *s = s2s_new(l, &conf, NULL, dns, &host, NULL);
     w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
     is_proved = data[0] & 1;
     s2s_accept(s, &w.t, false);

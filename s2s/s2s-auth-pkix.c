@@ -22,13 +22,18 @@ void s2s_evidence_take(struct s2s_evidence *e, const struct transport *t, struct
     e->has_cert = info && info->has_cert;
     e->chain_ok = e->has_cert && info->chain_ok;
     e->name_ok = e->has_cert && name_is(t, domain);
-    if (!e->is_secure)
+    if (!e->is_secure) {
+        e->cause = S2S_CAUSE_TLS_MISSING;
         snprintf(e->why, sizeof e->why, "the connection has no TLS");
-    else if (!e->has_cert)
+    } else if (!e->has_cert) {
+        e->cause = S2S_CAUSE_CERT_MISSING;
         snprintf(e->why, sizeof e->why, "no certificate was shown");
-    else if (!e->chain_ok)
+    } else if (!e->chain_ok) {
+        e->cause = s2s_cause_of_cert(info);
         snprintf(e->why, sizeof e->why, "certificate not trusted: %.100s", tls_chain_why(info));
-    else if (!e->name_ok)
+    } else if (!e->name_ok) {
+        e->cause = S2S_CAUSE_CERT_NAME;
         snprintf(e->why, sizeof e->why, "certificate is not for %.*s",
                  (int)(domain.n < 100 ? domain.n : 100), domain.p);
+    }
 }

@@ -4,6 +4,7 @@
 #include "lib/net/tls.h"
 #include "lib/xmpp/sasl.h"
 #include "lib/xmpp/xml.h"
+#include "s2s/s2s-cause.h"
 
 struct s2s_conf;
 struct s2s_evidence { /* what TLS says about a peer and one domain */
@@ -11,7 +12,8 @@ struct s2s_evidence { /* what TLS says about a peer and one domain */
     bool has_cert;
     bool chain_ok;
     bool name_ok;
-    char why[160]; /* why it does not prove the domain; "" when it does */
+    enum s2s_cause cause; /* the same as a cause */
+    char why[160];        /* why it does not prove the domain; "" when it does */
 };
 enum s2s_trust {
     S2S_TRUST_CERT,     /* the certificate proves the domain */

@@ -26,8 +26,8 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
 /* id, name, class, side, condition for senders, is_final (waiting does not help), text, advice */
 #define S2S_CAUSE_TABLE(X)                                                                         \
     X(NONE, "none", NONE, NOBODY, OK, false, "nothing is wrong", "")                               \
-    X(DNS_NAME, "dns-name", DNS, OURS, REMOTE_SERVER_NOT_FOUND, true,                            \
-      "this is not a domain name", "correct the address")                                          \
+    X(DNS_NAME, "dns-name", DNS, OURS, REMOTE_SERVER_NOT_FOUND, true, "this is not a domain name", \
+      "correct the address")                                                                       \
     X(DNS_NXDOMAIN, "dns-nxdomain", DNS, THEIRS, REMOTE_SERVER_NOT_FOUND, true,                    \
       "the domain does not exist", "check the spelling; the owner must register or renew it")      \
     X(DNS_NODATA, "dns-nodata", DNS, THEIRS, REMOTE_SERVER_NOT_FOUND, true,                        \

@@ -4,7 +4,6 @@
  * again, and the outcomes so far. One record per domain and shard, made with the first stanza or
  * stream; at most S2S_DOMAINS_MAX, those that nothing waits for go first. Retry: jittered
  * exponential back-off from retry_min_ms to retry_max_ms, ended at once by a sign of life. */
-#include "lib/base/json.h"
 #include "lib/loop/timer.h"
 #include "lib/xmpp/jid.h"
 #include "s2s/s2s-cause.h"
@@ -21,20 +20,23 @@ struct s2s_outcome {
 };
 struct s2s_domain {
     struct s2s *s2s;
-    char remote[JID_PART_MAX + 1];
+    char *remote;
     struct list lru;
     struct list boxes;       /* struct s2s_outbox.of_domain */
     enum s2s_cause cause;    /* of the last attempt; NONE: it worked, or none was made */
     char text[S2S_TEXT_MAX]; /* the same in words */
     unsigned failures;       /* attempts that failed since the last that worked */
     uint64_t down_since_us;  /* loop time of the first of them */
+    uint64_t failed_us;      /* loop time of the last of them */
     uint64_t next_try_us;    /* loop time; 0: now */
     struct timer retry;
-    struct s2s_outcome outcomes[S2S_OUTCOMES_MAX]; /* the most recent kinds; count 0: free */
+    struct s2s_outcome
+        *outcomes[S2S_OUTCOMES_MAX]; /* the most recent kinds, NULL behind the last */
 };
-struct s2s_domain *s2s_domain_get(struct s2s *s, struct str remote);        /* never NULL */
-struct s2s_domain *s2s_domain_find(const struct s2s *s, struct str remote); /* NULL: nothing known */
-struct s2s_domain *s2s_domain_any(const struct s2s *s, size_t *it);         /* iterate */
+struct s2s_domain *s2s_domain_get(struct s2s *s, struct str remote); /* never NULL */
+struct s2s_domain *s2s_domain_find(const struct s2s *s,
+                                   struct str remote);              /* NULL: nothing known */
+struct s2s_domain *s2s_domain_any(const struct s2s *s, size_t *it); /* iterate */
 /* An attempt to reach it may be made now. */
 bool s2s_domain_may_try(const struct s2s_domain *d);
 /* An attempt ended, or a ready stream died, for this cause (one log line when the state changes,
@@ -45,6 +47,8 @@ void s2s_domain_failed(struct s2s_domain *d, const char *local_or_null, enum s2s
                        const char *text);
 /* A stream to it (or a bidirectional one from it) is ready. */
 void s2s_domain_up(struct s2s_domain *d);
+/* A stream to it ended in order: what waits goes on with the next. */
+void s2s_domain_retry(struct s2s_domain *d);
 /* A sign of life: an incoming stream, dialback, a DNS change. Back-off ends, what waits is tried
  * now. */
 void s2s_domain_alive(struct s2s *s, struct str remote);

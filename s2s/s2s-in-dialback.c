@@ -34,7 +34,7 @@ static void on_verify(struct s2s_in *in, const struct dialback_msg *m)
     bool ok = dialback_key_is(&s->secret, m->from, m->to, m->id, m->key);
     log_info(&in->log, ok ? "s2s.dialback.key.valid" : "s2s.dialback.key.invalid", "local",
              LOG_STR(m->to), "receiving", LOG_STR(m->from));
-    s2s_failure_clear(in->s2s, m->from);
+    s2s_domain_alive(in->s2s, m->from);
     reply(in, m, ok ? DIALBACK_VALID : DIALBACK_INVALID, NULL);
 }
 

@@ -17,7 +17,7 @@ bool s2s_in_has_pair(const struct s2s_in *in, struct str local, struct str remot
 
 bool s2s_in_add_pair(struct s2s_in *in, struct str local, struct str remote, const char *auth)
 {
-    s2s_failure_clear(in->s2s, remote);
+    s2s_domain_alive(in->s2s, remote);
     if (s2s_in_has_pair(in, local, remote))
         return true;
     if (in->pairs.n >= S2S_PAIRS_MAX)
@@ -88,7 +88,7 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
         replace(&in->claimed, from);
         in->log.value2 = in->claimed;
         if (from.p)
-            s2s_failure_clear(in->s2s, from);
+            s2s_domain_alive(in->s2s, from);
         if (in->external)
             (void)s2s_in_add_pair(in, to, str_of(in->external), "external");
     } else {
@@ -173,7 +173,7 @@ static void answer_malformed(struct s2s_in *in, struct stanza *reply)
     bool ok = reply && jid_is_set(&reply->to) && jid_is_set(&reply->from) &&
               s2s_in_has_pair(in, reply->from.domain, reply->to.domain);
     if (ok)
-        s2s_send(in->s2s, reply);
+        s2s_send(in->s2s, reply, NULL);
     else
         stanza_unref(&reply);
 }
@@ -204,7 +204,7 @@ static void on_stanza(struct s2s_in *in, struct xml_doc **doc)
     enum stream_cond c = check_addresses(in, st);
     if (c == STREAM_OK) {
         in->stanzas++;
-        in->s2s->host->deliver(in->s2s->ctx, st);
+        in->s2s->host->deliver(in->s2s->ctx, st, (struct s2s_receipt){0});
         return;
     }
     log_warn(&in->log, "s2s.in.stanza.refused", "condition", stream_cond_name(c), "from",
@@ -223,6 +223,12 @@ static void on_element(void *ctx, struct xml_doc *doc)
         on_stanza(in, &doc);
     if (doc)
         xml_doc_free(&doc);
+}
+
+void s2s_received(struct s2s *s, struct s2s_receipt r)
+{
+    (void)s;
+    must(r.stream == 0); /* no incoming stream acknowledges yet */
 }
 
 /* ---- life ---- */
@@ -249,7 +255,7 @@ static void on_idle(void *ctx)
 {
     struct s2s_in *in = ctx;
     uint64_t quiet_ms = (loop_now_us(in->s2s->loop) - in->active_us) / 1000;
-    uint64_t limit_ms = in->s2s->conf.idle_timeout_ms;
+    uint64_t limit_ms = in->s2s->conf.tune.idle_timeout_ms;
     if (quiet_ms < limit_ms) {
         timer_start(&in->idle, limit_ms - quiet_ms);
         return;
@@ -277,7 +283,7 @@ void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
     in->log = (struct log_scope){.key1 = "direction", .value1 = "in", .key2 = "remote"};
     list_init(&in->verifies);
     timer_init(&in->idle, s->loop, on_idle, in);
-    timer_start(&in->idle, s->conf.idle_timeout_ms);
+    timer_start(&in->idle, s->conf.tune.idle_timeout_ms);
     list_push(&s->ins, &in->link);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
 }

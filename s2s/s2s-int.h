@@ -12,15 +12,14 @@
 #include "lib/stream/stream-out.h"
 #include "s2s/dialback.h"
 #include "s2s/s2s-auth.h"
-#include "s2s/s2s-outbox.h"
+#include "s2s/s2s-carry.h"
+#include "s2s/s2s-domain.h"
 #include "s2s/s2s.h"
 
 enum {
-    S2S_STOP_MS = 3000,       /* for closing in order */
-    S2S_VERIFIES_MAX = 16,    /* questions under way for one incoming stream */
-    S2S_PAIRS_MAX = 256,      /* proved on one incoming stream */
-    S2S_FAILURES_MAX = 10000, /* remembered domains */
-    S2S_TEXT_MAX = 256,
+    S2S_STOP_MS = 3000,    /* for closing in order */
+    S2S_VERIFIES_MAX = 16, /* questions under way for one incoming stream */
+    S2S_PAIRS_MAX = 256,   /* proved on one incoming stream */
     S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
 };
 
@@ -28,13 +27,23 @@ struct s2s {
     struct loop *loop;
     struct s2s_conf conf; /* with defaults filled in */
     struct stream_in_conf in_conf;
+    struct store_port *store;
     struct dns *dns;
     const struct s2s_host_ops *host;
     void *ctx;
     struct dialback_secret secret;
-    struct hmap pool;     /* pair key -> struct s2s_out */
-    struct hmap failures; /* remote domain -> struct s2s_failure */
-    struct list ins;
+    struct hmap boxes;   /* pair key -> struct s2s_outbox */
+    struct hmap domains; /* remote -> struct s2s_domain */
+    struct list domain_lru;
+    struct list outs, ins;
+    struct { /* outboxes of a former life */
+        bool is_on, is_read;
+        size_t open;
+        char *after;
+        struct op_owner ops;
+        struct list found;
+        struct timer again;
+    } load;
     struct s2s_stats stats; /* the counts */
     struct list bounces;    /* delivered from the loop, never inside s2s_send */
     struct defer bounce;
@@ -46,37 +55,12 @@ struct s2s {
 };
 
 /* s2s.c */
-/* Takes s. Errors and results are dropped with a log line. text is copied. */
-void s2s_bounce(struct s2s *s, struct stanza *st, enum stanza_cond c, const char *text);
-/* Give what the outbox holds back to the senders. */
-void s2s_bounce_list(struct s2s *s, struct list *items, enum stanza_cond c, const char *text);
-enum stanza_cond s2s_cond_of(enum err e);
+/* Takes st and the token. Errors and results are dropped with a log line. text is copied; NULL: the
+ * cause's own. */
+void s2s_bounce(struct s2s *s, struct stanza *st, enum s2s_cause c, const char *text, void *token);
 void s2s_check_stopped(struct s2s *s);
 /* Where to find a remote domain: an override or DNS. ERR_INVALID: no name DNS could know. */
 enum err s2s_source(struct s2s *s, const char *remote, struct dial_source *out) MUST_USE;
-
-/* ---- s2s-pool.c */
-struct s2s_out;
-struct s2s_out *s2s_pool_get(const struct s2s *s, struct str local, struct str remote);
-void s2s_pool_put(struct s2s *s, struct s2s_out *o);
-void s2s_pool_del(struct s2s *s, struct s2s_out *o);
-struct s2s_out *s2s_pool_any(const struct s2s *s, size_t *it); /* iterate; the current one may go */
-
-/* ---- s2s-retry.c */
-struct s2s_failure { /* what went wrong lately with a domain */
-    struct s2s *s2s;
-    char remote[JID_PART_MAX + 1];
-    char local[JID_PART_MAX + 1]; /* only this local domain is meant; "" = all */
-    enum stanza_cond cond;
-    char text[S2S_TEXT_MAX];
-    struct timer expiry;
-};
-/* local NULL: the failure has nothing to do with who we were. */
-void s2s_failure_remember(struct s2s *s, const char *remote, const char *local_or_null,
-                          enum stanza_cond c, const char *text);
-const struct s2s_failure *s2s_failure_get(const struct s2s *s, struct str local, struct str remote);
-void s2s_failure_clear(struct s2s *s, struct str remote); /* a sign of life */
-void s2s_failures_fini(struct s2s *s);
 
 /* ---- s2s-out.c */
 enum s2s_out_state {
@@ -104,25 +88,27 @@ enum s2s_out_event {
     S2S_EV_COUNT
 };
 struct s2s_out {
+    struct list link;
     struct s2s *s2s;
-    char *local, *remote, *key; /* key: of the pool */
+    char *local, *remote;
     enum s2s_out_state state;
-    struct s2s_outbox box;
+    struct s2s_carrier carrier;
+    struct s2s_domain *domain;
+    size_t written; /* output of stanzas, in bytes */
     struct op_owner ops;
     struct stream_out *stream;
     struct timer deadline, idle, leave;
     struct s2s_evidence evidence; /* about the peer */
-    bool is_dialback_offered, is_secure;
+    bool is_dialback_offered, is_tls, is_secure, is_blamed;
     const char *auth; /* "", "external", "dialback" */
     uint64_t since_us, active_us, leave_progress_us, leave_ms;
     uint64_t stanzas;
-    enum stanza_cond cond; /* of a failure under way */
+    enum s2s_cause cause; /* of a failure under way */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
-struct s2s_out *s2s_out_new(struct s2s *s, struct str local, struct str remote);
 void s2s_out_event(struct s2s_out *o, enum s2s_out_event ev);
-void s2s_out_free(struct s2s_out *o); /* bounces nothing */
+void s2s_out_free(struct s2s_out *o); /* what flew waits again */
 const char *s2s_out_state_name(enum s2s_out_state st);
 
 /* ---- s2s-verify.c */

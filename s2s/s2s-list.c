@@ -17,10 +17,11 @@ static struct json *row(const struct s2s *s, const char *direction, const char *
 static void list_out(const struct s2s *s, const struct s2s_out *o, struct json *array)
 {
     struct json *j = row(s, "out", o->local, o->remote, s2s_out_state_name(o->state), o->since_us);
+    const struct s2s_outbox *b = s2s_outbox_find(s, str_of(o->local), str_of(o->remote));
     json_set_bool(j, "secured", o->stream && o->is_secure);
     json_set_str(j, "auth", str_of(o->auth));
     json_set_num(j, "stanzas", (int64_t)o->stanzas);
-    json_set_num(j, "waiting", (int64_t)o->box.n);
+    json_set_num(j, "waiting", b ? (int64_t)b->n : 0);
     json_set_str(j, "last_error", str_of(o->last_error));
     json_push(array, &j);
 }
@@ -41,9 +42,8 @@ static void list_in(const struct s2s *s, const struct s2s_in *in, const struct s
 
 void s2s_list(const struct s2s *s, struct json *array)
 {
-    size_t it = 0;
-    for (const struct s2s_out *o; (o = s2s_pool_any(s, &it));)
-        list_out(s, o, array);
+    for (const struct list *n = s->outs.next; n != &s->outs; n = n->next)
+        list_out(s, container_of(n, struct s2s_out, link), array);
     for (const struct list *n = s->ins.next; n != &s->ins; n = n->next) {
         const struct s2s_in *in = container_of(n, struct s2s_in, link);
         if (!in->pairs.n)
@@ -58,8 +58,10 @@ void s2s_stats(const struct s2s *s, struct s2s_stats *out)
     size_t it = 0;
     *out = s->stats;
     out->out_streams = out->in_streams = out->waiting = 0;
-    for (const struct s2s_out *o; (o = s2s_pool_any(s, &it)); out->out_streams++)
-        out->waiting += o->box.n;
+    for (const struct s2s_outbox *b; (b = s2s_outbox_any(s, &it));)
+        out->waiting += b->n;
+    for (const struct list *n = s->outs.next; n != &s->outs; n = n->next)
+        out->out_streams++;
     for (const struct list *n = s->ins.next; n != &s->ins; n = n->next)
         out->in_streams++;
 }

@@ -10,6 +10,8 @@
 typedef void out_cell(struct s2s_out *o);
 static void dial(struct s2s_out *o);
 
+static const struct s2s_carrier_ops carrier_ops;
+
 static const char *const state_names[S2S_OUT_STATES] = {
     [S2S_OUT_DIAL] = "connecting", [S2S_OUT_OPEN] = "negotiating", [S2S_OUT_DIALBACK] = "dialback",
     [S2S_OUT_READY] = "ready",     [S2S_OUT_CLOSING] = "closing",
@@ -42,37 +44,46 @@ static void stop_timers(struct s2s_out *o)
     timer_stop(&o->leave);
 }
 
+/* What it carried waits for another. */
+static void give_up(struct s2s_out *o, bool is_blamed)
+{
+    list_each (&o->carrier.boxes, n) {
+        struct s2s_outbox *b = list_entry(n, struct s2s_outbox, of_carrier);
+        s2s_outbox_detach(b, is_blamed);
+        s2s_outbox_check_idle(b);
+    }
+}
+
 void s2s_out_free(struct s2s_out *o)
 {
     struct s2s *s = o->s2s;
     op_owner_cancel_all(&o->ops);
     stop_timers(o);
     stream_out_free(&o->stream);
-    s2s_outbox_fini(&o->box);
-    s2s_pool_del(s, o);
+    give_up(o, false);
+    list_del(&o->link);
     mem_free(o->local);
     mem_free(o->remote);
     mem_free(o);
     s2s_check_stopped(s);
 }
 
-/* It did not work: everybody who waits is told, and who asks in the next seconds. */
-static void fail(struct s2s_out *o, enum stanza_cond c, const char *text, bool is_about_us)
+/* It did not work: the domain's record decides what that means for what waits. */
+static void fail(struct s2s_out *o, enum s2s_cause c, const char *text, bool is_about_us)
 {
-    struct list all;
-    list_init(&all);
-    o->s2s->stats.out_failed[c]++;
-    log_info(&o->log, "s2s.out.failed", "state", state_names[o->state], "condition",
-             stanza_cond_name(c), "why", text);
-    if (!o->s2s->is_stopping)
-        s2s_failure_remember(o->s2s, o->remote, is_about_us ? o->local : NULL, c, text);
-    s2s_outbox_take(&o->box, &all);
-    s2s_bounce_list(o->s2s, &all, c, text);
+    struct s2s_domain *d = o->domain;
+    char *local = is_about_us ? o->local : NULL;
+    o->local = is_about_us ? NULL : o->local;
+    log_debug(&o->log, "s2s.out.failed", "state", state_names[o->state], "cause", s2s_cause_name(c),
+              "why", text);
     s2s_out_free(o);
+    s2s_domain_failed(d, local, c, text);
+    mem_free(local);
 }
 
-static void set_reason(struct s2s_out *o, const char *what, const char *text)
+static void set_reason(struct s2s_out *o, enum s2s_cause c, const char *what, const char *text)
 {
+    o->cause = c;
     snprintf(o->last_error, sizeof o->last_error, "%s%s%s", what, text && *text ? ": " : "",
              text ? text : "");
 }
@@ -82,7 +93,7 @@ static void fail_noted(struct s2s_out *o)
 {
     char text[S2S_TEXT_MAX];
     str_put(text, sizeof text, o->last_error);
-    fail(o, o->cond, text, o->state != S2S_OUT_DIAL);
+    fail(o, o->cause, text, o->state != S2S_OUT_DIAL);
 }
 
 static void fail_deadline(struct s2s_out *o)
@@ -90,12 +101,13 @@ static void fail_deadline(struct s2s_out *o)
     char text[S2S_TEXT_MAX];
     snprintf(text, sizeof text, "no answer in time from %.150s (%s)", o->remote,
              state_names[o->state]);
-    fail(o, STANZA_REMOTE_SERVER_TIMEOUT, text, false);
+    fail(o, o->state == S2S_OUT_DIAL ? S2S_CAUSE_ADDRESS_TIMEOUT : S2S_CAUSE_PEER_SILENT, text,
+         false);
 }
 
-static void fail_stopping(struct s2s_out *o)
+static void stop_early(struct s2s_out *o)
 {
-    fail(o, STANZA_REMOTE_SERVER_TIMEOUT, "this server is shutting down", false);
+    s2s_out_free(o);
 }
 
 /* ---- connecting ---- */
@@ -105,22 +117,21 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
 static void on_deadline(void *ctx)
 {
     struct s2s_out *o = ctx;
-    s2s_out_event(o, o->cond == STANZA_OK ? S2S_EV_DEADLINE : S2S_EV_FAILED);
+    s2s_out_event(o, o->cause == S2S_CAUSE_NONE ? S2S_EV_DEADLINE : S2S_EV_FAILED);
 }
 
 static void dial(struct s2s_out *o)
 {
     struct dial_source src;
-    uint64_t limit = o->s2s->conf.connect_timeout_ms;
+    uint64_t limit = o->s2s->conf.tune.connect_timeout_ms;
     o->auth = "";
-    o->cond = STANZA_OK;
+    o->cause = S2S_CAUSE_NONE;
     timer_start(&o->deadline, limit);
     if (s2s_source(o->s2s, o->remote, &src) == ERR_OK) {
         dial_open(o->s2s->loop, &o->ops, src, limit > 1 ? limit - 1 : 1, on_dialed, o);
         return;
     }
-    o->cond = STANZA_REMOTE_SERVER_NOT_FOUND;
-    set_reason(o, "this is not a domain name", NULL);
+    set_reason(o, S2S_CAUSE_DNS_NAME, s2s_cause_text(S2S_CAUSE_DNS_NAME), NULL);
     timer_start(&o->deadline, 0);
 }
 
@@ -198,12 +209,9 @@ static void on_result(struct s2s_out *o, const struct dialback_msg *m)
         return;
     }
     /* XEP-0220 section 2.1.1: invalid is an error of ours, all else may pass. */
-    o->cond =
-        m->type == DIALBACK_INVALID ? STANZA_INTERNAL_SERVER_ERROR : STANZA_REMOTE_SERVER_TIMEOUT;
-    set_reason(o,
-               m->type == DIALBACK_INVALID ? "the other server says our dialback key is invalid"
-                                           : "the other server could not verify us by dialback",
-               m->condition);
+    enum s2s_cause c = m->type == DIALBACK_INVALID ? S2S_CAUSE_AUTH_DIALBACK_INVALID
+                                                   : S2S_CAUSE_AUTH_DIALBACK_ERROR;
+    set_reason(o, c, s2s_cause_text(c), m->condition);
     s2s_out_event(o, S2S_EV_REFUSED);
 }
 
@@ -227,12 +235,17 @@ static void on_drain(void *ctx)
 static void on_end(void *ctx, const struct stream_end *e)
 {
     struct s2s_out *o = ctx;
+    enum s2s_cause c = e->err == ERR_CERT && o->evidence.why[0]
+                           ? o->evidence.cause
+                           : s2s_cause_of_end(e, o->is_tls, o->is_secure);
     if (e->err == ERR_CERT && o->evidence.why[0])
-        set_reason(o, "certificate not acceptable", o->evidence.why);
+        set_reason(o, c, "certificate not acceptable", o->evidence.why);
     else if (e->received != STREAM_OK)
-        set_reason(o, stream_cond_name(e->received), e->text);
+        set_reason(o, c, stream_cond_name(e->received), e->text);
     else
-        set_reason(o, e->text[0] ? e->text : err_text(e->err), NULL);
+        set_reason(o, c, e->text[0] ? e->text : err_text(e->err), NULL);
+    o->is_blamed = e->received != STREAM_OK && e->received != STREAM_SYSTEM_SHUTDOWN &&
+                   e->received != STREAM_RESET;
     s2s_out_event(o, S2S_EV_END);
 }
 
@@ -251,7 +264,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
     struct s2s_out *o = ctx;
     char sni[256];
     if (e != ERR_OK) {
-        o->cond = s2s_cond_of(e);
+        o->cause = s2s_cause_of_dial(e);
         snprintf(o->last_error, sizeof o->last_error, "%.70s cannot be reached: %s", o->remote,
                  r->why[0] ? r->why : err_text(e));
         s2s_out_event(o, S2S_EV_FAILED);
@@ -268,6 +281,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
                                 .dialback = true,
                                 .limits = o->s2s->conf.limits};
     o->is_secure = false;
+    o->is_tls = r->target.direct_tls;
     o->stream = stream_out_new(&t, &c, &stream_up, o);
     s2s_out_event(o, S2S_EV_CONNECTED);
 }
@@ -278,22 +292,45 @@ static void on_idle(void *ctx)
 {
     struct s2s_out *o = ctx;
     uint64_t quiet_ms = (loop_now_us(o->s2s->loop) - o->active_us) / 1000;
-    uint64_t limit_ms = o->s2s->conf.idle_timeout_ms;
+    uint64_t limit_ms = o->s2s->conf.tune.idle_timeout_ms;
     if (quiet_ms < limit_ms)
         timer_start(&o->idle, limit_ms - quiet_ms);
     else
         s2s_out_event(o, S2S_EV_IDLE);
 }
 
-/* Look what has left user space. A stream without transport is over: its queue says nothing any
- * more. */
-static void look(struct s2s_out *o)
+/* Of one box, what has left user space. */
+static bool left(struct s2s_out *o, struct s2s_outbox *b, size_t queued)
 {
-    if (!o->stream || !stream_out_transport(o->stream) ||
-        !s2s_outbox_left(&o->box, stream_out_queued(o->stream)))
-        return;
-    o->leave_progress_us = loop_now_us(o->s2s->loop);
-    o->leave_ms = 1;
+    bool any = false;
+    for (struct list *l = list_first(&b->flying); l; l = list_first(&b->flying)) {
+        struct s2s_item *it = list_entry(l, struct s2s_item, link);
+        if (queued > 0 && it->end + queued > o->written)
+            break;
+        s2s_item_done(it);
+        any = true;
+    }
+    return any;
+}
+
+/* Look what has left user space. A stream without transport is over: its queue says nothing any
+ * more. True: something still flies. */
+static bool look(struct s2s_out *o)
+{
+    bool any = false, flies = false;
+    if (!o->stream || !stream_out_transport(o->stream))
+        return false;
+    size_t queued = stream_out_queued(o->stream);
+    list_each (&o->carrier.boxes, n) {
+        struct s2s_outbox *b = list_entry(n, struct s2s_outbox, of_carrier);
+        any |= left(o, b, queued);
+        flies |= !list_empty(&b->flying);
+    }
+    if (any) {
+        o->leave_progress_us = loop_now_us(o->s2s->loop);
+        o->leave_ms = 1;
+    }
+    return flies;
 }
 
 /* When nothing leaves for long, the connection is dead. */
@@ -301,10 +338,9 @@ static void on_leave(void *ctx)
 {
     struct s2s_out *o = ctx;
     uint64_t now = loop_now_us(o->s2s->loop);
-    look(o);
-    if (list_empty(&o->box.sent))
+    if (!look(o))
         return;
-    if (now - o->leave_progress_us >= o->s2s->conf.connect_timeout_ms * 1000) {
+    if (now - o->leave_progress_us >= o->s2s->conf.tune.connect_timeout_ms * 1000) {
         s2s_out_event(o, S2S_EV_STALL);
         return;
     }
@@ -313,12 +349,34 @@ static void on_leave(void *ctx)
         o->leave_ms *= 2;
 }
 
+/* Write until the high mark, or until the stream takes no more. A stream that is closing swallows
+ * what it is given; that shows as a queue that did not grow. */
+static size_t flush_box(struct s2s_out *o, struct s2s_outbox *b, bool *more)
+{
+    size_t n = 0;
+    struct s2s_item *it;
+    for (; *more && (it = s2s_outbox_peek(b)); n++) {
+        size_t before = stream_out_queued(o->stream);
+        *more = stream_out_send_stanza(o->stream, it->sm.st);
+        size_t after = stream_out_queued(o->stream);
+        if (after <= before)
+            break;
+        o->written += after - before;
+        it->end = o->written;
+        s2s_item_fly(it);
+    }
+    return n;
+}
+
 static void flush(struct s2s_out *o)
 {
     uint64_t now = loop_now_us(o->s2s->loop);
-    if (list_empty(&o->box.sent))
+    bool more = true;
+    size_t n = 0;
+    if (!look(o))
         o->leave_progress_us = now;
-    size_t n = s2s_outbox_flush(&o->box, o->stream);
+    list_each (&o->carrier.boxes, l)
+        n += flush_box(o, list_entry(l, struct s2s_outbox, of_carrier), &more);
     o->stanzas += n;
     if (!n)
         return;
@@ -337,7 +395,9 @@ static void be_ready(struct s2s_out *o, const char *auth)
     log_info(&o->log, "s2s.out.ready", "auth", auth, "tls", o->is_secure ? "yes" : "no", "cert",
              s2s_evidence_proves(&o->evidence) ? "proved" : o->evidence.why);
     o->active_us = loop_now_us(o->s2s->loop);
-    timer_start(&o->idle, o->s2s->conf.idle_timeout_ms);
+    timer_start(&o->idle, o->s2s->conf.tune.idle_timeout_ms);
+    s2s_outbox_attach(s2s_outbox_get(o->s2s, str_of(o->local), str_of(o->remote)), &o->carrier);
+    s2s_domain_up(o->domain);
     flush(o);
 }
 
@@ -385,40 +445,30 @@ static void ended_early(struct s2s_out *o)
 {
     char text[S2S_TEXT_MAX];
     snprintf(text, sizeof text, "no stream to %.80s: %.150s", o->remote, o->last_error);
-    fail(o, STANZA_REMOTE_SERVER_TIMEOUT, text, true);
+    fail(o, o->cause, text, true);
 }
 
-/* The stream is over. With something left to send there is another one, once. */
-static void again(struct s2s_out *o)
-{
-    struct list given_up;
-    list_init(&given_up);
-    stop_timers(o);
-    stream_out_free(&o->stream);
-    s2s_outbox_rewind(&o->box, o->state == S2S_OUT_READY, &given_up);
-    s2s_bounce_list(o->s2s, &given_up, STANZA_REMOTE_SERVER_TIMEOUT, o->last_error);
-    if (o->s2s->is_stopping) {
-        fail_stopping(o);
-    } else if (o->box.n) {
-        log_info(&o->log, "s2s.out.again", "left", LOG_NUM(o->box.n), "why", o->last_error);
-        set_state(o, S2S_OUT_DIAL);
-        dial(o);
-    } else {
-        s2s_out_free(o);
-    }
-}
-
+/* The stream is over. In order and empty it is forgotten; what it leaves goes to the next. */
 static void ended(struct s2s_out *o)
 {
-    log_info(&o->log, "s2s.out.closed", "why", o->last_error);
-    again(o);
+    struct s2s_domain *d = o->domain;
+    char text[S2S_TEXT_MAX];
+    enum s2s_cause c = o->cause;
+    bool is_over = o->state == S2S_OUT_CLOSING;
+    str_put(text, sizeof text, o->last_error);
+    log_info(&o->log, "s2s.out.closed", "why", text);
+    give_up(o, o->is_blamed);
+    s2s_out_free(o);
+    if (is_over)
+        s2s_domain_retry(d);
+    else
+        s2s_domain_failed(d, NULL, c, text);
 }
 
 static void stalled(struct s2s_out *o)
 {
-    set_reason(o, "the connection takes no more data", NULL);
-    log_info(&o->log, "s2s.out.stalled");
-    again(o);
+    set_reason(o, S2S_CAUSE_PEER_STALLED, s2s_cause_text(S2S_CAUSE_PEER_STALLED), NULL);
+    ended(o);
 }
 
 static void close_idle(struct s2s_out *o)
@@ -426,16 +476,6 @@ static void close_idle(struct s2s_out *o)
     timer_stop(&o->idle);
     set_state(o, S2S_OUT_CLOSING);
     stream_out_close(o->stream, STREAM_OK, NULL);
-}
-
-/* Bounce what waits, let out what is on its way. */
-static void close_stopping(struct s2s_out *o)
-{
-    struct list waiting;
-    list_init(&waiting);
-    list_splice(&waiting, &o->box.waiting);
-    s2s_bounce_list(o->s2s, &waiting, STANZA_REMOTE_SERVER_TIMEOUT, "this server is shutting down");
-    close_idle(o);
 }
 
 #define NO_STREAM(cell)                                                                            \
@@ -447,21 +487,21 @@ static out_cell *const cells[S2S_OUT_STATES][S2S_EV_COUNT] = {
     [S2S_OUT_DIAL] = {NO_STREAM(never),
                       NO_OUTPUT(never), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = connected,
                       [S2S_EV_FAILED] = fail_noted, [S2S_EV_DRAIN] = never, [S2S_EV_END] = never,
-                      [S2S_EV_DEADLINE] = fail_deadline, [S2S_EV_STOP] = fail_stopping},
-    [S2S_OUT_OPEN] = {NO_OUTPUT(never), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = never,
-                      [S2S_EV_FAILED] = never, [S2S_EV_PROVED] = proved, [S2S_EV_PLAIN] = send_key,
-                      [S2S_EV_VALID] = never, [S2S_EV_REFUSED] = never, [S2S_EV_DRAIN] = nothing,
-                      [S2S_EV_END] = ended_early, [S2S_EV_DEADLINE] = fail_deadline,
-                      [S2S_EV_STOP] = fail_stopping},
-    [S2S_OUT_DIALBACK] = {NO_OUTPUT(never), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = never,
-                          [S2S_EV_FAILED] = never, [S2S_EV_PROVED] = never, [S2S_EV_PLAIN] = never,
-                          [S2S_EV_VALID] = valid, [S2S_EV_REFUSED] = fail_noted,
-                          [S2S_EV_DRAIN] = nothing, [S2S_EV_END] = ended_early,
-                          [S2S_EV_DEADLINE] = fail_deadline, [S2S_EV_STOP] = fail_stopping},
+                      [S2S_EV_DEADLINE] = fail_deadline, [S2S_EV_STOP] = stop_early},
+    [S2S_OUT_OPEN] =
+        {NO_OUTPUT(never), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = never,
+         [S2S_EV_FAILED] = never, [S2S_EV_PROVED] = proved, [S2S_EV_PLAIN] = send_key,
+         [S2S_EV_VALID] = never, [S2S_EV_REFUSED] = never, [S2S_EV_DRAIN] = nothing,
+         [S2S_EV_END] = ended_early, [S2S_EV_DEADLINE] = fail_deadline, [S2S_EV_STOP] = stop_early},
+    [S2S_OUT_DIALBACK] =
+        {NO_OUTPUT(never), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = never,
+         [S2S_EV_FAILED] = never, [S2S_EV_PROVED] = never, [S2S_EV_PLAIN] = never,
+         [S2S_EV_VALID] = valid, [S2S_EV_REFUSED] = fail_noted, [S2S_EV_DRAIN] = nothing,
+         [S2S_EV_END] = ended_early, [S2S_EV_DEADLINE] = fail_deadline, [S2S_EV_STOP] = stop_early},
     [S2S_OUT_READY] = {NO_STREAM(never), [S2S_EV_SEND] = flush, [S2S_EV_CONNECTED] = never,
                        [S2S_EV_FAILED] = never, [S2S_EV_DRAIN] = flush, [S2S_EV_END] = ended,
                        [S2S_EV_DEADLINE] = never, [S2S_EV_IDLE] = close_idle,
-                       [S2S_EV_STALL] = stalled, [S2S_EV_STOP] = close_stopping},
+                       [S2S_EV_STALL] = stalled, [S2S_EV_STOP] = close_idle},
     [S2S_OUT_CLOSING] = {NO_STREAM(nothing),
                          NO_OUTPUT(nothing), [S2S_EV_SEND] = nothing, [S2S_EV_CONNECTED] = never,
                          [S2S_EV_FAILED] = never, [S2S_EV_DRAIN] = nothing, [S2S_EV_END] = ended,
@@ -474,22 +514,35 @@ void s2s_out_event(struct s2s_out *o, enum s2s_out_event ev)
     cells[o->state][ev](o);
 }
 
-struct s2s_out *s2s_out_new(struct s2s *s, struct str local, struct str remote)
+static void on_wake(struct s2s_carrier *c, struct s2s_outbox *b)
 {
-    struct s2s_out *o = mem_alloc(sizeof *o);
+    (void)b;
+    s2s_out_event(container_of(c, struct s2s_out, carrier), S2S_EV_SEND);
+}
+static const struct s2s_carrier_ops carrier_ops = {on_wake};
+
+void s2s_carry(struct s2s_outbox *b)
+{
+    struct s2s *s = b->s2s;
+    list_each (&s->outs, n) {
+        const struct s2s_out *o = list_entry(n, struct s2s_out, link);
+        if (strcmp(o->local, b->local) == 0 && strcmp(o->remote, b->remote) == 0)
+            return;
+    }
+    struct s2s_out *o = mem_calloc(1, sizeof *o);
     o->s2s = s;
-    o->local = str_dup(local);
-    o->remote = str_dup(remote);
+    o->local = str_dup(str_of(b->local));
+    o->remote = str_dup(str_of(b->remote));
+    o->domain = b->domain;
     o->state = S2S_OUT_DIAL;
     o->since_us = loop_now_us(s->loop);
     o->log = (struct log_scope){
         .key1 = "local", .value1 = o->local, .key2 = "remote", .value2 = o->remote};
     op_owner_init(&o->ops);
-    s2s_outbox_init(&o->box, s->conf.pending_stanzas, s->conf.pending_bytes);
+    s2s_carrier_init(&o->carrier, &carrier_ops);
     timer_init(&o->deadline, s->loop, on_deadline, o);
     timer_init(&o->idle, s->loop, on_idle, o);
     timer_init(&o->leave, s->loop, on_leave, o);
-    s2s_pool_put(s, o);
+    list_push(&s->outs, &o->link);
     dial(o);
-    return o;
 }

@@ -1,125 +1,398 @@
-/* DOC: the outbox of a domain pair.
- * Design: a written stanza stays in `sent` until the bytes up to its end left user space (the
- * stream's queue shrank below them); the queue of TLS counts sealed bytes, so a stanza may be
- * thought to be here a little longer than it is: after a broken stream it may go out twice, never
- * not at all. A stream that is closing swallows what it is given; that shows as a queue that did
- * not grow, and the stanza stays in `waiting`. */
-#include "s2s/s2s-outbox.h"
+/* DOC: the outbox of a domain pair, in memory: order, bounds, expiry, notices.
+ * Design: a stanza is an item, in `waiting` until a carrier wrote it, then in `flying` until the
+ * peer has it. A carrier that dies puts what flew back before what waits, so order holds over any
+ * number of streams. A tick looks once a second for what expired and whom to tell that his message
+ * waits, while there is anything. What lasts (messages, subscriptions) is stored by s2s-disk.c when
+ * it is not done soon; what does not is a request (its sender stops waiting soon) or a state, of
+ * which only the last counts. Standards: RFC 6120 sections 8.3.3.15 to 8.3.3.17, 10.4. */
+#include "s2s/s2s-disk-int.h"
 
-#include "lib/base/mem.h"
+enum { TICK_MS = 1000, NOTICE_TEXT_MAX = 2 * S2S_TEXT_MAX };
 
-void s2s_outbox_init(struct s2s_outbox *b, size_t max_n, size_t max_bytes)
+/* ---- kinds ---- */
+
+/* Only the last of these counts, for the same sender and recipient. */
+static bool is_state(const struct stanza *st)
 {
-    memset(b, 0, sizeof *b);
-    list_init(&b->waiting);
-    list_init(&b->sent);
-    b->max_n = max_n;
-    b->max_bytes = max_bytes;
+    return st->kind == STANZA_PRESENCE &&
+           (st->type == PRES_AVAILABLE || st->type == PRES_UNAVAILABLE || st->type == PRES_PROBE);
 }
 
-struct stanza *s2s_item_take(struct list *node)
+bool s2s_lasts(const struct stanza *st)
 {
-    struct s2s_item *it = list_entry(node, struct s2s_item, link);
-    struct stanza *st = it->st;
-    list_del(node);
+    if (st->kind == STANZA_MESSAGE)
+        return st->type != MSG_ERROR;
+    return st->kind == STANZA_PRESENCE && !is_state(st) && st->type != PRES_ERROR;
+}
+
+uint64_t s2s_lifetime_us(const struct s2s *s, const struct stanza *st)
+{
+    const struct s2s_tune *t = &s->conf.tune;
+    return 1000 * (s2s_lasts(st)           ? t->expire_message_ms
+                   : st->kind == STANZA_IQ ? t->expire_iq_ms
+                                           : t->expire_presence_ms);
+}
+
+/* ---- items ---- */
+
+static void take(struct s2s_outbox *b, void **token)
+{
+    void *t = *token;
+    *token = NULL;
+    if (t)
+        b->s2s->host->taken(b->s2s->ctx, t);
+}
+
+void s2s_item_taken(struct s2s_item *it)
+{
+    take(it->box, &it->token);
+}
+
+/* Out of its box; the stanza and the token go to the caller. */
+static struct stanza *unlink_item(struct s2s_item *it, void **token)
+{
+    struct s2s_outbox *b = it->box;
+    struct stanza *st = it->sm.st;
+    *token = it->token;
+    list_del(&it->link);
+    b->n--;
+    b->bytes -= it->bytes;
+    if (it->key)
+        s2s_disk_forget(b, it->key, it->bytes);
     mem_free(it);
     return st;
 }
 
-static void drop_all(struct list *items)
+static void discard(struct s2s_item *it)
 {
-    for (struct list *n = list_first(items); n; n = list_first(items)) {
-        struct stanza *st = s2s_item_take(n);
-        stanza_unref(&st);
+    struct s2s_outbox *b = it->box;
+    void *token;
+    struct stanza *st = unlink_item(it, &token);
+    stanza_unref(&st);
+    take(b, &token);
+}
+
+void s2s_item_done(struct s2s_item *it)
+{
+    struct s2s_outbox *b = it->box;
+    b->stanzas++;
+    discard(it);
+    s2s_disk_fill(b);
+}
+
+void s2s_item_fail(struct s2s_item *it, enum s2s_cause c, const char *text)
+{
+    struct s2s_outbox *b = it->box;
+    void *token;
+    struct stanza *st = unlink_item(it, &token);
+    s2s_bounce(b->s2s, st, c, text, token);
+}
+
+struct s2s_item *s2s_item_new(struct s2s_outbox *b, struct stanza *st, void *token)
+{
+    struct s2s_item *it = mem_alloc(sizeof *it);
+    it->box = b;
+    it->sm.st = st;
+    it->token = token;
+    it->bytes = it->sm.item.bytes = st->bytes + sizeof *it;
+    it->at_us = loop_now_us(b->s2s->loop);
+    it->expires_us = it->at_us + s2s_lifetime_us(b->s2s, st);
+    list_push(&b->waiting, &it->link);
+    b->n++;
+    b->bytes += it->bytes;
+    if (!timer_running(&b->expiry))
+        timer_start(&b->expiry, TICK_MS);
+    return it;
+}
+
+/* ---- putting ---- */
+
+static struct s2s_item *item_of(struct list *n)
+{
+    return list_entry(n, struct s2s_item, link);
+}
+
+/* The state that this one replaces. */
+static void drop_older(struct s2s_outbox *b, const struct stanza *st)
+{
+    list_each (&b->waiting, n) {
+        struct s2s_item *it = item_of(n);
+        const struct stanza *old = it->sm.st;
+        bool is_same = is_state(old) && (old->type == PRES_PROBE) == (st->type == PRES_PROBE) &&
+                       str_eq(old->from.full, st->from.full) && str_eq(old->to.full, st->to.full);
+        if (!is_same)
+            continue;
+        discard(it);
+        return;
     }
 }
 
-void s2s_outbox_fini(struct s2s_outbox *b)
+bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes)
 {
-    drop_all(&b->sent);
-    drop_all(&b->waiting);
+    const struct s2s_tune *t = &b->s2s->conf.tune;
+    return b->n < t->pending_stanzas && b->bytes <= t->pending_bytes &&
+           bytes <= t->pending_bytes - b->bytes;
 }
 
-bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st)
+bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token)
 {
-    size_t bytes = st->bytes + sizeof(struct s2s_item);
-    if (b->n >= b->max_n || b->bytes > b->max_bytes || bytes > b->max_bytes - b->bytes)
-        return false;
-    struct s2s_item *it = mem_alloc(sizeof *it);
-    it->st = st;
-    it->bytes = bytes;
-    list_push(&b->waiting, &it->link);
-    b->n++;
-    b->bytes += bytes;
+    bool lasts = s2s_lasts(st);
+    if (is_state(st) && !b->carrier)
+        drop_older(b, st);
+    if (s2s_disk_has_tail(b) || (lasts && b->s2s->load.is_on) ||
+        !s2s_outbox_has_room(b, st->bytes + sizeof(struct s2s_item)))
+        return lasts && s2s_disk_put(b, st, token);
+    struct s2s_item *it = s2s_item_new(b, st, token);
+    if (lasts && b->s2s->store)
+        s2s_disk_want(b);
+    else if (lasts)
+        s2s_item_taken(it);
+    else if (st->kind == STANZA_PRESENCE)
+        s2s_item_taken(it);
     return true;
 }
 
-size_t s2s_outbox_flush(struct s2s_outbox *b, struct stream_out *to)
+void s2s_outbox_go(struct s2s_outbox *b)
 {
-    size_t n = 0;
-    bool more = true;
-    for (struct list *l = list_first(&b->waiting); l && more; l = list_first(&b->waiting)) {
-        struct s2s_item *it = list_entry(l, struct s2s_item, link);
-        size_t before = stream_out_queued(to);
-        more = stream_out_send_stanza(to, it->st);
-        size_t after = stream_out_queued(to);
-        if (after <= before)
-            break;
-        b->written += after - before;
-        it->end = b->written;
-        list_del(l);
-        list_push(&b->sent, l);
-        n++;
+    if (list_empty(&b->waiting))
+        return;
+    if (b->carrier)
+        b->carrier->ops->wake(b->carrier, b);
+    else if (s2s_domain_may_try(b->domain))
+        s2s_carry(b);
+}
+
+/* ---- time ---- */
+
+/* One notice for a sender and an outage. */
+static bool was_told(struct s2s_outbox *b, const struct s2s_item *me)
+{
+    list_each (&b->waiting, n) {
+        const struct s2s_item *it = item_of(n);
+        if (it->is_noticed && it != me && str_eq(it->sm.st->from.bare, me->sm.st->from.bare))
+            return true;
     }
-    return n;
+    return false;
 }
 
-bool s2s_outbox_left(struct s2s_outbox *b, size_t queued)
+static void notice(struct s2s_outbox *b, struct s2s_item *it)
 {
-    bool any = false;
-    for (struct list *l = list_first(&b->sent); l; l = list_first(&b->sent)) {
-        struct s2s_item *it = list_entry(l, struct s2s_item, link);
-        if (queued > 0 && it->end + queued > b->written)
-            break;
-        b->n--;
-        b->bytes -= it->bytes;
-        struct stanza *st = s2s_item_take(l);
-        stanza_unref(&st);
-        any = true;
+    const struct s2s_domain *d = b->domain;
+    const struct s2s_tune *t = &b->s2s->conf.tune;
+    char text[NOTICE_TEXT_MAX];
+    bool is_new = b->s2s->host->delayed && !was_told(b, it);
+    it->is_noticed = true;
+    if (!is_new)
+        return;
+    snprintf(text, sizeof text,
+             "Your message to %.100s has not been delivered yet: %.200s. It is tried again for %u "
+             "more minutes.",
+             b->remote, d->cause ? d->text : s2s_cause_text(S2S_CAUSE_PEER_SILENT),
+             (unsigned)((t->expire_message_ms - t->notice_ms) / 60000));
+    b->s2s->host->delayed(b->s2s->ctx, it->sm.st, text);
+}
+
+/* The reason is why the domain is not reached, when we know it. */
+static void expire(struct s2s_outbox *b, struct s2s_item *it)
+{
+    const struct s2s_domain *d = b->domain;
+    char text[S2S_TEXT_MAX];
+    if (d->cause)
+        str_put(text, sizeof text, d->text);
+    else
+        snprintf(text, sizeof text, "%.80s: %s", b->remote,
+                 s2s_cause_text(S2S_CAUSE_LIMIT_EXPIRED));
+    s2s_item_fail(it, d->cause ? d->cause : S2S_CAUSE_LIMIT_EXPIRED, text);
+}
+
+static void on_tick(void *ctx)
+{
+    struct s2s_outbox *b = ctx;
+    uint64_t now = loop_now_us(b->s2s->loop);
+    uint64_t notice_us = b->s2s->conf.tune.notice_ms * 1000;
+    list_each (&b->waiting, n) {
+        struct s2s_item *it = item_of(n);
+        if (now >= it->expires_us)
+            expire(b, it);
+        else if (now - it->at_us >= notice_us && !it->is_noticed &&
+                 it->sm.st->kind == STANZA_MESSAGE && s2s_lasts(it->sm.st))
+            notice(b, it);
     }
-    return any;
+    s2s_disk_fill(b);
+    if (b->n || s2s_disk_has_tail(b))
+        timer_start(&b->expiry, TICK_MS);
+    else
+        s2s_outbox_check_idle(b);
 }
 
-static void count_try(struct list *items)
+/* ---- for carriers ---- */
+
+void s2s_carrier_init(struct s2s_carrier *c, const struct s2s_carrier_ops *ops)
 {
-    list_each (items, n)
-        list_entry(n, struct s2s_item, link)->tries++;
+    c->ops = ops;
+    list_init(&c->boxes);
 }
 
-void s2s_outbox_rewind(struct s2s_outbox *b, bool had_chance, struct list *given_up)
+void s2s_outbox_attach(struct s2s_outbox *b, struct s2s_carrier *c)
+{
+    must(!b->carrier);
+    b->carrier = c;
+    b->deficit = 0;
+    list_push(&c->boxes, &b->of_carrier);
+}
+
+static void blame(struct s2s_outbox *b)
+{
+    list_each (&b->waiting, n) {
+        struct s2s_item *it = item_of(n);
+        if (!it->is_flying)
+            return;
+        if (++it->tries >= S2S_TRIES_MAX)
+            s2s_item_fail(it, S2S_CAUSE_PEER_ERROR,
+                          "the peer ended several streams with an error after this stanza");
+    }
+}
+
+void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed)
 {
     struct list all;
     list_init(&all);
-    count_try(&b->sent);
-    if (had_chance)
-        count_try(&b->waiting);
-    list_splice(&all, &b->sent);
+    must(b->carrier);
+    b->carrier = NULL;
+    list_del(&b->of_carrier);
+    list_splice(&all, &b->flying);
     list_splice(&all, &b->waiting);
-    for (struct list *l = list_shift(&all); l; l = list_shift(&all)) {
-        struct s2s_item *it = list_entry(l, struct s2s_item, link);
-        bool is_over = it->tries >= S2S_TRIES_MAX;
-        if (is_over) {
-            b->n--;
-            b->bytes -= it->bytes;
-        }
-        list_push(is_over ? given_up : &b->waiting, l);
-    }
-    b->written = 0;
+    list_splice(&b->waiting, &all);
+    if (is_blamed)
+        blame(b);
+    list_each (&b->waiting, n)
+        item_of(n)->is_flying = false;
+    s2s_disk_want(b);
 }
 
-void s2s_outbox_take(struct s2s_outbox *b, struct list *all)
+struct s2s_item *s2s_outbox_peek(const struct s2s_outbox *b)
 {
-    list_splice(all, &b->sent);
-    list_splice(all, &b->waiting);
-    b->n = b->bytes = 0;
+    return list_empty(&b->waiting) ? NULL : container_of(b->waiting.next, struct s2s_item, link);
+}
+
+void s2s_item_fly(struct s2s_item *it)
+{
+    it->is_flying = true;
+    list_del(&it->link);
+    list_push(&it->box->flying, &it->link);
+}
+
+/* ---- all ---- */
+
+static void fail_list(struct list *items, enum s2s_cause c, const char *text)
+{
+    list_each (items, n)
+        s2s_item_fail(item_of(n), c, text);
+}
+
+void s2s_outbox_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
+{
+    if (!b->carrier)
+        fail_list(&b->flying, c, text);
+    fail_list(&b->waiting, c, text);
+    s2s_disk_fail(b, c, text);
+}
+
+void s2s_outbox_fail_requests(struct s2s_outbox *b, enum s2s_cause c, const char *text,
+                              uint64_t before_us)
+{
+    list_each (&b->waiting, n) {
+        struct s2s_item *it = item_of(n);
+        if (it->sm.st->kind == STANZA_IQ && it->expires_us < before_us)
+            s2s_item_fail(it, c, text);
+    }
+}
+
+void s2s_outbox_stop(struct s2s_outbox *b)
+{
+    bool is_stored = b->s2s->store != NULL;
+    list_each (&b->waiting, n)
+        if (!is_stored || !s2s_lasts(item_of(n)->sm.st))
+            s2s_item_fail(item_of(n), S2S_CAUSE_LOCAL_STOPPING, NULL);
+    s2s_disk_save(b);
+    s2s_outbox_check_idle(b);
+}
+
+/* ---- life ---- */
+
+static struct str key_of(struct arena *a, struct str local, struct str remote)
+{
+    return arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(local), STR_ARG(remote));
+}
+
+struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote)
+{
+    struct arena *a = arena_new(0);
+    struct s2s_outbox *b = hmap_get(&s->boxes, key_of(a, local, remote));
+    arena_free(&a);
+    return b;
+}
+
+struct s2s_outbox *s2s_outbox_any(const struct s2s *s, size_t *it)
+{
+    return hmap_next(&s->boxes, it, NULL);
+}
+
+static struct s2s_outbox *outbox_new(struct s2s *s, struct str local, struct str remote)
+{
+    struct s2s_outbox *b = mem_calloc(1, sizeof *b);
+    struct arena *a = arena_new(0);
+    b->s2s = s;
+    b->local = str_dup(local);
+    b->remote = str_dup(remote);
+    b->key = str_dup(key_of(a, local, remote));
+    arena_free(&a);
+    list_init(&b->waiting);
+    list_init(&b->flying);
+    list_init(&b->of_carrier);
+    timer_init(&b->expiry, s->loop, on_tick, b);
+    b->domain = s2s_domain_get(s, remote);
+    list_push(&b->domain->boxes, &b->of_domain);
+    must(!hmap_put(&s->boxes, str_of(b->key), b));
+    return b;
+}
+
+struct s2s_outbox *s2s_outbox_get(struct s2s *s, struct str local, struct str remote)
+{
+    struct s2s_outbox *b = s2s_outbox_find(s, local, remote);
+    return b ? b : outbox_new(s, local, remote);
+}
+
+static void discard_list(struct list *items)
+{
+    list_each (items, n) {
+        item_of(n)->key = 0; /* what is stored stays */
+        discard(item_of(n));
+    }
+}
+
+void s2s_outbox_free(struct s2s_outbox *b)
+{
+    struct s2s *s = b->s2s;
+    must(!b->carrier);
+    timer_stop(&b->expiry);
+    discard_list(&b->flying);
+    discard_list(&b->waiting);
+    s2s_disk_free(b);
+    list_del(&b->of_domain);
+    (void)hmap_del(&s->boxes, str_of(b->key));
+    mem_free(b->local);
+    mem_free(b->remote);
+    mem_free(b->key);
+    mem_free(b);
+    s2s_check_stopped(s);
+}
+
+void s2s_outbox_check_idle(struct s2s_outbox *b)
+{
+    bool is_stopping = b->s2s->is_stopping;
+    if (b->carrier || (!is_stopping && (b->n || timer_running(&b->expiry))))
+        return;
+    if (is_stopping ? s2s_disk_is_saved(b) : s2s_disk_is_idle(b))
+        s2s_outbox_free(b);
 }

@@ -19,13 +19,13 @@ struct s2s_item {
     struct list link;   /* of waiting or flying */
     struct sm_entry sm; /* for carriers with XEP-0198; sm.st is the stanza */
     struct s2s_outbox *box;
-    void *token;        /* NULL: custody was taken */
-    uint64_t at_us;     /* loop time it came */
+    void *token;    /* NULL: custody was taken */
+    uint64_t at_us; /* loop time it came */
     uint64_t expires_us;
-    uint64_t key;       /* position in the store, 0: not stored */
+    uint64_t key; /* position in the store, 0: not stored */
     size_t bytes;
-    uint64_t end;       /* carriers without acks: output position after which it has left */
-    unsigned tries;     /* carriers that died under it */
+    uint64_t end;   /* carriers without acks: output position after which it has left */
+    unsigned tries; /* carriers the peer ended with an error while it flew */
     bool is_flying, is_noticed;
 };
 
@@ -43,23 +43,23 @@ void s2s_carrier_init(struct s2s_carrier *c, const struct s2s_carrier_ops *ops);
 
 struct s2s_outbox {
     struct s2s *s2s;
-    char *local, *remote, *key;     /* key: of the pool */
+    char *local, *remote, *key; /* key: of the pool */
     struct s2s_domain *domain;
     struct list of_domain, of_carrier;
-    struct s2s_carrier *carrier;    /* NULL: none has it */
+    struct s2s_carrier *carrier; /* NULL: none has it */
     struct list waiting, flying;
-    size_t n, bytes;                /* waiting and flying, in memory */
-    uint64_t stanzas;               /* done so far */
-    size_t deficit;                 /* of round-robin, for the carrier's use */
+    size_t n, bytes;  /* waiting and flying, in memory */
+    uint64_t stanzas; /* done so far */
+    size_t deficit;   /* of round-robin, for the carrier's use */
     struct timer expiry;
-    struct s2s_disk *disk;          /* NULL: nothing of it is stored */
-    struct defer flush;             /* disk */
+    struct s2s_disk *disk; /* NULL: nothing of it is or was to be stored */
 };
 
 /* Find or make the pair's; never NULL. */
 struct s2s_outbox *s2s_outbox_get(struct s2s *s, struct str local, struct str remote);
 struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote);
-struct s2s_outbox *s2s_outbox_any(const struct s2s *s, size_t *it); /* iterate; the current may go */
+struct s2s_outbox *s2s_outbox_any(const struct s2s *s,
+                                  size_t *it); /* iterate; the current may go */
 /* Takes the reference and the token when true; false: full. Does not wake a carrier. */
 bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
 /* Something waits: the carrier is woken, or one is looked for when the domain may be tried. */
@@ -70,8 +70,10 @@ void s2s_outbox_go(struct s2s_outbox *b);
 void s2s_outbox_attach(struct s2s_outbox *b, struct s2s_carrier *c);
 /* The carrier gives it up or is gone: what flies waits again, in order, before what waits. Nothing
  * is woken; call s2s_domain_failed or s2s_outbox_go after it. Items with acks are taken out of the
- * sm session before (sm_take_entry). is_used: the stream was ready and may have transmitted. */
-void s2s_outbox_detach(struct s2s_outbox *b, bool is_used);
+ * sm session before (sm_take_entry). is_blamed: the peer ended the stream with an error; a stanza
+ * that flew on S2S_TRIES_MAX such streams goes back to its sender. */
+enum { S2S_TRIES_MAX = 3 };
+void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed);
 /* The oldest that waits; NULL: none. */
 struct s2s_item *s2s_outbox_peek(const struct s2s_outbox *b);
 /* It is written: waiting -> flying. */
@@ -83,6 +85,12 @@ void s2s_item_fail(struct s2s_item *it, enum s2s_cause c, const char *text);
 
 /* ---- all that waits (and flies, when no carrier has it) */
 void s2s_outbox_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text);
+/* Requests whose senders will have given up by then (loop time). */
+void s2s_outbox_fail_requests(struct s2s_outbox *b, enum s2s_cause c, const char *text,
+                              uint64_t before_us);
+/* This server stops: what lasts is stored now, the rest goes back to its senders; without a store,
+ * all of it. What flies is left to its carrier. */
+void s2s_outbox_stop(struct s2s_outbox *b);
 /* Forget it: tokens are returned unless custody was taken; what is stored stays stored. */
 void s2s_outbox_free(struct s2s_outbox *b);
 /* Nothing in it and no carrier: it may go. */

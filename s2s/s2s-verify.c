@@ -101,7 +101,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
     struct s2s_verify *v = ctx;
     char sni[256];
     if (e != ERR_OK) {
-        bool is_absent = s2s_cond_of(e) == STANZA_REMOTE_SERVER_NOT_FOUND;
+        bool is_absent = s2s_cause_is_final(s2s_cause_of_dial(e));
         answer(v, DIALBACK_ERROR,
                is_absent ? "remote-server-not-found" : "remote-connection-failed", r->why);
         return;
@@ -124,7 +124,7 @@ struct s2s_verify *s2s_verify_new(struct s2s *s, const struct dialback_msg *m, c
 {
     struct s2s_verify *v = mem_alloc(sizeof *v);
     struct dial_source src;
-    uint64_t limit = s->conf.connect_timeout_ms;
+    uint64_t limit = s->conf.tune.connect_timeout_ms;
     v->s2s = s;
     v->local = str_dup(m->to);
     v->remote = str_dup(m->from);

@@ -2,27 +2,34 @@
  * Design: everything hangs on struct s2s and lives on its loop. Bounces are handed to the host from
  * a deferred call, so that s2s_send never calls back. A domain with a fresh failure is answered
  * from memory (s2s-retry.c). Standards: RFC 6120 sections 8.3.3, 10.4; XEP-0220. */
-#include "s2s/s2s-int.h"
-
-#include "lib/xmpp/stanza-error.h"
+#include "s2s/s2s-disk-int.h"
 
 struct bounce {
     struct list link;
     struct stanza *st;
+    void *token;
     enum stanza_cond cond;
     char text[S2S_TEXT_MAX];
 };
 
 /* ---- bounces ---- */
 
+static void taken(struct s2s *s, void *token)
+{
+    if (token)
+        s->host->taken(s->ctx, token);
+}
+
 static void bounces_run(struct s2s *s, bool tell)
 {
     for (struct list *n = list_shift(&s->bounces); n; n = list_shift(&s->bounces)) {
         struct bounce *b = list_entry(n, struct bounce, link);
-        if (tell)
-            s->host->bounce(s->ctx, b->st, b->cond, b->text);
-        else
+        if (tell) {
+            s->host->bounce(s->ctx, b->st, b->cond, b->text, b->token);
+        } else {
             stanza_unref(&b->st);
+            taken(s, b->token);
+        }
         mem_free(b);
     }
 }
@@ -32,34 +39,24 @@ static void on_bounce(void *ctx)
     bounces_run(ctx, true);
 }
 
-void s2s_bounce(struct s2s *s, struct stanza *st, enum stanza_cond c, const char *text)
+void s2s_bounce(struct s2s *s, struct stanza *st, enum s2s_cause c, const char *text, void *token)
 {
+    const char *why = text && *text ? text : s2s_cause_text(c);
+    s->stats.bounced[c]++;
     if (stanza_is_error(st) || (st->kind == STANZA_IQ && !stanza_iq_request(st))) {
-        log_info(NULL, "s2s.dropped", "remote", LOG_STR(st->to.domain), "condition",
-                 stanza_cond_name(c), "why", text);
+        log_info(NULL, "s2s.dropped", "remote", LOG_STR(st->to.domain), "cause", s2s_cause_name(c),
+                 "why", why);
         stanza_unref(&st);
+        taken(s, token);
         return;
     }
     struct bounce *b = mem_alloc(sizeof *b);
     b->st = st;
-    b->cond = c;
-    str_put(b->text, sizeof b->text, text);
+    b->token = token;
+    b->cond = s2s_cause_cond(c);
+    str_put(b->text, sizeof b->text, why);
     list_push(&s->bounces, &b->link);
     loop_defer(s->loop, &s->bounce);
-}
-
-void s2s_bounce_list(struct s2s *s, struct list *items, enum stanza_cond c, const char *text)
-{
-    for (struct list *n = list_first(items); n; n = list_first(items))
-        s2s_bounce(s, s2s_item_take(n), c, text);
-}
-
-/* What may pass is a timeout; what DNS denies does not exist. */
-enum stanza_cond s2s_cond_of(enum err e)
-{
-    return e == ERR_DNS_NXDOMAIN || e == ERR_DNS_NODATA || e == ERR_DNS_REFUSED_SERVICE
-               ? STANZA_REMOTE_SERVER_NOT_FOUND
-               : STANZA_REMOTE_SERVER_TIMEOUT;
 }
 
 /* ---- finding ---- */
@@ -81,65 +78,84 @@ enum err s2s_source(struct s2s *s, const char *remote, struct dial_source *out)
 
 /* ---- sending ---- */
 
-static struct s2s_out *out_for(struct s2s *s, const struct stanza *st)
+/* It cannot be delivered in time, and why is known. */
+static bool is_hopeless(const struct s2s *s, const struct s2s_domain *d, const struct stanza *st)
 {
-    struct s2s_out *o = s2s_pool_get(s, st->from.domain, st->to.domain);
-    return o ? o : s2s_out_new(s, st->from.domain, st->to.domain);
+    uint64_t now = loop_now_us(s->loop);
+    if (!d->failures || d->next_try_us <= now)
+        return false;
+    return s2s_cause_is_final(d->cause) ||
+           (st->kind == STANZA_IQ && d->next_try_us - now > s->conf.tune.expire_iq_ms * 1000);
 }
 
-void s2s_send(struct s2s *s, struct stanza *st)
+void s2s_send(struct s2s *s, struct stanza *st, void *token)
 {
-    const struct s2s_failure *f;
     if (!jid_is_set(&st->from) || !jid_is_set(&st->to)) {
         log_warn(NULL, "s2s.dropped", "why", "a stanza without from or to");
         stanza_unref(&st);
+        taken(s, token);
         return;
     }
-    if (s->is_stopping) {
-        s2s_bounce(s, st, STANZA_REMOTE_SERVER_TIMEOUT, "this server is shutting down");
-        return;
-    }
-    f = s2s_failure_get(s, st->from.domain, st->to.domain);
-    if (f) {
-        s2s_bounce(s, st, f->cond, f->text);
-        return;
-    }
-    struct s2s_out *o = out_for(s, st);
-    if (s2s_outbox_put(&o->box, st))
-        s2s_out_event(o, S2S_EV_SEND);
+    struct s2s_outbox *b = s2s_outbox_get(s, st->from.domain, st->to.domain);
+    if (!b->carrier && is_hopeless(s, b->domain, st))
+        s2s_bounce(s, st, b->domain->cause, b->domain->text, token);
+    else if (s->is_stopping && !s->store)
+        s2s_bounce(s, st, S2S_CAUSE_LOCAL_STOPPING, NULL, token);
+    else if (s2s_outbox_put(b, st, token))
+        s->is_stopping ? s2s_outbox_stop(b) : s2s_outbox_go(b);
     else
-        s2s_bounce(s, st, STANZA_RESOURCE_CONSTRAINT, "too much waits for this server already");
+        s2s_bounce(s, st, S2S_CAUSE_LIMIT_OUTBOX, NULL, token);
+    if (!s->is_stopping)
+        s2s_outbox_check_idle(b);
 }
 
 /* ---- life ---- */
 
-static struct s2s_conf defaults(const struct s2s_conf *c)
+#define DEFAULT(field, value)                                                                      \
+    if (!t->field)                                                                                 \
+    t->field = (value)
+
+static void tune_defaults(struct s2s_tune *t)
 {
-    struct s2s_conf d = *c;
-    if (!d.pending_bytes)
-        d.pending_bytes = (size_t)1 << 20;
-    if (!d.pending_stanzas)
-        d.pending_stanzas = 1000;
-    if (!d.connect_timeout_ms)
-        d.connect_timeout_ms = 30000;
-    if (!d.idle_timeout_ms)
-        d.idle_timeout_ms = 600000;
-    if (!d.fail_memory_ms)
-        d.fail_memory_ms = 5000;
-    if (!d.limits)
-        d.limits = &stream_limits_default;
-    return d;
+    DEFAULT(pending_bytes, (size_t)1 << 20);
+    DEFAULT(pending_stanzas, 1000);
+    DEFAULT(stored_bytes, (size_t)64 << 20);
+    DEFAULT(connect_timeout_ms, 30000);
+    DEFAULT(idle_timeout_ms, 600000);
+    DEFAULT(ping_ms, 60000);
+    DEFAULT(ack_timeout_ms, 60000);
+    DEFAULT(resume_ms, 300000);
+    DEFAULT(retry_min_ms, 1000);
+    DEFAULT(retry_max_ms, 300000);
+    DEFAULT(expire_iq_ms, 30000);
+    DEFAULT(expire_presence_ms, 600000);
+    DEFAULT(expire_message_ms, 24 * 3600000);
+    DEFAULT(notice_ms, 300000);
+    DEFAULT(disk_ms, 200);
+}
+#undef DEFAULT
+
+static void drop_streams(struct s2s *s)
+{
+    list_each (&s->outs, n)
+        s2s_out_free(list_entry(n, struct s2s_out, link));
+    list_each (&s->ins, n)
+        s2s_in_free(list_entry(n, struct s2s_in, link));
+}
+
+static void drop_boxes(struct s2s *s)
+{
+    size_t it = 0;
+    for (struct s2s_outbox *b; (b = s2s_outbox_any(s, &it));)
+        s2s_outbox_free(b);
 }
 
 static void on_stop_limit(void *ctx)
 {
     struct s2s *s = ctx;
     log_warn(NULL, "s2s.stop.late", "why", "some streams did not close in time");
-    size_t it = 0;
-    for (struct s2s_out *o; (o = s2s_pool_any(s, &it));)
-        s2s_out_free(o);
-    list_each (&s->ins, n)
-        s2s_in_free(list_entry(n, struct s2s_in, link));
+    drop_streams(s);
+    drop_boxes(s);
     s2s_check_stopped(s);
 }
 
@@ -155,12 +171,16 @@ static void on_stop_done(void *ctx)
         stopped(s->stopped_ctx);
 }
 
-struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
-                    const struct s2s_host_ops *host, void *ctx)
+struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port *store,
+                    struct dns *dns, const struct s2s_host_ops *host, void *ctx)
 {
     struct s2s *s = mem_alloc(sizeof *s);
     s->loop = l;
-    s->conf = defaults(c);
+    s->conf = *c;
+    tune_defaults(&s->conf.tune);
+    if (!s->conf.limits)
+        s->conf.limits = &stream_limits_default;
+    s->store = store;
     s->dns = dns;
     s->host = host;
     s->ctx = ctx;
@@ -169,28 +189,29 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
                                          .tls_required = c->tls_required,
                                          .limits = s->conf.limits};
     dialback_secret_init(&s->secret, c->dialback_secret ? c->dialback_secret : "");
-    hmap_init(&s->pool);
-    hmap_init(&s->failures);
+    hmap_init(&s->boxes);
+    hmap_init(&s->domains);
+    list_init(&s->domain_lru);
+    list_init(&s->outs);
     list_init(&s->ins);
     list_init(&s->bounces);
     defer_init(&s->bounce, on_bounce, s);
     defer_init(&s->stop_done, on_stop_done, s);
     timer_init(&s->stop_limit, l, on_stop_limit, s);
+    s2s_disk_load(s);
     return s;
 }
 
 void s2s_tune(struct s2s *s, const struct s2s_tune *t)
 {
-    s->conf.pending_bytes = t->pending_bytes;
-    s->conf.pending_stanzas = t->pending_stanzas;
-    s->conf.connect_timeout_ms = t->connect_timeout_ms;
-    s->conf.idle_timeout_ms = t->idle_timeout_ms;
-    s->conf.fail_memory_ms = t->fail_memory_ms;
+    s->conf.tune = *t;
+    tune_defaults(&s->conf.tune);
 }
 
 void s2s_check_stopped(struct s2s *s)
 {
-    if (s->is_stopping && s->stopped && !hmap_count(&s->pool) && list_empty(&s->ins))
+    if (s->is_stopping && s->stopped && !hmap_count(&s->boxes) && list_empty(&s->outs) &&
+        list_empty(&s->ins))
         loop_defer(s->loop, &s->stop_done);
 }
 
@@ -201,8 +222,10 @@ void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx)
     s->stopped_ctx = ctx;
     timer_start(&s->stop_limit, S2S_STOP_MS);
     size_t it = 0;
-    for (struct s2s_out *o; (o = s2s_pool_any(s, &it));)
-        s2s_out_event(o, S2S_EV_STOP);
+    for (struct s2s_outbox *b; (b = s2s_outbox_any(s, &it));)
+        s2s_outbox_stop(b);
+    list_each (&s->outs, n)
+        s2s_out_event(list_entry(n, struct s2s_out, link), S2S_EV_STOP);
     list_each (&s->ins, n)
         s2s_in_close(list_entry(n, struct s2s_in, link), STREAM_OK, NULL);
     s2s_check_stopped(s);
@@ -215,17 +238,15 @@ void s2s_free(struct s2s **ps)
     if (!s)
         return;
     s->stopped = NULL;
-    size_t it = 0;
-    for (struct s2s_out *o; (o = s2s_pool_any(s, &it));)
-        s2s_out_free(o);
-    list_each (&s->ins, n)
-        s2s_in_free(list_entry(n, struct s2s_in, link));
-    s2s_failures_fini(s);
+    s2s_disk_load_stop(s);
+    drop_streams(s);
+    drop_boxes(s);
+    s2s_domains_fini(s);
     bounces_run(s, false);
     defer_cancel(&s->bounce);
     defer_cancel(&s->stop_done);
     timer_stop(&s->stop_limit);
-    hmap_fini(&s->pool);
+    hmap_fini(&s->boxes);
     mem_wipe(&s->secret, sizeof s->secret);
     mem_free(s);
 }

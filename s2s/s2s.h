@@ -8,6 +8,7 @@
 #include "lib/net/tls.h"
 #include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
+#include "s2s/s2s-cause.h"
 
 struct s2s;
 struct store_port;
@@ -16,8 +17,8 @@ struct store_port;
 struct s2s_tune {
     size_t pending_bytes, pending_stanzas; /* in memory per domain pair; default 1 MiB, 1,000 */
     size_t stored_bytes;                   /* and on disk, beyond those; default 64 MiB */
-    uint64_t connect_timeout_ms; /* 30,000: DNS, TCP, TLS, authentication together */
-    uint64_t idle_timeout_ms;    /* 600,000 */
+    uint64_t connect_timeout_ms;           /* 30,000: DNS, TCP, TLS, authentication together */
+    uint64_t idle_timeout_ms;              /* 600,000 */
     uint64_t ping_ms;        /* 60,000: a quiet stream with acks is asked for one, XEP-0198 */
     uint64_t ack_timeout_ms; /* 60,000: asked and nothing heard: the stream is dead */
     uint64_t resume_ms;      /* 300,000: a cut stream may be resumed */
@@ -34,8 +35,7 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     bool no_bidi, no_acks, no_resume;        /* switch XEP-0288, XEP-0198, its resumption off */
     const char *dialback_secret;             /* the same on all nodes of the world */
     struct s2s_tune tune;
-    struct store_port *store; /* where outboxes are kept; NULL: in memory only */
-    const char *store_owner;  /* name of this node in the store, unique in the region */
+    const char *store_owner; /* name of this node in the store, unique in the region, no space */
     const struct stream_limits *limits;
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
@@ -62,15 +62,19 @@ struct s2s_host_ops {
     /* A message (borrowed) has waited for notice_ms: tell its sender. text: what is wrong and until
      * when it is tried. May be NULL. */
     void (*delayed)(void *ctx, const struct stanza *s, const char *text);
+    /* The outbox of this remote domain is this instance's to restore. NULL: all are. */
+    bool (*owns)(void *ctx, struct str remote);
 };
-struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct dns *dns,
-                    const struct s2s_host_ops *host, void *ctx);
+/* store: where outboxes are kept (borrowed); NULL: in memory only. */
+struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port *store,
+                    struct dns *dns, const struct s2s_host_ops *host, void *ctx);
 /* Counts so far, and what is there now. */
 struct s2s_stats {
-    uint64_t out_ready, out_failed[STANZA_CONDS]; /* attempts to reach a domain, by the reason
-                                                     senders were told */
-    uint64_t in_external, in_dialback;            /* domain pairs that a peer proved */
-    size_t out_streams, in_streams, waiting;
+    uint64_t out_ready;
+    uint64_t outcomes[2][S2S_CAUSES];  /* [is_inbound]: what did not work; NONE: what did */
+    uint64_t bounced[S2S_CAUSES];      /* stanzas given back */
+    uint64_t in_external, in_dialback; /* domain pairs that a peer proved */
+    size_t out_streams, in_streams, waiting, domains_down;
 };
 void s2s_stats(const struct s2s *s, struct s2s_stats *out);
 void s2s_tune(struct s2s *s, const struct s2s_tune *t);
@@ -79,7 +83,8 @@ void s2s_tune(struct s2s *s, const struct s2s_tune *t);
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);
 void s2s_free(struct s2s **ps);
 /* Send from a local domain to a remote one; takes the reference and the token (NULL: none), which
- * comes back once by taken or bounce, never inside the call. Order per domain pair is kept. */
+ * comes back once, by taken (perhaps inside the call) or by bounce (never inside). Order per domain
+ * pair is kept. */
 void s2s_send(struct s2s *s, struct stanza *st, void *token);
 /* The host has custody of what it was given with this receipt (any order; also after the stream is
  * gone). On the loop of s. */

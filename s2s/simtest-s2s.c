@@ -216,7 +216,7 @@ static void test_dialback_answers(void **state UNUSED)
         {"</stream:stream>", STANZA_REMOTE_SERVER_TIMEOUT},
         {"<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
          "</stream:stream>",
-         STANZA_REMOTE_SERVER_TIMEOUT},
+         STANZA_REMOTE_SERVER_NOT_FOUND},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct world *w = world_begin(i + 1);
@@ -290,8 +290,8 @@ static void test_outbox_limits(void **state UNUSED)
         struct world *w = world_begin(1);
         struct host *a = &w->h[0];
         struct raw raw;
-        a->conf.pending_stanzas = by_bytes ? 1000 : 5;
-        a->conf.pending_bytes = by_bytes ? 10000 : 1 << 20;
+        a->conf.tune.pending_stanzas = by_bytes ? 1000 : 5;
+        a->conf.tune.pending_bytes = by_bytes ? 10000 : 1 << 20;
         raw_begin(&raw, w, 1, RAW_HEADER);
         host_open(a);
         for (int i = 0; i < 8; i++)
@@ -308,42 +308,69 @@ static void test_outbox_limits(void **state UNUSED)
     }
 }
 
-static void test_failure_memory(void **state UNUSED)
+/* What is final is told at once, and from memory for a while; a server that is away is waited for.
+ */
+static void test_final_from_memory(void **state UNUSED)
 {
     struct world *w = world_begin(1);
-    struct host *a = &w->h[0], *b = &w->h[1];
+    struct host *a = &w->h[0];
     world_open(w);
-    listener_close(&b->listener);
-    host_send(a, "d1.test", 10);
+    host_send(a, "nx.test", 10);
     run_until(&a->n_back, 1, 5 * SEC);
-    host_listen(b);
     uint64_t at = sim_now_us();
-    host_send(a, "d1.test", 10);
+    host_send(a, "nx.test", 10);
     run_until(&a->n_back, 2, 1000);
     assert_int_equal(a->back[1].at_us, at);
-    assert_int_equal(a->back[1].cond, a->back[0].cond);
+    assert_int_equal(a->back[1].cond, STANZA_REMOTE_SERVER_NOT_FOUND);
     assert_string_equal(a->back[1].text, a->back[0].text);
-    run_for(5100000);
-    host_send(a, "d1.test", 10);
-    run_until(&b->n_in, 1, 5 * SEC);
     world_end(&w);
 }
 
-static void test_failure_cleared_by_life(void **state UNUSED)
+static void test_server_comes_back(void **state UNUSED)
+{
+    for (uint64_t away_s = 1; away_s <= 10000; away_s *= 10) {
+        struct world *w = world_begin(away_s);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        a->conf.tune.expire_message_ms = 86400000;
+        world_open(w);
+        listener_close(&b->listener);
+        for (int i = 0; i < 20; i++)
+            host_send(a, "d1.test", 10);
+        run_for(away_s * SEC);
+        assert_int_equal(a->n_back, 0);
+        host_listen(b);
+        uint64_t at = sim_now_us();
+        run_until(&b->n_in, 1, 2 * SEC);
+        print_message("away %llu s, first delivery %llu ms after the return\n",
+                      (unsigned long long)away_s, (unsigned long long)(sim_now_us() - at) / 1000);
+        run_until(&b->n_in, 20, SEC);
+        check_in_order(b, 0, 20);
+        world_end(&w);
+    }
+}
+
+/* Back-off has grown long; an incoming stream of that domain ends it. */
+static void test_life_ends_backoff(void **state UNUSED)
 {
     struct world *w = world_begin(1);
     struct host *a = &w->h[0], *b = &w->h[1];
-    a->conf.fail_memory_ms = 3600000;
-    world_open(w);
-    listener_close(&b->listener);
+    struct raw raw;
+    a->conf.tune.expire_message_ms = 86400000;
+    raw_begin(&raw, w, 1, RAW_ALL);
+    raw.answer = "<db:result from='d1.test' to='d0.test' type='invalid'/>";
+    host_open(a);
+    host_listen(a);
+    host_open(b);
     host_send(a, "d1.test", 10);
-    run_until(&a->n_back, 1, 5 * SEC);
+    run_for(600 * SEC);
+    unsigned tries = raw.connections;
+    assert_in_range(tries, 5, 14); /* 1, 2, 4, ... 300 s, jittered by a quarter */
+    raw_finish(&raw);
     host_listen(b);
     host_send(b, "d0.test", 10);
-    run_until(&a->n_in, 1, 5 * SEC);
-    host_send(a, "d1.test", 10);
     run_until(&b->n_in, 1, 5 * SEC);
-    assert_int_equal(a->n_back, 1);
+    run_until(&a->n_in, 1, 5 * SEC);
+    assert_int_equal(a->n_back, 0);
     world_end(&w);
 }
 
@@ -464,8 +491,9 @@ int main(void)
         cmocka_unit_test(test_dns_failures),
         cmocka_unit_test(test_override),
         cmocka_unit_test(test_outbox_limits),
-        cmocka_unit_test(test_failure_memory),
-        cmocka_unit_test(test_failure_cleared_by_life),
+        cmocka_unit_test(test_final_from_memory),
+        cmocka_unit_test(test_server_comes_back),
+        cmocka_unit_test(test_life_ends_backoff),
         cmocka_unit_test(test_idle_close),
         cmocka_unit_test(test_cut_mid_burst),
         cmocka_unit_test(test_stop),

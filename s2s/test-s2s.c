@@ -120,23 +120,25 @@ static bool is_local(void *ctx, struct str domain)
     return str_eqc(domain, ((struct end *)ctx)->domain);
 }
 
-static void deliver(void *ctx, struct stanza *s)
+static void deliver(void *ctx, struct stanza *s, struct s2s_receipt receipt)
 {
     struct end *e = ctx;
     struct rig *r = e->rig;
     count(e, s);
+    s2s_received(e->s2s, receipt);
     if (r->e[0].got == COUNT && r->e[1].got == COUNT)
         for (int i = 0; i < 2; i++)
             s2s_stop(r->e[i].s2s, on_stopped, r);
 }
 
 static void bounce(void *ctx UNUSED, struct stanza *s UNUSED, enum stanza_cond c UNUSED,
-                   const char *text)
+                   const char *text, void *token UNUSED)
 {
     fail_msg("%s", text);
 }
 
-static const struct s2s_host_ops host_ops = {is_local, deliver, bounce};
+static const struct s2s_host_ops host_ops = {
+    .is_local_domain = is_local, .deliver = deliver, .bounce = bounce};
 
 static void on_accept(void *ctx, struct transport *t)
 {
@@ -171,11 +173,11 @@ static void federate(bool is_good, bool is_direct)
                                     .external = true,
                                     .dialback_secret = e->domain,
                                     .overrides = r.overrides};
-        e->s2s = s2s_new(r.loop, &e->conf, r.dns, &host_ops, e);
+        e->s2s = s2s_new(r.loop, &e->conf, NULL, r.dns, &host_ops, e);
     }
     for (unsigned n = 0; n < COUNT; n++)
         for (int i = 0; i < 2; i++)
-            s2s_send(r.e[i].s2s, message(r.e[i].domain, r.e[!i].domain, n));
+            s2s_send(r.e[i].s2s, message(r.e[i].domain, r.e[!i].domain, n), NULL);
     loop_run(r.loop);
     assert_false(r.is_late);
     assert_int_equal(r.stopped, 2);

@@ -91,8 +91,11 @@ struct host {
     struct s2s_conf conf;
     struct listener *listener;
     struct got in[GOT_MAX], back[GOT_MAX];
-    size_t n_in, n_back;
-    bool in_send; /* nothing may come back inside */
+    size_t n_in, n_back, n_taken, n_notices;
+    unsigned noticed; /* the last message whose sender was told that it waits */
+    char notice[2 * S2S_TEXT_MAX];
+    struct store_port *store; /* NULL: in memory only */
+    bool in_send;             /* nothing may come back inside */
     unsigned next_id;
 };
 struct world {
@@ -119,7 +122,7 @@ static inline unsigned stanza_number(const struct stanza *s)
     return (unsigned)n;
 }
 
-static inline void host_deliver(void *ctx, struct stanza *s)
+static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     struct host *h = ctx;
     assert_true(h->n_in < GOT_MAX);
@@ -127,9 +130,18 @@ static inline void host_deliver(void *ctx, struct stanza *s)
     assert_true(s->el->ns == NS_CLIENT);
     h->in[h->n_in++] = (struct got){.id = stanza_number(s), .at_us = sim_now_us()};
     stanza_unref(&s);
+    s2s_received(h->s2s, r);
 }
 
-static inline void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text)
+static inline void host_taken(void *ctx, void *token)
+{
+    struct host *h = ctx;
+    h->n_taken++;
+    mem_free(token);
+}
+
+static inline void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text,
+                               void *token)
 {
     struct host *h = ctx;
     assert_false(h->in_send);
@@ -139,9 +151,22 @@ static inline void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, 
     *g = (struct got){.id = stanza_number(s), .at_us = sim_now_us(), .cond = c};
     snprintf(g->text, sizeof g->text, "%s", text);
     stanza_unref(&s);
+    mem_free(token);
 }
 
-static const struct s2s_host_ops world_host_ops = {host_is_local, host_deliver, host_bounce};
+static inline void host_delayed(void *ctx, const struct stanza *s, const char *text)
+{
+    struct host *h = ctx;
+    snprintf(h->notice, sizeof h->notice, "%s", text);
+    h->noticed = stanza_number(s);
+    h->n_notices++;
+}
+
+static const struct s2s_host_ops world_host_ops = {.is_local_domain = host_is_local,
+                                                   .deliver = host_deliver,
+                                                   .bounce = host_bounce,
+                                                   .taken = host_taken,
+                                                   .delayed = host_delayed};
 
 static inline void host_accept(void *ctx, struct transport *t)
 {
@@ -157,7 +182,7 @@ static inline void host_listen(struct host *h)
 /* After changes of h->conf. */
 static inline void host_open(struct host *h)
 {
-    h->s2s = s2s_new(h->loop, &h->conf, h->dns, &world_host_ops, h);
+    h->s2s = s2s_new(h->loop, &h->conf, h->store, h->dns, &world_host_ops, h);
 }
 
 static inline void host_begin(struct host *h, int i)
@@ -174,15 +199,15 @@ static inline void host_begin(struct host *h, int i)
              "_xmpp-server._tcp.d%d.test 60 SRV 0 0 5269 x%d.test\nx%d.test 60 A 10.0.0.%d\n", i, i,
              i, i + 1);
     sim_dns_zone(zone);
-    h->conf = (struct s2s_conf){.tls_server = good_in[i],
-                                .tls_client = good_out[i],
-                                .tls_required = true,
-                                .dialback = true,
-                                .external = true,
-                                .dialback_secret = i ? "other" : "secret",
-                                .connect_timeout_ms = 10000,
-                                .idle_timeout_ms = 60000,
-                                .fail_memory_ms = 5000};
+    h->conf = (struct s2s_conf){
+        .tls_server = good_in[i],
+        .tls_client = good_out[i],
+        .tls_required = true,
+        .dialback = true,
+        .external = true,
+        .dialback_secret = i ? "other" : "secret",
+        .store_owner = "n1",
+        .tune = {.connect_timeout_ms = 10000, .idle_timeout_ms = 60000, .expire_message_ms = 9000}};
 }
 
 /* Hosts exist, listen, and have zones; nothing is opened yet. */
@@ -235,7 +260,7 @@ static inline struct stanza *make_text(const char *text)
 static inline void host_put(struct host *h, const char *text)
 {
     h->in_send = true;
-    s2s_send(h->s2s, make_text(text));
+    s2s_send(h->s2s, make_text(text), mem_alloc(1));
     h->in_send = false;
 }
 

@@ -56,8 +56,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(S2S_WAITING, GAUGE, "meridian_s2s_waiting_stanzas", "",                                      \
       "Stanzas that wait for a stream to another server")                                          \
     X(S2S_READY, COUNTER, "meridian_s2s_out_ready_total", "", "Streams to other servers made")     \
-    X(S2S_FAILED, COUNTER, "meridian_s2s_out_failed_total", "condition",                           \
-      "Failures to reach another server, by what its senders were told")                           \
+    X(S2S_FAILED, COUNTER, "meridian_s2s_out_failed_total", "cause",                               \
+      "Failures to reach another server, by cause (docs/federation.md)")                           \
     X(S2S_PROVED, COUNTER, "meridian_s2s_in_proved_total", "auth",                                 \
       "Domains that another server proved to us")                                                  \
     X(STORE_OPS, COUNTER, "meridian_store_operations_total", "kind", "Operations answered")        \
@@ -243,9 +243,9 @@ static void put_s2s(struct buf *out, const struct s2s_stats *s)
     put_one(out, M_S2S_WAITING, NULL, (double)s->waiting);
     put_one(out, M_S2S_READY, NULL, (double)s->out_ready);
     metric_head(out, &defs[M_S2S_FAILED]);
-    for (unsigned c = STANZA_OK + 1; c < STANZA_CONDS; c++)
-        if (s->out_failed[c])
-            put(out, M_S2S_FAILED, stanza_cond_name(c), (double)s->out_failed[c]);
+    for (unsigned c = S2S_CAUSE_NONE + 1; c < S2S_CAUSES; c++)
+        if (s->outcomes[false][c])
+            put(out, M_S2S_FAILED, s2s_cause_name(c), (double)s->outcomes[false][c]);
     metric_head(out, &defs[M_S2S_PROVED]);
     put(out, M_S2S_PROVED, "external", (double)s->in_external);
     put(out, M_S2S_PROVED, "dialback", (double)s->in_dialback);

@@ -147,7 +147,10 @@ static void s2s_on_shard(struct node_shard *sh, void *ctx)
     struct stanza *s = r->stanza;
     r->stanza = NULL;
     sh->stats.flow[FLOW_to_s2s][s->kind]++;
-    s2s_send(sh->s2s, s);
+    custody_queued(&r->custody);
+    struct custody *c = r->custody;
+    r->custody = NULL;
+    s2s_send(sh->s2s, s, c);
     route_free(r);
 }
 

@@ -1,0 +1,36 @@
+#ifndef S2S_S2S_DISK_INT_H
+#define S2S_S2S_DISK_INT_H
+/* The durable part of an outbox: a map in the store, position -> when it came, when it expires, and
+ * the stanza. tail = stored items that are not in memory, newer than all that are. */
+#include "s2s/s2s-int.h"
+
+/* Something lasting is in memory and not stored: store it when it is not done soon. */
+void s2s_disk_want(struct s2s_outbox *b);
+/* No room in memory: to the store only. Takes both when true; false: full, or no store. */
+bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+bool s2s_disk_has_tail(const struct s2s_outbox *b);
+/* Read from the tail when there is room again. */
+void s2s_disk_fill(struct s2s_outbox *b);
+/* The item stored there is done. */
+void s2s_disk_forget(struct s2s_outbox *b, uint64_t key, size_t bytes);
+/* The tail is bounced, page by page. */
+void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text);
+/* Nothing is stored or under way; asks for what is missing to get there. */
+bool s2s_disk_is_idle(struct s2s_outbox *b);
+/* Stored, not in memory: items of the tail and bytes of all. */
+void s2s_disk_count(const struct s2s_outbox *b, uint64_t *tail, uint64_t *bytes);
+void s2s_disk_free(struct s2s_outbox *b);
+/* At the start: outboxes of a former life come back. */
+void s2s_disk_load(struct s2s *s);
+void s2s_disk_load_stop(struct s2s *s);
+/* While stopping: all that lasts is stored now. */
+void s2s_disk_save(struct s2s_outbox *b);
+bool s2s_disk_is_saved(struct s2s_outbox *b); /* nothing lasting is left to be stored or removed */
+
+/* s2s-outbox.c */
+bool s2s_lasts(const struct stanza *st);
+uint64_t s2s_lifetime_us(const struct s2s *s, const struct stanza *st);
+bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes);
+struct s2s_item *s2s_item_new(struct s2s_outbox *b, struct stanza *st, void *token);
+void s2s_item_taken(struct s2s_item *it); /* its token goes back */
+#endif

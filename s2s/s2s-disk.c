@@ -1,0 +1,646 @@
+/* DOC: the durable part of an outbox.
+ * Design: a map of the store (not a log: items end in any order when they expire, and a position
+ * must be known before it is written), one owner per node and pair, and beside it one value that
+ * says the pair has something, how much, and how often it was opened. Positions grow; their upper
+ * part is that number of openings, so a former life cannot be mixed up. One transaction is under
+ * way for a pair at a time; it takes all that is due and all that is done. What is on disk and not
+ * in memory is the tail: once there is one, everything goes behind it, so order holds.
+ * A failed write is tried again each second; the tokens stay where they are meanwhile.
+ * Invariants: positions in memory grow along flying, then waiting, and are below tail_key. */
+#include "s2s/s2s-disk-int.h"
+
+#include "lib/base/clock.h"
+#include "lib/store/store.h"
+
+#define TABLE "s2s_outbox"
+#define MARK STR("pair")
+#define KEY_FMT "%020llu"
+enum {
+    KEY_SIZE = 21,
+    EPOCH_SHIFT = 40,
+    TXN_ITEMS = 500,
+    TXN_BYTES = 4 * 1024 * 1024,
+    PAGE = 100,
+    GONE_MAX = 200, /* done items that are not waited with longer */
+    AGAIN_MS = 1000,
+};
+
+struct gone { /* done, to be removed */
+    uint64_t key;
+    size_t bytes;
+    bool is_counted; /* false: of a transaction that failed, perhaps not there */
+};
+struct s2s_disk {
+    struct s2s_outbox *box;
+    char *owner;
+    struct op_owner ops;
+    struct timer soon;
+    struct list pending; /* items that go to the store only */
+    size_t pending_bytes;
+    uint64_t next_key, stored_key; /* highest that is committed */
+    uint64_t tail_key;             /* where to read on; 0: no tail */
+    uint64_t tail_n, n, bytes;     /* n, bytes: all that is stored */
+    VEC(struct gone) gone;
+    struct { /* the transaction under way */
+        bool is_on;
+        uint64_t key, n, bytes;
+        size_t gone;
+        uint64_t gone_n, gone_bytes;
+        bool unmarks;
+    } txn;
+    uint64_t epoch;
+    bool is_marked, is_reading, is_failing, is_saving;
+    enum s2s_cause failed; /* the tail is bounced for this */
+    char text[S2S_TEXT_MAX];
+};
+
+static void write_due(struct s2s_disk *d);
+
+/* ---- making ---- */
+
+static void on_soon(void *ctx)
+{
+    write_due(ctx);
+}
+
+static struct s2s_disk *disk_of(struct s2s_outbox *b)
+{
+    if (b->disk)
+        return b->disk;
+    struct s2s_disk *d = mem_calloc(1, sizeof *d);
+    struct arena *a = arena_new(0);
+    d->box = b;
+    d->owner = str_dup(arena_printf(a, "%s %s", b->s2s->conf.store_owner, b->key));
+    arena_free(&a);
+    d->epoch = 1;
+    d->next_key = d->epoch << EPOCH_SHIFT;
+    list_init(&d->pending);
+    op_owner_init(&d->ops);
+    timer_init(&d->soon, b->s2s->loop, on_soon, d);
+    b->disk = d;
+    return d;
+}
+
+static void free_pending(struct s2s_disk *d, struct s2s_item *it)
+{
+    void *token = it->token;
+    list_del(&it->link);
+    d->pending_bytes -= it->bytes;
+    stanza_unref(&it->sm.st);
+    mem_free(it);
+    if (token)
+        d->box->s2s->host->taken(d->box->s2s->ctx, token);
+}
+
+void s2s_disk_free(struct s2s_outbox *b)
+{
+    struct s2s_disk *d = b->disk;
+    b->disk = NULL;
+    if (!d)
+        return;
+    op_owner_cancel_all(&d->ops);
+    timer_stop(&d->soon);
+    list_each (&d->pending, n)
+        free_pending(d, list_entry(n, struct s2s_item, link));
+    vec_fini(&d->gone);
+    mem_free(d->owner);
+    mem_free(d);
+}
+
+/* ---- writing ---- */
+
+static void put_item(struct s2s_disk *d, struct store_txn **t, struct s2s_item *it)
+{
+    const struct s2s *s = d->box->s2s;
+    uint64_t now = loop_now_us(s->loop), wall = clock_wall_us();
+    char key[KEY_SIZE];
+    struct buf text;
+    it->key = d->next_key++;
+    snprintf(key, sizeof key, KEY_FMT, (unsigned long long)it->key);
+    buf_init(&text, STORE_VALUE_MAX);
+    buf_printf(&text, "%llu %llu %zu\n", (unsigned long long)(wall - (now - it->at_us)),
+               (unsigned long long)(wall + (it->expires_us - now)), it->bytes);
+    stanza_write(&text, it->sm.st, NS_CLIENT);
+    if (!*t)
+        *t = store_txn_new(s->store, str_of(d->owner));
+    store_txn_map_put(*t, TABLE, str_of(key), buf_view(&text));
+    buf_fini(&text);
+    d->txn.key = it->key;
+    d->txn.n++;
+    d->txn.bytes += it->bytes;
+}
+
+static bool is_full(const struct s2s_disk *d)
+{
+    return d->txn.n >= TXN_ITEMS || d->txn.bytes >= TXN_BYTES;
+}
+
+/* True: there may be more in the list. */
+static bool put_list(struct s2s_disk *d, struct store_txn **t, struct list *items,
+                     uint64_t before_us)
+{
+    list_each (items, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (it->at_us > before_us)
+            return false;
+        if (it->key || !s2s_lasts(it->sm.st))
+            continue;
+        if (is_full(d))
+            return true;
+        put_item(d, t, it);
+    }
+    return false;
+}
+
+static void del_gone(struct s2s_disk *d, struct store_txn **t)
+{
+    char key[KEY_SIZE];
+    for (size_t i = 0; i < d->gone.n; i++) {
+        snprintf(key, sizeof key, KEY_FMT, (unsigned long long)d->gone.p[i].key);
+        if (!*t)
+            *t = store_txn_new(d->box->s2s->store, str_of(d->owner));
+        store_txn_map_del(*t, TABLE, str_of(key));
+        d->txn.gone_n += d->gone.p[i].is_counted;
+        d->txn.gone_bytes += d->gone.p[i].bytes;
+    }
+    d->txn.gone = d->gone.n;
+}
+
+static void put_mark(struct s2s_disk *d, struct store_txn *t)
+{
+    char mark[80];
+    uint64_t n = d->n + d->txn.n - d->txn.gone_n;
+    snprintf(mark, sizeof mark, "%llu %llu %llu", (unsigned long long)d->epoch,
+             (unsigned long long)n,
+             (unsigned long long)(d->bytes + d->txn.bytes - d->txn.gone_bytes));
+    d->txn.unmarks = n == 0;
+    if (n)
+        store_txn_kv_put(t, TABLE, MARK, str_of(mark), STORE_REV_ANY);
+    else if (d->is_marked)
+        store_txn_kv_del(t, TABLE, MARK, STORE_REV_ANY);
+}
+
+static void tell_stored(struct s2s_disk *d, struct list *items)
+{
+    list_each (items, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (it->key && it->key <= d->stored_key && it->token)
+            s2s_item_taken(it);
+    }
+}
+
+static void move_to_tail(struct s2s_disk *d)
+{
+    list_each (&d->pending, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (!it->key || it->key > d->stored_key)
+            return;
+        if (!d->tail_key)
+            d->tail_key = it->key;
+        d->tail_n++;
+        free_pending(d, it);
+    }
+}
+
+static void written(struct s2s_disk *d)
+{
+    struct s2s_outbox *b = d->box;
+    if (d->is_failing)
+        log_info(NULL, "s2s.outbox.stored-again", "remote", b->remote);
+    d->is_failing = false;
+    d->n += d->txn.n - d->txn.gone_n;
+    d->bytes += d->txn.bytes - d->txn.gone_bytes;
+    d->is_marked = !d->txn.unmarks;
+    if (d->txn.key)
+        d->stored_key = d->txn.key;
+    memmove(d->gone.p, d->gone.p + d->txn.gone, (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
+    d->gone.n -= d->txn.gone;
+    tell_stored(d, &b->flying);
+    tell_stored(d, &b->waiting);
+    move_to_tail(d);
+}
+
+static void unkey(struct s2s_disk *d, struct list *items)
+{
+    list_each (items, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (it->key <= d->stored_key)
+            continue;
+        struct gone g = {it->key, 0, false};
+        vec_push(&d->gone, g);
+        it->key = 0;
+    }
+}
+
+/* Nothing of it happened, or perhaps all: positions are taken anew, the old ones removed. */
+static void not_written(struct s2s_disk *d, enum err e)
+{
+    struct s2s_outbox *b = d->box;
+    if (!d->is_failing)
+        log_error(NULL, "s2s.outbox.not-stored", "remote", b->remote, "why", err_text(e));
+    d->is_failing = true;
+    for (size_t i = 0; i < d->gone.n; i++)
+        if (d->gone.p[i].key > d->stored_key)
+            d->gone.p[i] = (struct gone){d->gone.p[i].key, 0, false};
+    unkey(d, &b->flying);
+    unkey(d, &b->waiting);
+    unkey(d, &d->pending);
+}
+
+static void on_written(void *ctx, enum err e)
+{
+    struct s2s_disk *d = ctx;
+    struct s2s_outbox *b = d->box;
+    d->txn.is_on = false;
+    if (e == ERR_OK)
+        written(d);
+    else
+        not_written(d, e);
+    timer_start(&d->soon, e == ERR_OK ? 0 : AGAIN_MS);
+    s2s_disk_fill(b);
+    s2s_outbox_check_idle(b);
+}
+
+static bool has_due(struct s2s_disk *d, struct list *items, uint64_t *wait_us)
+{
+    uint64_t now = loop_now_us(d->box->s2s->loop);
+    uint64_t after = d->box->s2s->conf.tune.disk_ms * 1000;
+    list_each (items, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (it->key || !s2s_lasts(it->sm.st))
+            continue;
+        if (it->at_us + after > now && it->at_us + after - now < *wait_us)
+            *wait_us = it->at_us + after - now;
+        return it->at_us + after <= now;
+    }
+    return false;
+}
+
+/* Look again when the oldest that is not stored is old enough. */
+static void wait_more(struct s2s_disk *d)
+{
+    uint64_t wait_us = UINT64_MAX;
+    if (has_due(d, &d->box->flying, &wait_us) || has_due(d, &d->box->waiting, &wait_us))
+        wait_us = 0;
+    if (d->gone.n)
+        wait_us = wait_us < AGAIN_MS * 1000 ? wait_us : AGAIN_MS * 1000;
+    if (wait_us != UINT64_MAX)
+        timer_start(&d->soon, (wait_us + 999) / 1000);
+}
+
+/* What came up to then is stored now. */
+static uint64_t due_before(const struct s2s_disk *d)
+{
+    const struct s2s_outbox *b = d->box;
+    uint64_t now = loop_now_us(b->s2s->loop), after = b->s2s->conf.tune.disk_ms * 1000;
+    if (!b->carrier || d->is_saving || !list_empty(&d->pending))
+        return UINT64_MAX;
+    return now > after ? now - after : 0;
+}
+
+static void write_due(struct s2s_disk *d)
+{
+    struct s2s_outbox *b = d->box;
+    struct store_txn *t = NULL;
+    uint64_t before_us = due_before(d);
+    timer_stop(&d->soon);
+    if (d->txn.is_on || b->s2s->load.is_on)
+        return;
+    memset(&d->txn, 0, sizeof d->txn);
+    bool more = put_list(d, &t, &b->flying, before_us) || put_list(d, &t, &b->waiting, before_us);
+    if (!more)
+        (void)put_list(d, &t, &d->pending, UINT64_MAX);
+    del_gone(d, &t);
+    if (!t) {
+        wait_more(d);
+        return;
+    }
+    put_mark(d, t);
+    d->txn.is_on = true;
+    (void)store_commit(&t, &d->ops, on_written, d);
+}
+
+/* ---- asked from outside ---- */
+
+void s2s_disk_want(struct s2s_outbox *b)
+{
+    if (!b->s2s->store || (!b->n && !b->disk))
+        return;
+    struct s2s_disk *d = disk_of(b);
+    uint64_t wait_ms = b->carrier && !d->is_saving ? b->s2s->conf.tune.disk_ms : 0;
+    if (!timer_running(&d->soon) || !wait_ms)
+        timer_start(&d->soon, wait_ms);
+}
+
+void s2s_disk_save(struct s2s_outbox *b)
+{
+    if (!b->s2s->store)
+        return;
+    disk_of(b)->is_saving = true;
+    s2s_disk_want(b);
+}
+
+static bool has_unsaved(struct list *items)
+{
+    list_each (items, n) {
+        const struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        if (!it->key && s2s_lasts(it->sm.st))
+            return true;
+    }
+    return false;
+}
+
+bool s2s_disk_is_saved(struct s2s_outbox *b)
+{
+    const struct s2s_disk *d = b->disk;
+    if (d && (d->txn.is_on || d->gone.n || !list_empty(&d->pending)))
+        return false;
+    return !b->s2s->store || !(has_unsaved(&b->flying) || has_unsaved(&b->waiting));
+}
+
+bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token)
+{
+    const struct s2s *s = b->s2s;
+    if (!s->store)
+        return false;
+    struct s2s_disk *d = disk_of(b);
+    size_t bytes = st->bytes + sizeof(struct s2s_item);
+    if (d->failed || bytes > s->conf.tune.pending_bytes ||
+        d->pending_bytes > s->conf.tune.pending_bytes - bytes ||
+        d->bytes + d->pending_bytes + bytes > s->conf.tune.stored_bytes)
+        return false;
+    struct s2s_item *it = mem_alloc(sizeof *it);
+    it->box = b;
+    it->sm.st = st;
+    it->token = token;
+    it->bytes = bytes;
+    it->at_us = loop_now_us(s->loop);
+    it->expires_us = it->at_us + s2s_lifetime_us(s, st);
+    list_push(&d->pending, &it->link);
+    d->pending_bytes += bytes;
+    timer_start(&d->soon, 0);
+    return true;
+}
+
+bool s2s_disk_has_tail(const struct s2s_outbox *b)
+{
+    return b->disk && (b->disk->tail_key || !list_empty(&b->disk->pending));
+}
+
+void s2s_disk_forget(struct s2s_outbox *b, uint64_t key, size_t bytes)
+{
+    struct s2s_disk *d = disk_of(b);
+    struct gone g = {key, bytes, true};
+    vec_push(&d->gone, g);
+    if (d->gone.n >= GONE_MAX || !timer_running(&d->soon))
+        timer_start(&d->soon, d->gone.n >= GONE_MAX ? 0 : b->s2s->conf.tune.disk_ms);
+}
+
+bool s2s_disk_is_idle(struct s2s_outbox *b)
+{
+    const struct s2s_disk *d = b->disk;
+    return !d || (!d->txn.is_on && !d->is_reading && !d->gone.n && !s2s_disk_has_tail(b) && !d->n);
+}
+
+void s2s_disk_count(const struct s2s_outbox *b, uint64_t *tail, uint64_t *bytes)
+{
+    *tail = b->disk ? b->disk->tail_n : 0;
+    *bytes = b->disk ? b->disk->bytes : 0;
+}
+
+/* ---- reading the tail ---- */
+
+static bool read_entry(struct str text, uint64_t wall_us[2], uint64_t *bytes, struct stanza **st)
+{
+    struct str head = str_cut(&text, '\n');
+    for (int i = 0; i < 2; i++)
+        if (!str_to_u64(str_cut(&head, ' '), INT64_MAX, &wall_us[i]))
+            return false;
+    return str_to_u64(head, STORE_VALUE_MAX * 2, bytes) && text.p &&
+           stanza_parse(text, st) == ERR_OK;
+}
+
+/* Loop time of a wall time; what was before this loop began is its beginning. */
+static uint64_t loop_time(const struct s2s *s, uint64_t wall_us)
+{
+    uint64_t now = loop_now_us(s->loop), wall = clock_wall_us();
+    if (wall_us >= wall)
+        return now + (wall_us - wall);
+    return wall - wall_us < now ? now - (wall - wall_us) : 0;
+}
+
+static void restore(struct s2s_disk *d, uint64_t key, struct str value)
+{
+    struct s2s_outbox *b = d->box;
+    uint64_t wall_us[2], bytes;
+    struct stanza *st = NULL;
+    if (!read_entry(value, wall_us, &bytes, &st)) {
+        log_error(NULL, "s2s.outbox.unreadable", "remote", b->remote, "bytes", LOG_NUM(value.n));
+        s2s_disk_forget(b, key, 0);
+        return;
+    }
+    struct s2s_item *it = s2s_item_new(b, st, NULL);
+    b->bytes += bytes - it->bytes;
+    it->bytes = it->sm.item.bytes = bytes;
+    it->key = key;
+    it->at_us = loop_time(b->s2s, wall_us[0]);
+    it->expires_us = loop_time(b->s2s, wall_us[1]);
+    if (d->failed)
+        s2s_item_fail(it, d->failed, d->text);
+    else if (it->expires_us <= loop_now_us(b->s2s->loop))
+        s2s_item_fail(it, S2S_CAUSE_LIMIT_EXPIRED, s2s_cause_text(S2S_CAUSE_LIMIT_EXPIRED));
+}
+
+static void on_tail(void *ctx, enum err e, const struct store_entry *entries, size_t n,
+                    uint64_t version)
+{
+    struct s2s_disk *d = ctx;
+    struct s2s_outbox *b = d->box;
+    uint64_t key;
+    size_t i = 0;
+    (void)version;
+    d->is_reading = false;
+    if (e != ERR_OK) {
+        log_error(NULL, "s2s.outbox.not-read", "remote", b->remote, "why", err_text(e));
+        return; /* the tick asks again */
+    }
+    for (; i < n && (d->failed || s2s_outbox_has_room(b, entries[i].value.n)); i++) {
+        if (!str_to_u64(entries[i].key, INT64_MAX, &key))
+            continue;
+        d->tail_key = key + 1;
+        d->tail_n -= d->tail_n > 0;
+        restore(d, key, entries[i].value);
+    }
+    if (i == n && n < PAGE && d->tail_key > d->stored_key) {
+        d->tail_key = d->tail_n = 0;
+        d->failed = S2S_CAUSE_NONE;
+    }
+    s2s_disk_fill(b);
+    s2s_outbox_go(b);
+    s2s_outbox_check_idle(b);
+}
+
+void s2s_disk_fill(struct s2s_outbox *b)
+{
+    struct s2s_disk *d = b->disk;
+    const struct s2s_tune *t = &b->s2s->conf.tune;
+    char from[KEY_SIZE];
+    if (!d || !d->tail_key || d->is_reading || d->is_saving)
+        return;
+    if (!d->failed && (b->n > t->pending_stanzas / 2 || b->bytes > t->pending_bytes / 2))
+        return;
+    snprintf(from, sizeof from, KEY_FMT, (unsigned long long)d->tail_key);
+    d->is_reading = true;
+    (void)store_map_read(b->s2s->store, &d->ops, TABLE, str_of(d->owner), str_of(from), PAGE,
+                         on_tail, d);
+}
+
+void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
+{
+    struct s2s_disk *d = b->disk;
+    if (!d)
+        return;
+    list_each (&d->pending, n) {
+        struct s2s_item *it = list_entry(n, struct s2s_item, link);
+        struct stanza *st = stanza_ref(it->sm.st);
+        void *token = it->token;
+        it->token = NULL;
+        if (it->key)
+            s2s_disk_forget(b, it->key, it->bytes);
+        free_pending(d, it);
+        s2s_bounce(b->s2s, st, c, text, token);
+    }
+    if (!d->tail_key)
+        return;
+    d->failed = c;
+    str_put(d->text, sizeof d->text, text);
+    s2s_disk_fill(b);
+}
+
+/* ---- a former life ---- */
+
+struct found { /* one outbox of it */
+    struct list link;
+    struct s2s *s2s;
+    char *local, *remote;
+};
+
+static void load_next(struct s2s *s);
+
+static void load_end(struct s2s *s)
+{
+    if (--s->load.open || !s->load.is_read)
+        return;
+    s->load.is_on = false;
+    size_t it = 0;
+    for (struct s2s_outbox *b; (b = s2s_outbox_any(s, &it));) {
+        if (b->disk)
+            timer_start(&b->disk->soon, 0);
+        s2s_disk_fill(b);
+    }
+}
+
+static void found_free(struct found *f)
+{
+    list_del(&f->link);
+    mem_free(f->local);
+    mem_free(f->remote);
+    mem_free(f);
+}
+
+static bool read_mark(struct str text, uint64_t out[3])
+{
+    for (int i = 0; i < 3; i++)
+        if (!str_to_u64(str_cut(&text, ' '), INT64_MAX, &out[i]))
+            return false;
+    return true;
+}
+
+static void on_mark(void *ctx, enum err e, const struct store_kv *v)
+{
+    struct found *f = ctx;
+    struct s2s *s = f->s2s;
+    uint64_t mark[3];
+    if (e == ERR_OK && read_mark(v->value, mark) && mark[0] < UINT64_C(1) << 23) {
+        struct s2s_disk *d = disk_of(s2s_outbox_get(s, str_of(f->local), str_of(f->remote)));
+        d->epoch = mark[0] + 1;
+        d->next_key = d->epoch << EPOCH_SHIFT;
+        d->stored_key = d->next_key - 1;
+        d->n = d->tail_n = mark[1];
+        d->bytes = mark[2];
+        d->tail_key = 1;
+        d->is_marked = true;
+        log_info(NULL, "s2s.outbox.restored", "local", f->local, "remote", f->remote, "stanzas",
+                 LOG_NUM(mark[1]));
+    } else {
+        log_error(NULL, "s2s.outbox.lost", "local", f->local, "remote", f->remote, "why",
+                  e == ERR_OK ? "its record is unreadable" : err_text(e));
+    }
+    found_free(f);
+    load_end(s);
+}
+
+static void find(struct s2s *s, struct str owner)
+{
+    struct str remote = owner;
+    struct str node = str_cut(&remote, ' '), local = str_cut(&remote, ' ');
+    if (!str_eqc(node, s->conf.store_owner) || !remote.n ||
+        (s->host->owns && !s->host->owns(s->ctx, remote)))
+        return;
+    struct found *f = mem_alloc(sizeof *f);
+    *f = (struct found){{0}, s, str_dup(local), str_dup(remote)};
+    list_push(&s->load.found, &f->link);
+    s->load.open++;
+    (void)store_kv_get(s->store, &s->load.ops, TABLE, owner, MARK, on_mark, f);
+}
+
+static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
+{
+    struct s2s *s = ctx;
+    if (e != ERR_OK) {
+        log_error(NULL, "s2s.outbox.not-loaded", "why", err_text(e));
+        timer_start(&s->load.again, AGAIN_MS);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        find(s, owners[i]);
+    mem_free(s->load.after);
+    s->load.after = n ? str_dup(owners[n - 1]) : NULL;
+    s->load.is_read = n < PAGE;
+    if (!s->load.is_read)
+        load_next(s);
+    s->load.open++;
+    load_end(s);
+}
+
+static void load_next(struct s2s *s)
+{
+    struct str after = s->load.after ? str_of(s->load.after) : STR_NONE;
+    (void)store_owners(s->store, &s->load.ops, TABLE, after, PAGE, on_owners, s);
+}
+
+static void on_again(void *ctx)
+{
+    load_next(ctx);
+}
+
+void s2s_disk_load(struct s2s *s)
+{
+    op_owner_init(&s->load.ops);
+    list_init(&s->load.found);
+    timer_init(&s->load.again, s->loop, on_again, s);
+    if (!s->store)
+        return;
+    s->load.is_on = true;
+    load_next(s);
+}
+
+void s2s_disk_load_stop(struct s2s *s)
+{
+    op_owner_cancel_all(&s->load.ops);
+    list_each (&s->load.found, n)
+        found_free(list_entry(n, struct found, link));
+    timer_stop(&s->load.again);
+    mem_free(s->load.after);
+    s->load.after = NULL;
+}
