@@ -12,12 +12,13 @@
 #include "lib/base/clock.h"
 #include "lib/store/store.h"
 
-#define TABLE "s2s_outbox"
+#define TABLE "outbox"
 #define MARK STR("pair")
 #define KEY_FMT "%020llu"
 enum {
     KEY_SIZE = 21,
     EPOCH_SHIFT = 40,
+    EPOCH_MAX = 1 << 22, /* so that a position is a positive 63-bit number */
     TXN_ITEMS = 500,
     TXN_BYTES = 4 * 1024 * 1024,
     PAGE = 100,
@@ -213,7 +214,9 @@ static void written(struct s2s_disk *d)
     d->is_marked = !d->txn.unmarks;
     if (d->txn.key)
         d->stored_key = d->txn.key;
-    memmove(d->gone.p, d->gone.p + d->txn.gone, (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
+    if (d->gone.n > d->txn.gone)
+        memmove(d->gone.p, d->gone.p + d->txn.gone,
+                (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
     d->gone.n -= d->txn.gone;
     tell_stored(d, &b->flying);
     tell_stored(d, &b->waiting);
@@ -522,7 +525,8 @@ void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
 struct found { /* one outbox of it */
     struct list link;
     struct s2s *s2s;
-    char *local, *remote;
+    char *owner, *local, *remote;
+    bool is_again; /* asking for its mark failed */
 };
 
 static void load_next(struct s2s *s);
@@ -543,6 +547,7 @@ static void load_end(struct s2s *s)
 static void found_free(struct found *f)
 {
     list_del(&f->link);
+    mem_free(f->owner);
     mem_free(f->local);
     mem_free(f->remote);
     mem_free(f);
@@ -556,28 +561,44 @@ static bool read_mark(struct str text, uint64_t out[3])
     return true;
 }
 
+static void take_over(struct found *f, const uint64_t mark[3])
+{
+    struct s2s_outbox *b = s2s_outbox_get(f->s2s, str_of(f->local), str_of(f->remote));
+    struct s2s_disk *d = disk_of(b);
+    d->epoch = mark[0] + 1;
+    d->next_key = d->epoch << EPOCH_SHIFT;
+    d->stored_key = d->next_key - 1;
+    d->n = d->tail_n = mark[1];
+    d->bytes = mark[2];
+    d->tail_key = 1;
+    d->is_marked = true;
+    log_info(NULL, "s2s.outbox.restored", "local", f->local, "remote", f->remote, "stanzas",
+             LOG_NUM(mark[1]));
+}
+
 static void on_mark(void *ctx, enum err e, const struct store_kv *v)
 {
     struct found *f = ctx;
     struct s2s *s = f->s2s;
     uint64_t mark[3];
-    if (e == ERR_OK && read_mark(v->value, mark) && mark[0] < UINT64_C(1) << 23) {
-        struct s2s_disk *d = disk_of(s2s_outbox_get(s, str_of(f->local), str_of(f->remote)));
-        d->epoch = mark[0] + 1;
-        d->next_key = d->epoch << EPOCH_SHIFT;
-        d->stored_key = d->next_key - 1;
-        d->n = d->tail_n = mark[1];
-        d->bytes = mark[2];
-        d->tail_key = 1;
-        d->is_marked = true;
-        log_info(NULL, "s2s.outbox.restored", "local", f->local, "remote", f->remote, "stanzas",
-                 LOG_NUM(mark[1]));
-    } else {
+    if (e != ERR_OK && e != ERR_NOTFOUND) {
+        f->is_again = true;
+        timer_start(&s->load.again, AGAIN_MS);
+        return;
+    }
+    if (e == ERR_OK && read_mark(v->value, mark) && mark[0] < EPOCH_MAX)
+        take_over(f, mark);
+    else
         log_error(NULL, "s2s.outbox.lost", "local", f->local, "remote", f->remote, "why",
                   e == ERR_OK ? "its record is unreadable" : err_text(e));
-    }
     found_free(f);
     load_end(s);
+}
+
+static void ask_mark(struct found *f)
+{
+    f->is_again = false;
+    (void)store_kv_get(f->s2s->store, &f->s2s->load.ops, TABLE, str_of(f->owner), MARK, on_mark, f);
 }
 
 static void find(struct s2s *s, struct str owner)
@@ -588,10 +609,11 @@ static void find(struct s2s *s, struct str owner)
         (s->host->owns && !s->host->owns(s->ctx, remote)))
         return;
     struct found *f = mem_alloc(sizeof *f);
-    *f = (struct found){{0}, s, str_dup(local), str_dup(remote)};
+    *f = (struct found){
+        .s2s = s, .owner = str_dup(owner), .local = str_dup(local), .remote = str_dup(remote)};
     list_push(&s->load.found, &f->link);
     s->load.open++;
-    (void)store_kv_get(s->store, &s->load.ops, TABLE, owner, MARK, on_mark, f);
+    ask_mark(f);
 }
 
 static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
@@ -599,6 +621,7 @@ static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
     struct s2s *s = ctx;
     if (e != ERR_OK) {
         log_error(NULL, "s2s.outbox.not-loaded", "why", err_text(e));
+        s->load.is_again = true;
         timer_start(&s->load.again, AGAIN_MS);
         return;
     }
@@ -615,13 +638,21 @@ static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
 
 static void load_next(struct s2s *s)
 {
+    s->load.is_again = false;
     struct str after = s->load.after ? str_of(s->load.after) : STR_NONE;
     (void)store_owners(s->store, &s->load.ops, TABLE, after, PAGE, on_owners, s);
 }
 
 static void on_again(void *ctx)
 {
-    load_next(ctx);
+    struct s2s *s = ctx;
+    list_each (&s->load.found, n) {
+        struct found *f = list_entry(n, struct found, link);
+        if (f->is_again)
+            ask_mark(f);
+    }
+    if (s->load.is_again)
+        load_next(s);
 }
 
 void s2s_disk_load(struct s2s *s)

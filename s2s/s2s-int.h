@@ -37,7 +37,7 @@ struct s2s {
     struct list domain_lru;
     struct list outs, ins;
     struct { /* outboxes of a former life */
-        bool is_on, is_read;
+        bool is_on, is_read, is_again;
         size_t open;
         char *after;
         struct op_owner ops;

@@ -95,6 +95,8 @@ struct host {
     unsigned noticed; /* the last message whose sender was told that it waits */
     char notice[2 * S2S_TEXT_MAX];
     struct store_port *store; /* NULL: in memory only */
+    bool is_dead;             /* being killed: what it says now nobody hears */
+    bool taken[GOT_MAX];
     bool in_send;             /* nothing may come back inside */
     unsigned next_id;
 };
@@ -136,7 +138,10 @@ static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt 
 static inline void host_taken(void *ctx, void *token)
 {
     struct host *h = ctx;
-    h->n_taken++;
+    if (!h->is_dead) {
+        h->n_taken++;
+        h->taken[*(unsigned *)token] = true;
+    }
     mem_free(token);
 }
 
@@ -259,8 +264,11 @@ static inline struct stanza *make_text(const char *text)
 
 static inline void host_put(struct host *h, const char *text)
 {
+    struct stanza *st = make_text(text);
+    unsigned *token = mem_alloc(sizeof *token);
+    *token = stanza_number(st);
     h->in_send = true;
-    s2s_send(h->s2s, make_text(text), mem_alloc(1));
+    s2s_send(h->s2s, st, token);
     h->in_send = false;
 }
 

@@ -1,0 +1,351 @@
+/* What waits for a domain: over restarts and kills, past the bounds of memory, until it expires.
+ * SEEDS=n in the environment: how many seeds of the long case. */
+#include <stdlib.h>
+
+#include "lib/store/store.h"
+#include "s2s/tests-world-int.h"
+
+enum { SEEDS = 60, DAY_MS = 86400000 };
+
+static struct store *store;
+
+static void store_begin(struct world *w)
+{
+    char why[100];
+    assert_int_equal(store_open("mem:", &store, why, sizeof why), ERR_OK);
+    w->h[0].store = store_port_open(store, w->h[0].loop);
+    w->h[0].conf.tune.expire_message_ms = DAY_MS;
+}
+
+static void end(struct world **pw)
+{
+    struct world *w = *pw;
+    w->h[0].is_dead = true;
+    s2s_free(&w->h[0].s2s);
+    store_port_close(&w->h[0].store);
+    store_close(&store);
+    world_end(pw);
+}
+
+static void kill_and_restart(struct host *h)
+{
+    h->is_dead = true;
+    s2s_free(&h->s2s);
+    h->is_dead = false;
+    host_open(h);
+}
+
+static void first_in_order(const struct host *h)
+{
+    unsigned high = 0;
+    bool seen[GOT_MAX] = {0};
+    for (size_t i = 0; i < h->n_in; i++) {
+        unsigned id = h->in[i].id;
+        if (!seen[id])
+            assert_true(id > high);
+        high = seen[id] ? high : id;
+        seen[id] = true;
+    }
+}
+
+/* ---- restarts ---- */
+
+static void test_kill_keeps_what_was_taken(void **state UNUSED)
+{
+    struct world *w = world_begin(1);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    store_begin(w);
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 0; i < 50; i++)
+        host_send(a, "d1.test", 100);
+    run_until(&a->n_taken, 50, SEC);
+    kill_and_restart(a);
+    for (int i = 0; i < 10; i++)
+        host_send(a, "d1.test", 100);
+    run_for(SEC);
+    kill_and_restart(a);
+    host_listen(b);
+    run_until(&b->n_in, 60, 10 * SEC);
+    assert_int_equal(a->n_back, 0);
+    for (unsigned i = 0; i < 60; i++)
+        assert_int_equal(b->in[i].id, i + 1);
+    run_for(60 * SEC);
+    kill_and_restart(a); /* nothing is left of it */
+    run_for(60 * SEC);
+    assert_int_equal(b->n_in, 60);
+    end(&w);
+}
+
+static void set_true(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+static bool is_true(void *ctx)
+{
+    return *(bool *)ctx;
+}
+
+static void test_orderly_stop_stores(void **state UNUSED)
+{
+    struct world *w = world_begin(2);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    bool stopped = false;
+    store_begin(w);
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 0; i < 20; i++)
+        host_send(a, "d1.test", 100);
+    host_put(a, "<iq id='100' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+                "</iq>");
+    s2s_stop(a->s2s, set_true, &stopped);
+    assert_true(sim_run(3 * SEC, is_true, &stopped));
+    assert_int_equal(a->n_back, 1);
+    assert_int_equal(a->back[0].id, 100);
+    kill_and_restart(a);
+    host_listen(b);
+    run_until(&b->n_in, 20, 10 * SEC);
+    first_in_order(b);
+    end(&w);
+}
+
+/* ---- bounds ---- */
+
+/* More than fits into memory: the rest is in the store only, order holds, requests find no room. */
+static void test_tail(void **state UNUSED)
+{
+    struct world *w = world_begin(3);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    store_begin(w);
+    a->conf.tune.pending_stanzas = 20;
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 0; i < 300; i++)
+        host_send(a, "d1.test", 100);
+    host_put(a, "<iq id='999' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+                "</iq>");
+    run_until(&a->n_back, 1, SEC);
+    assert_int_equal(a->back[0].cond, STANZA_RESOURCE_CONSTRAINT);
+    run_until(&a->n_taken, 300, 5 * SEC);
+    kill_and_restart(a);
+    host_listen(b);
+    run_until(&b->n_in, 150, 10 * SEC);
+    for (int i = 0; i < 20; i++)
+        host_send(a, "d1.test", 100);
+    run_until(&b->n_in, 320, 10 * SEC);
+    first_in_order(b);
+    end(&w);
+}
+
+static void test_stored_bytes(void **state UNUSED)
+{
+    struct world *w = world_begin(4);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    store_begin(w);
+    a->conf.tune.pending_stanzas = 5;
+    a->conf.tune.stored_bytes = 20000;
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 0; i < 40; i++) {
+        host_send(a, "d1.test", 1000);
+        run_for(10000);
+    }
+    assert_in_range(a->n_back, 15, 35);
+    for (size_t i = 0; i < a->n_back; i++)
+        assert_int_equal(a->back[i].cond, STANZA_RESOURCE_CONSTRAINT);
+    host_listen(b);
+    run_until(&b->n_in, 40 - a->n_back, 10 * SEC);
+    first_in_order(b);
+    end(&w);
+}
+
+/* ---- kinds ---- */
+
+static void test_presence_is_coalesced(void **state UNUSED)
+{
+    struct world *w = world_begin(5);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    char text[200];
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 1; i <= 30; i++) {
+        snprintf(text, sizeof text, "<presence id='%d' from='u@d0.test/%s' to='v@d1.test'%s/>", i,
+                 i % 2 ? "a" : "b", i > 28 ? " type='unavailable'" : "");
+        host_put(a, text);
+    }
+    host_put(a, "<presence id='31' type='subscribe' from='u@d0.test' to='v@d1.test'/>");
+    host_put(a, "<presence id='32' type='subscribe' from='u@d0.test' to='v@d1.test'/>");
+    host_listen(b);
+    run_until(&b->n_in, 4, 5 * SEC);
+    run_for(5 * SEC);
+    assert_int_equal(b->n_in, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(b->in[i].id, 29 + i);
+    end(&w);
+}
+
+/* Once it is known that the domain is away for longer than a request waits, it is answered at once. */
+static void test_requests_fail_fast(void **state UNUSED)
+{
+    struct world *w = world_begin(6);
+    struct host *a = &w->h[0];
+    struct raw raw;
+    a->conf.tune.expire_message_ms = DAY_MS;
+    raw_begin(&raw, w, 1, RAW_ALL);
+    raw.answer = "<db:result from='d1.test' to='d0.test' type='invalid'/>";
+    host_open(a);
+    host_listen(a);
+    host_send(a, "d1.test", 10);
+    run_for(400 * SEC);
+    uint64_t at = sim_now_us();
+    host_put(a, "<iq id='7' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+                "</iq>");
+    run_until(&a->n_back, 1, 31 * SEC);
+    assert_int_equal(a->back[0].id, 7);
+    assert_in_range(a->back[0].at_us - at, 0, 31 * SEC);
+    assert_non_null(strstr(a->back[0].text, "dialback key is invalid"));
+    raw_finish(&raw);
+    end(&w);
+}
+
+static void test_notice_then_error(void **state UNUSED)
+{
+    struct world *w = world_begin(7);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    a->conf.tune.notice_ms = 300000;
+    a->conf.tune.expire_message_ms = 3600000;
+    world_open(w);
+    listener_close(&b->listener);
+    for (int i = 0; i < 5; i++)
+        host_send(a, "d1.test", 10);
+    run_until(&a->n_notices, 1, 302 * SEC);
+    assert_int_equal(a->noticed, 1);
+    assert_non_null(strstr(a->notice, "d1.test"));
+    assert_non_null(strstr(a->notice, "refused"));
+    assert_non_null(strstr(a->notice, "55 more minutes"));
+    run_until(&a->n_back, 5, 3400 * SEC);
+    assert_int_equal(a->n_notices, 1); /* one sender, one outage */
+    assert_int_equal(a->back[0].cond, STANZA_REMOTE_SERVER_TIMEOUT);
+    assert_non_null(strstr(a->back[0].text, "refused"));
+    end(&w);
+}
+
+/* ---- the store fails ---- */
+
+static void test_store_fails(void **state UNUSED)
+{
+    for (unsigned nth = 1; nth <= 12; nth++) {
+        struct world *w = world_begin(nth);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        store_begin(w);
+        a->conf.tune.pending_stanzas = 10;
+        world_open(w);
+        listener_close(&b->listener);
+        store_fail_nth(store, nth);
+        for (int i = 0; i < 40; i++) {
+            host_send(a, "d1.test", 100);
+            run_for(i % 8 ? 0 : 100000);
+        }
+        run_until(&a->n_taken, 40, 10 * SEC);
+        kill_and_restart(a);
+        host_listen(b);
+        run_until(&b->n_in, 40, 20 * SEC);
+        first_in_order(b);
+        assert_int_equal(b->n_in, 40);
+        assert_int_equal(a->n_back, 0);
+        end(&w);
+    }
+}
+
+/* ---- everything at once ---- */
+
+static void disturb(struct world *w)
+{
+    struct host *a = &w->h[0], *b = &w->h[1];
+    bool is_up = strcmp(host_list(a, "out", b->domain, "state"), "ready") == 0;
+    switch (sim_rand(8)) {
+    case 0:
+        if (!is_up)
+            kill_and_restart(a);
+        break;
+    case 1:
+        if (b->listener)
+            listener_close(&b->listener);
+        break;
+    case 2:
+        if (!b->listener)
+            host_listen(b);
+        break;
+    case 3:
+        store_fail_nth(store, (unsigned)sim_rand(4));
+        break;
+    case 4: /* the peer dies, with what its streams had */
+        if (is_up)
+            break;
+        s2s_free(&b->s2s);
+        host_open(b);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Kills of both sides, refused connections, a store that fails: what was taken arrives, unless it
+ * had left for a peer without acknowledgements that died; what arrives first keeps order. */
+static void long_seed(uint64_t seed)
+{
+    struct world *w = world_begin(seed);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    store_begin(w);
+    a->conf.tune.pending_stanzas = 30;
+    world_open(w);
+    unsigned sent = 0;
+    for (int round = 0; round < 30; round++) {
+        for (uint64_t i = 0, n = sim_rand(20); i < n; i++)
+            sent = host_send(a, "d1.test", 100 + sim_rand(1000));
+        run_for(sim_rand(sim_rand(2) ? 1000 : 2 * SEC));
+        disturb(w);
+    }
+    store_fail_nth(store, 0);
+    if (!b->listener)
+        host_listen(b);
+    unsigned last = host_send(a, "d1.test", 10);
+    bool seen[GOT_MAX] = {0};
+    run_for(120 * SEC);
+    for (size_t i = 0; i < b->n_in; i++)
+        seen[b->in[i].id] = true;
+    for (size_t i = 0; i < a->n_back; i++)
+        seen[a->back[i].id] = true;
+    first_in_order(b);
+    assert_true(seen[last]);
+    unsigned lost = 0;
+    for (unsigned id = 1; id <= sent; id++)
+        lost += a->taken[id] && !seen[id];
+    assert_int_equal(lost, 0);
+    end(&w);
+}
+
+static void test_long(void **state UNUSED)
+{
+    const char *n = getenv("SEEDS");
+    for (uint64_t seed = 1; seed <= (n ? strtoull(n, NULL, 10) : SEEDS); seed++) {
+
+        long_seed(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kill_keeps_what_was_taken),
+        cmocka_unit_test(test_orderly_stop_stores),
+        cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_stored_bytes),
+        cmocka_unit_test(test_presence_is_coalesced),
+        cmocka_unit_test(test_requests_fail_fast),
+        cmocka_unit_test(test_notice_then_error),
+        cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_long),
+    };
+    return cmocka_run_group_tests(tests, certs_begin, certs_end);
+}
