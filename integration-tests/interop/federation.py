@@ -40,7 +40,7 @@ class Scene:
         prosody = peers.Prosody(lab, prosody_ip, PROSODY, public, self.dns, secure_auth=trusted)
         prosody.adduser("carol", "pw-carol")
         self.node = meridian.Node(lab, build, WORLD, node_ip, own.issue(WORLD, WORLD, usage="serverAuth,clientAuth"), own.crt,
-                                  dns=self.dns).start()
+                                  dns=self.dns, s2s='expire_message = "3s"').start()
         self.node.adduser("alice", "pw-alice")
         prosody.start()
         ejabberd.wait()
