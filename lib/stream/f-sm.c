@@ -15,6 +15,7 @@ struct sm_session {
     const char *content_ns;
     enum sm_state state;
     bool is_resuming;    /* SM_ASKED with <resume/> */
+    bool is_eager;       /* SM_ASKED with <enable/>, and stanzas are behind it already */
     bool has_peer_asked; /* <r/> came */
     bool is_ask_due;     /* the first stanza not asked for has waited */
     struct sm_policy policy;
@@ -190,6 +191,14 @@ static bool is_request_due(struct sm_session *s)
     return false;
 }
 
+void sm_ask(struct sm_session *s)
+{
+    if (s->state != SM_ON)
+        return;
+    add_r(s);
+    (void)write_text(s);
+}
+
 void sm_flush(struct sm_session *s)
 {
     if (s->state != SM_ON)
@@ -221,10 +230,15 @@ static void write_queue(struct sm_session *s)
         (void)write_entry(s, entry_of(n));
 }
 
+static bool may_write(const struct sm_session *s)
+{
+    return s->state == SM_ON || (s->state == SM_ASKED && s->is_eager);
+}
+
 bool sm_send_entry(struct sm_session *s, struct sm_entry *e)
 {
     sm_out_push(&s->out, &e->item);
-    return s->state != SM_ON || write_entry(s, e);
+    return !may_write(s) || write_entry(s, e);
 }
 
 bool sm_send(struct sm_session *s, struct stanza *st)
@@ -402,7 +416,7 @@ static void enable(struct sm_session *s)
     new_numbering(s);
     set_id(s, STR_NONE);
     s->state = SM_ASKED;
-    s->is_resuming = false;
+    s->is_resuming = s->is_eager = false;
     buf_printf(&s->text, "<enable xmlns='%s' resume='true'/>", NS_SM);
     (void)write_text(s);
 }
@@ -422,13 +436,34 @@ void sm_start(struct sm_session *s)
     (void)write_text(s);
 }
 
+void sm_start_eager(struct sm_session *s)
+{
+    sm_start(s);
+    if (s->is_resuming)
+        return;
+    s->is_eager = true;
+    write_queue(s);
+}
+
 static void on_enabled(struct sm_session *s, const struct xml *el)
 {
     struct str resume = xml_get(el, "resume");
     bool may = str_eqc(resume, "true") || str_eqc(resume, "1");
     set_id(s, may ? xml_get(el, "id") : STR_NONE);
     s->state = SM_ON;
-    write_queue(s);
+    if (!s->is_eager)
+        write_queue(s);
+    s->is_eager = false;
+    loop_defer(s->loop, &s->flush);
+}
+
+static void on_enable_refused(struct sm_session *s)
+{
+    bool was_eager = s->is_eager;
+    s->state = SM_OFF;
+    s->is_eager = false;
+    if (was_eager)
+        s->ev->broken(s->ctx, "acknowledgements refused that were offered");
 }
 
 static bool on_resumed(struct sm_session *s, const struct xml *el)
@@ -454,8 +489,12 @@ static void on_resume_refused(struct sm_session *s, const struct xml *el)
     uint32_t h;
     s->depth++;
     bool ok = !read_h(el, &h) || acknowledge(s, h);
-    if (ok && !s->is_freed && s->state == SM_ASKED)
-        enable(s);
+    if (ok && !s->is_freed && s->state == SM_ASKED) {
+        if (s->policy.resume_only)
+            s->state = SM_OFF;
+        else
+            enable(s);
+    }
     leave(s);
 }
 
@@ -473,7 +512,7 @@ enum sm_state sm_negotiate(struct sm_session *s, const struct xml *el, bool *con
     else if (is_ours && !s->is_resuming && xml_is(el, NS_SM, "enabled"))
         on_enabled(s, el);
     else if (is_ours && xml_is(el, NS_SM, "failed"))
-        s->state = SM_OFF;
+        on_enable_refused(s);
     else
         *consumed = false;
     enum sm_state state = s->is_freed ? SM_OFF : s->state;
@@ -556,7 +595,7 @@ void sm_write_failed(struct buf *out, const char *condition, const uint32_t *h)
 void sm_detach(struct sm_session *s)
 {
     s->state = SM_OFF;
-    s->is_resuming = false;
+    s->is_resuming = s->is_eager = false;
     s->unrequested = 0;
     s->has_peer_asked = s->is_ask_due = false;
     timer_stop(&s->idle);

@@ -36,6 +36,7 @@ struct sm_policy {
     uint64_t ask_idle_ms;  /* or this long after the first of them */
     unsigned answer_turns; /* an answer waits so many turns while custody is open */
     uint64_t silent_ms;    /* 0: no event silent */
+    bool resume_only;      /* a refused <resume/> ends in SM_OFF: no <enable/> by itself */
     bool answers_only;     /* <a/> for <r/> only, and again when what was there then has custody */
 };
 enum sm_state {
@@ -77,16 +78,22 @@ bool sm_receive_full(const struct sm_session *s); /* too many without custody: p
 
 /* Feed every first-level element while SM_ON: true when it was <r/> or <a/> and is consumed. */
 bool sm_element(struct sm_session *s, const struct xml *el);
+/* Ask for an ack although nothing new was sent: to see whether the peer is still there. */
+void sm_ask(struct sm_session *s);
 /* Write what is due (<a/>, <r/>) now, not at the end of the turn: before closing a stream. */
 void sm_flush(struct sm_session *s);
 
 /* Initiator: when the stream is ready. Sends <resume/> when there is something to resume, else
  * <enable/>. */
 void sm_start(struct sm_session *s);
+/* The same without waiting: what is sent behind <enable/> is numbered and written at once, as the
+ * peer is known to understand it (section 4: "need not wait"). When it is refused after all, broken
+ * is called: what was written may or may not have arrived. <resume/> waits for its answer. */
+void sm_start_eager(struct sm_session *s);
 /* Initiator, SM_ASKED: feed answers. *consumed: it was one. After SM_ON *resumed tells whether the
  * old numbering goes on; if not, the peer may see stanzas again that it had (the session was lost
- * there). A refused resume is followed by <enable/> by itself; SM_OFF with *consumed: the peer
- * refuses stream management, sm_unacked gives the stanzas back. */
+ * there). A refused resume is followed by <enable/> by itself (unless resume_only); SM_OFF with
+ * *consumed: the peer refuses stream management, sm_unacked gives the stanzas back. */
 enum sm_state sm_negotiate(struct sm_session *s, const struct xml *el, bool *consumed,
                            bool *resumed);
 

@@ -25,6 +25,7 @@ struct stream_out {
     bool tls_required, dialback;
     bool is_secure;
     bool is_sasl_done;
+    bool is_auth_early;       /* <auth/> is out before the peer's features */
     struct xml_doc *features; /* of the last header */
     struct sasl_client *sasl;
     enum sasl_mech mech;

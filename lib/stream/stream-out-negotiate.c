@@ -1,6 +1,8 @@
 /* DOC: what an initiating entity does until the stream is ready: header, features, STARTTLS, SASL.
  * Bytes that follow <proceed/> or <success/> in the same read are dropped: nothing may come there
- * before we speak. Standards: RFC 6120 sections 4.3, 4.7, 5.4, 6.4; RFC 7590 section 3. */
+ * before we speak. Going ahead: when the user says so, <auth/> is behind our header before the peer
+ * has said anything; its features are then kept, not asked about. Standards: RFC 6120
+ * sections 4.3, 4.7, 5.4, 6.4; RFC 7590 section 3. */
 #include "lib/base/encode.h"
 #include "lib/stream/stream-out-int.h"
 
@@ -55,7 +57,6 @@ static void send_sasl(struct stream_out *s, bool is_first, struct str data)
 static void start_sasl(struct stream_out *s)
 {
     struct buf out;
-    stream_set_state(&s->b, SOUT_SASL);
     buf_init(&out, SASL_MESSAGE_MAX);
     if (sasl_client_step(s->sasl, STR_NONE, &out) == ERR_OK)
         send_sasl(s, true, buf_view(&out));
@@ -73,10 +74,12 @@ static void follow(struct stream_out *s, enum stream_out_next next, const char *
         be_ready(s);
         return;
     case STREAM_OUT_SASL:
-        if (s->sasl)
+        if (s->sasl) {
+            stream_set_state(&s->b, SOUT_SASL);
             start_sasl(s);
-        else
+        } else {
             stream_shut_down(&s->b, STREAM_OK, ERR_AUTH, "no mechanism chosen");
+        }
         return;
     case STREAM_OUT_FAIL:
         stream_shut_down(&s->b, STREAM_OK, ERR_AUTH, why);
@@ -101,7 +104,10 @@ void stream_out_on_features(struct stream_base *b, struct stream_input *in)
         xml_doc_free(&s->features);
     s->features = *in->doc;
     *in->doc = NULL;
-    if (s->is_secure || !s->tls) {
+    if (s->is_auth_early) {
+        s->is_auth_early = false;
+        stream_set_state(b, SOUT_SASL);
+    } else if (s->is_secure || !s->tls) {
         choose(s);
     } else if (xml_child(s->features->root, NS_TLS, "starttls")) {
         buf_printf(&b->out, "<starttls xmlns='%s'/>", NS_TLS);
@@ -136,17 +142,32 @@ void stream_out_on_tls_failure(struct stream_base *b, struct stream_input *in)
     stream_shut_down(b, STREAM_OK, ERR_TLS, "peer refused STARTTLS");
 }
 
+/* The user may know the peer well enough not to wait for it. */
+static void go_ahead(struct stream_out *s)
+{
+    if (!s->ev->opened)
+        return;
+    s->ev->opened(s->ctx, &s->sasl, &s->mech);
+    if (stream_is_shut(&s->b) || !s->sasl)
+        return;
+    s->is_auth_early = true;
+    start_sasl(s);
+}
+
 void stream_out_on_secured(struct stream_base *b, struct stream_input *in)
 {
     struct stream_out *s = stream_out_of(b);
     (void)in;
     s->is_secure = true;
+    if (s->features)
+        xml_doc_free(&s->features); /* of before TLS */
     bool ok = !s->ev->secured || s->ev->secured(s->ctx);
     if (stream_is_shut(b))
         return;
     if (ok) {
         stream_out_write_header(b);
         stream_set_state(b, SOUT_HEADER);
+        go_ahead(s);
     } else {
         stream_shut_down(b, STREAM_POLICY_VIOLATION, ERR_CERT, "certificate not acceptable");
     }
@@ -200,6 +221,8 @@ void stream_out_on_success(struct stream_base *b, struct stream_input *in)
     stream_restart(b, true);
     stream_out_write_header(b);
     stream_set_state(b, SOUT_HEADER);
+    if (s->ev->authenticated)
+        s->ev->authenticated(s->ctx);
 }
 
 void stream_out_on_failure(struct stream_base *b, struct stream_input *in)

@@ -192,6 +192,11 @@ void stream_out_pause(struct stream_out *s, bool paused)
         stream_go(&s->b, STREAM_STOP_USER);
 }
 
+bool stream_out_is_closing(const struct stream_out *s)
+{
+    return stream_is_shut(&s->b);
+}
+
 void stream_out_close(struct stream_out *s, enum stream_cond c, const char *text_or_null)
 {
     stream_dispatch(&s->b, SEV_CLOSE, &(struct stream_input){.cond = c, .text = text_or_null});
@@ -200,6 +205,11 @@ void stream_out_close(struct stream_out *s, enum stream_cond c, const char *text
 const struct stream_header *stream_out_header(const struct stream_out *s)
 {
     return &s->b.header;
+}
+
+const struct xml *stream_out_features(const struct stream_out *s)
+{
+    return s->features ? s->features->root : NULL;
 }
 
 struct transport *stream_out_transport(const struct stream_out *s)

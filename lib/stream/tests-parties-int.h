@@ -295,9 +295,14 @@ static void outer_end(void *ctx, const struct stream_end *e)
     stream_out_free(&o->s);
 }
 
-static const struct stream_out_events outer_events = {outer_header,  outer_secured, outer_features,
-                                                      outer_refused, outer_ready,   outer_element,
-                                                      outer_drain,   outer_end};
+static const struct stream_out_events outer_events = {.header = outer_header,
+                                                      .secured = outer_secured,
+                                                      .features = outer_features,
+                                                      .refused = outer_refused,
+                                                      .ready = outer_ready,
+                                                      .element = outer_element,
+                                                      .drain = outer_drain,
+                                                      .end = outer_end};
 
 static void outer_taken(void *ctx, struct transport *t)
 {

@@ -20,6 +20,10 @@
     X(ROSTER, "jabber:iq:roster")                                                                  \
     X(DIALBACK, "jabber:server:dialback")                                                          \
     X(DIALBACK_FEATURE, "urn:xmpp:features:dialback")                                              \
+    X(BIDI, "urn:xmpp:bidi")                                                                       \
+    X(BIDI_FEATURE, "urn:xmpp:features:bidi")                                                      \
+    X(LIMITS, "urn:xmpp:stream-limits:0")                                                          \
+    X(PIPELINING, "urn:xmpp:features:pipelining")                                                  \
     X(DIALBACK_ERRORS, "urn:xmpp:features:dialback:errors")                                        \
     X(SUBS_PREAPPROVAL, "urn:xmpp:features:pre-approval")                                          \
     X(ROSTERVER, "urn:xmpp:features:rosterver")                                                    \
