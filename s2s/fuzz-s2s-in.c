@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
          1 << 20);
     struct s2s_in *in = list_entry(list_first(&s->ins), struct s2s_in, link);
     if (is_proved) {
-        must(s2s_in_add_pair(in, STR("d0.test"), STR("d1.test"), "dialback"));
+        must(s2s_line_add_pair(&in->line, STR("d0.test"), STR("d1.test"), "dialback"));
         stream_in_set_authenticated(in->stream);
     }
     play(l, &w, str_make((const char *)data + 1, n - 1), pieces[data[0] >> 5]);

@@ -30,6 +30,7 @@ struct s2s_domain {
     uint64_t failed_us;      /* loop time of the last of them */
     uint64_t next_try_us;    /* loop time; 0: now */
     struct timer retry;
+    signed char early; /* going ahead of its answers (s2s-out-stream.c): 1 worked, -1 did not */
     struct s2s_outcome
         *outcomes[S2S_OUTCOMES_MAX]; /* the most recent kinds, NULL behind the last */
 };

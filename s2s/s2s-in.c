@@ -1,42 +1,13 @@
-/* DOC: one incoming stream: who may say what.
+/* DOC: one incoming stream: header, features, authentication, end.
  * Design: the stream proves domain pairs, by SASL EXTERNAL (the from of its header) and by dialback
- * (any number). A stanza is delivered when (to.domain, from.domain) is such a pair; all else closes
- * the stream with the error of RFC 6120 section 4.9.3. Standards: RFC 6120
- * sections 4.7, 4.9.3, 8.1.1.2, 8.1.2.2; XEP-0178; XEP-0220 section 2.2. */
+ * (any number); what it may say then is checked in s2s-line-in.c. When the peer asked for it, it is
+ * bidirectional: outboxes of the inverse pairs come to it. It then sends when the peer has enabled
+ * stream management, or sent something, or a moment has passed, so that what we send is numbered if
+ * anything is. Sessions that can be resumed are in s2s-in-session.c. Standards: RFC 6120
+ * section 4.7; XEP-0178; XEP-0220 section 2.2; XEP-0288; XEP-0305; XEP-0478. */
 #include "s2s/s2s-int.h"
 
-/* ---- pairs ---- */
-
-bool s2s_in_has_pair(const struct s2s_in *in, struct str local, struct str remote)
-{
-    for (size_t i = 0; i < in->pairs.n; i++)
-        if (str_eqc(local, in->pairs.p[i].local) && str_eqc(remote, in->pairs.p[i].remote))
-            return true;
-    return false;
-}
-
-bool s2s_in_add_pair(struct s2s_in *in, struct str local, struct str remote, const char *auth)
-{
-    s2s_domain_alive(in->s2s, remote);
-    if (s2s_in_has_pair(in, local, remote))
-        return true;
-    if (in->pairs.n >= S2S_PAIRS_MAX)
-        return false;
-    struct s2s_pair p = {.local = str_dup(local), .remote = str_dup(remote), .auth = auth};
-    vec_push(&in->pairs, p);
-    *(strcmp(auth, "external") == 0 ? &in->s2s->stats.in_external : &in->s2s->stats.in_dialback) +=
-        1;
-    log_info(&in->log, "s2s.in.proved", "local", p.local, "auth", auth);
-    return true;
-}
-
-static bool has_remote(const struct s2s_in *in, struct str remote)
-{
-    for (size_t i = 0; i < in->pairs.n; i++)
-        if (str_eqc(remote, in->pairs.p[i].remote))
-            return true;
-    return false;
-}
+enum { HOLD_MS = 1000 }; /* for <enable/> */
 
 /* ---- header ---- */
 
@@ -69,6 +40,17 @@ static enum stream_cond check_header(struct s2s_in *in, const struct stream_head
     return STREAM_OK;
 }
 
+static void prove_external(struct s2s_in *in)
+{
+    struct str to = str_of(in->to), from = str_of(in->external);
+    bool is_new = !s2s_line_has_pair(&in->line, to, from);
+    if (!s2s_line_add_pair(&in->line, to, from, "external") || !is_new)
+        return;
+    in->s2s->stats.in_external++;
+    s2s_domain_note(in->s2s, from, true, S2S_CAUSE_NONE, NULL);
+    log_info(&in->log, "s2s.in.proved", "local", in->to, "auth", "external");
+}
+
 static enum stream_cond on_header(void *ctx, const struct stream_header *h)
 {
     struct s2s_in *in = ctx;
@@ -90,7 +72,9 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
         if (from.p)
             s2s_domain_alive(in->s2s, from);
         if (in->external)
-            (void)s2s_in_add_pair(in, to, str_of(in->external), "external");
+            prove_external(in);
+        else
+            in->line.is_bidi = false; /* what was asked for before TLS does not count */
     } else {
         log_info(&in->log, "s2s.in.header.refused", "condition", stream_cond_name(c), "to",
                  LOG_STR(h->to), "from", LOG_STR(h->from));
@@ -102,8 +86,15 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
 static void on_features(void *ctx, struct arena *a, struct xml *features)
 {
     struct s2s_in *in = ctx;
-    if (in->s2s->conf.dialback)
+    const struct s2s_conf *c = &in->s2s->conf;
+    if (c->dialback)
         dialback_offer(a, features);
+    if (!c->no_bidi && !in->external)
+        xml_add(a, features, NS_BIDI_FEATURE, "bidi");
+    if (!c->no_acks)
+        xml_add(a, features, NS_SM, "sm");
+    xml_add(a, features, NS_PIPELINING, "pipelining");
+    s2s_limits_add(in->s2s, a, features);
 }
 
 /* ---- SASL EXTERNAL ---- */
@@ -148,97 +139,131 @@ static enum sasl_failure on_authenticated(void *ctx, enum sasl_mech m, struct st
     if (m != SASL_EXTERNAL || !in->claimed)
         return SASL_FAIL_NOT_AUTHORIZED;
     replace(&in->external, str_of(in->claimed));
-    (void)s2s_in_add_pair(in, str_of(in->to), str_of(in->external), "external");
+    prove_external(in);
+    if (in->line.is_bidi)
+        timer_start(&in->hold, HOLD_MS);
     return SASL_FAIL_NONE;
 }
 
-/* ---- stanzas ---- */
+/* ---- both ways ---- */
 
-static enum stream_cond check_addresses(const struct s2s_in *in, const struct stanza *st)
+/* The peer sends no <enable/>: what we send is not numbered. */
+static void begin_unacked(struct s2s_in *in)
 {
-    const struct s2s *s = in->s2s;
-    if (!jid_is_set(&st->from) || !jid_is_set(&st->to))
-        return STREAM_IMPROPER_ADDRESSING;
-    if (!has_remote(in, st->from.domain))
-        return STREAM_INVALID_FROM;
-    if (!s->host->is_local_domain(s->ctx, st->to.domain))
-        return STREAM_HOST_UNKNOWN;
-    return s2s_in_has_pair(in, st->to.domain, st->from.domain) ? STREAM_OK : STREAM_INVALID_FROM;
+    if (in->line.is_bidi && in->line.state == S2S_LINE_SHUT && in->line.pairs.n)
+        s2s_in_begin(in);
 }
 
-/* The answer to a malformed stanza goes back over our own stream, if its addresses are those of
- * this one. */
-static void answer_malformed(struct s2s_in *in, struct stanza *reply)
+/* Cut, nobody came back; or held back, and nothing came. */
+static void on_hold(void *ctx)
 {
-    bool ok = reply && jid_is_set(&reply->to) && jid_is_set(&reply->from) &&
-              s2s_in_has_pair(in, reply->from.domain, reply->to.domain);
-    if (ok)
-        s2s_send(in->s2s, reply, NULL);
+    struct s2s_in *in = ctx;
+    if (in->stream) {
+        begin_unacked(in);
+        return;
+    }
+    log_info(&in->log, "s2s.in.session.over", "unacknowledged",
+             LOG_NUM(s2s_line_waiting(&in->line)));
+    s2s_in_forget(in);
+    s2s_in_free(in);
+}
+
+void s2s_in_begin(struct s2s_in *in)
+{
+    timer_stop(&in->hold);
+    s2s_bidi_open(in);
+    s2s_line_open(&in->line);
+}
+
+static void on_proved(void *ctx)
+{
+    struct s2s_in *in = ctx;
+    const struct s2s_pair *p = &in->line.pairs.p[in->line.pairs.n - 1];
+    s2s_domain_note(in->s2s, str_of(p->remote), true, S2S_CAUSE_NONE, NULL);
+    s2s_domain_alive(in->s2s, str_of(p->remote));
+    stream_in_set_authenticated(in->stream);
+    if (!in->line.is_bidi)
+        return;
+    if (in->line.state == S2S_LINE_OPEN)
+        s2s_in_begin(in);
     else
-        stanza_unref(&reply);
+        timer_start(&in->hold, HOLD_MS);
 }
 
-static void on_stanza(struct s2s_in *in, struct xml_doc **doc)
+static void on_adopt(void *ctx)
 {
-    struct stanza *st, *reply = NULL;
-    bool is_unknown = false;
-    if (!in->pairs.n) {
-        log_info(&in->log, "s2s.in.early", "name", (*doc)->root->name);
-        s2s_in_close(in, STREAM_NOT_AUTHORIZED, "authenticate first");
+    struct s2s_in *in = ctx;
+    if (in->line.state != S2S_LINE_OPEN || in->line.is_closing)
         return;
+    for (size_t i = 0; i < in->line.pairs.n; i++) {
+        const struct s2s_pair *p = &in->line.pairs.p[i];
+        struct s2s_outbox *b = s2s_outbox_find(in->s2s, str_of(p->local), str_of(p->remote));
+        if (b && !b->carrier)
+            s2s_line_carry(&in->line, b);
     }
-    if ((*doc)->root->ns != NS_SERVER) {
-        s2s_in_close(in, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
-        return;
-    }
-    enum stanza_cond bad = stanza_from_doc(doc, &st, &reply, &is_unknown);
-    if (is_unknown) {
-        s2s_in_close(in, STREAM_UNSUPPORTED_STANZA_TYPE, NULL);
-        return;
-    }
-    if (bad != STANZA_OK) {
-        log_info(&in->log, "s2s.in.stanza.malformed", "condition", stanza_cond_name(bad));
-        answer_malformed(in, reply);
-        return;
-    }
-    enum stream_cond c = check_addresses(in, st);
-    if (c == STREAM_OK) {
-        in->stanzas++;
-        in->s2s->host->deliver(in->s2s->ctx, st, (struct s2s_receipt){0});
-        return;
-    }
-    log_warn(&in->log, "s2s.in.stanza.refused", "condition", stream_cond_name(c), "from",
-             LOG_STR(st->from.domain), "to", LOG_STR(st->to.domain));
-    stanza_unref(&st);
-    s2s_in_close(in, c, NULL);
 }
+
+/* Before authentication, XEP-0288 section 2.2; after TLS, section 2.1. */
+static bool on_bidi(struct s2s_in *in, const struct xml *el)
+{
+    if (!xml_is(el, NS_BIDI, "bidi"))
+        return false;
+    if (in->s2s->conf.no_bidi || in->line.pairs.n) {
+        s2s_in_close(in, STREAM_UNSUPPORTED_STANZA_TYPE, "bidi is not offered now");
+        return true;
+    }
+    in->line.is_bidi = true;
+    s2s_limits_read(&in->line, el);
+    return true;
+}
+
+/* ---- elements ---- */
 
 static void on_element(void *ctx, struct xml_doc *doc)
 {
     struct s2s_in *in = ctx;
-    in->active_us = loop_now_us(in->s2s->loop);
-    if (str_eqc(str_of(doc->root->ns), NS_DIALBACK))
-        s2s_in_dialback(in, doc);
-    else
-        on_stanza(in, &doc);
+    in->line.heard_us = loop_now_us(in->s2s->loop);
+    if (doc->root->ns == NS_DIALBACK) {
+        if (!s2s_line_dialback(&in->line, doc)) {
+            log_info(&in->log, "s2s.dialback.malformed", "name", doc->root->name);
+            s2s_in_close(in, STREAM_BAD_FORMAT, "this is no dialback element");
+        }
+    } else if (!on_bidi(in, doc->root) && !s2s_line_ack(&in->line, doc->root) &&
+               !s2s_in_session(in, doc->root)) {
+        begin_unacked(in);
+        s2s_line_stanza(&in->line, &doc);
+    }
     if (doc)
         xml_doc_free(&doc);
 }
 
-void s2s_received(struct s2s *s, struct s2s_receipt r)
+static void on_drain(void *ctx)
 {
-    (void)s;
-    must(r.stream == 0); /* no incoming stream acknowledges yet */
+    struct s2s_in *in = ctx;
+    in->line.is_blocked = false;
+    s2s_line_look(&in->line);
+    s2s_line_pump(&in->line);
 }
 
 /* ---- life ---- */
+
+static void note_end(struct s2s_in *in, const struct stream_end *e)
+{
+    enum s2s_cause c;
+    if (in->line.pairs.n || !in->claimed || in->line.is_closing)
+        return;
+    c = s2s_cause_of_end(e, false, stream_in_is_secure(in->stream));
+    s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);
+}
 
 static void on_end(void *ctx, const struct stream_end *e)
 {
     struct s2s_in *in = ctx;
     log_info(&in->log, "s2s.in.closed", "why", e->text[0] ? e->text : err_text(e->err), "stanzas",
-             LOG_NUM(in->stanzas));
-    s2s_in_free(in);
+             LOG_NUM(in->line.received));
+    note_end(in, e);
+    if (!s2s_in_hold(in, e))
+        s2s_in_free(in);
 }
 
 static const struct stream_in_events stream_up = {
@@ -248,30 +273,61 @@ static const struct stream_in_events stream_up = {
     .need = on_need,
     .authenticated = on_authenticated,
     .element = on_element,
+    .drain = on_drain,
     .end = on_end,
 };
+
+void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_null)
+{
+    if (!in->stream) { /* cut: nobody to tell */
+        s2s_in_free(in);
+        return;
+    }
+    if (c != STREAM_OK)
+        str_put(in->last_error, sizeof in->last_error, stream_cond_name(c));
+    if (in->line.sm)
+        sm_flush(in->line.sm);
+    in->line.is_closing = true;
+    timer_stop(&in->line.quiet);
+    timer_stop(&in->hold);
+    s2s_bidi_close(in);
+    stream_in_close(in->stream, c, text_or_null);
+}
+
+static void on_wanted(void *ctx)
+{
+    struct s2s_in *in = ctx;
+    s2s_in_hurry(in);
+}
 
 static void on_idle(void *ctx)
 {
     struct s2s_in *in = ctx;
-    uint64_t quiet_ms = (loop_now_us(in->s2s->loop) - in->active_us) / 1000;
-    uint64_t limit_ms = in->s2s->conf.tune.idle_timeout_ms;
-    if (quiet_ms < limit_ms) {
-        timer_start(&in->idle, limit_ms - quiet_ms);
-        return;
-    }
     log_debug(&in->log, "s2s.in.idle");
     s2s_in_close(in, STREAM_OK, NULL);
 }
 
-void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_null)
+/* It is cut, as far as we are concerned. */
+static void on_dead(void *ctx, enum s2s_cause c, const char *text)
 {
-    if (c != STREAM_OK)
-        str_put(in->last_error, sizeof in->last_error, stream_cond_name(c));
-    in->is_closing = true;
-    timer_stop(&in->idle);
-    stream_in_close(in->stream, c, text_or_null);
+    struct s2s_in *in = ctx;
+    static const struct stream_end end = {.err = ERR_TIMEOUT};
+    log_info(&in->log, "s2s.in.dead", "why", text ? text : s2s_cause_text(c));
+    if (!s2s_in_hold(in, &end))
+        s2s_in_free(in);
 }
+
+static void on_refuse(void *ctx, enum stream_cond c, const char *text)
+{
+    s2s_in_close(ctx, c, text);
+}
+
+static const struct s2s_line_ops line_ops = {.adopt = on_adopt,
+                                             .proved = on_proved,
+                                             .wanted = on_wanted,
+                                             .idle = on_idle,
+                                             .dead = on_dead,
+                                             .refuse = on_refuse};
 
 void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
 {
@@ -279,27 +335,26 @@ void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
     if (direct)
         t = tls_server(&t, s->conf.tls_server);
     in->s2s = s;
-    in->since_us = in->active_us = loop_now_us(s->loop);
+    in->since_us = loop_now_us(s->loop);
     in->log = (struct log_scope){.key1 = "direction", .value1 = "in", .key2 = "remote"};
-    list_init(&in->verifies);
-    timer_init(&in->idle, s->loop, on_idle, in);
-    timer_start(&in->idle, s->conf.tune.idle_timeout_ms);
+    s2s_line_init(&in->line, s, &line_ops, in, &in->log);
+    timer_init(&in->hold, s->loop, on_hold, in);
     list_push(&s->ins, &in->link);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
+    s2s_line_connect(&in->line, in->stream, NULL);
+    timer_start(&in->line.quiet, s->conf.tune.idle_timeout_ms);
 }
 
 void s2s_in_free(struct s2s_in *in)
 {
     struct s2s *s = in->s2s;
-    list_each (&in->verifies, n)
-        s2s_verify_free(list_entry(n, struct s2s_verify, link));
-    for (size_t i = 0; i < in->pairs.n; i++) {
-        mem_free(in->pairs.p[i].local);
-        mem_free(in->pairs.p[i].remote);
-    }
-    vec_fini(&in->pairs);
-    timer_stop(&in->idle);
+    s2s_in_forget(in);
+    s2s_bidi_close(in);
+    timer_stop(&in->hold);
+    in->line.in = NULL;
     stream_in_free(&in->stream);
+    s2s_line_give_up(&in->line, false, S2S_CAUSE_NONE, NULL);
+    s2s_line_fini(&in->line);
     list_del(&in->link);
     mem_free(in->claimed);
     mem_free(in->to);

@@ -20,7 +20,7 @@ static void list_out(const struct s2s *s, const struct s2s_out *o, struct json *
     const struct s2s_outbox *b = s2s_outbox_find(s, str_of(o->local), str_of(o->remote));
     json_set_bool(j, "secured", o->stream && o->is_secure);
     json_set_str(j, "auth", str_of(o->auth));
-    json_set_num(j, "stanzas", (int64_t)o->stanzas);
+    json_set_num(j, "stanzas", (int64_t)o->line.sent);
     json_set_num(j, "waiting", b ? (int64_t)b->n : 0);
     json_set_str(j, "last_error", str_of(o->last_error));
     json_push(array, &j);
@@ -29,12 +29,15 @@ static void list_out(const struct s2s *s, const struct s2s_out *o, struct json *
 static void list_in(const struct s2s *s, const struct s2s_in *in, const struct s2s_pair *p,
                     struct json *array)
 {
-    const char *state = in->is_closing ? "closing" : p ? "ready" : "negotiating";
+    const char *state = in->line.is_closing ? "closing"
+                        : !in->stream       ? "cut"
+                        : p                 ? "ready"
+                                            : "negotiating";
     struct json *j =
         row(s, "in", p ? p->local : in->to, p ? p->remote : in->claimed, state, in->since_us);
-    json_set_bool(j, "secured", stream_in_is_secure(in->stream));
+    json_set_bool(j, "secured", in->stream && stream_in_is_secure(in->stream));
     json_set_str(j, "auth", str_of(p ? p->auth : ""));
-    json_set_num(j, "stanzas", (int64_t)in->stanzas);
+    json_set_num(j, "stanzas", (int64_t)in->line.received);
     json_set_num(j, "waiting", 0);
     json_set_str(j, "last_error", str_of(in->last_error));
     json_push(array, &j);
@@ -46,10 +49,10 @@ void s2s_list(const struct s2s *s, struct json *array)
         list_out(s, container_of(n, struct s2s_out, link), array);
     for (const struct list *n = s->ins.next; n != &s->ins; n = n->next) {
         const struct s2s_in *in = container_of(n, struct s2s_in, link);
-        if (!in->pairs.n)
+        if (!in->line.pairs.n)
             list_in(s, in, NULL, array);
-        for (size_t i = 0; i < in->pairs.n; i++)
-            list_in(s, in, &in->pairs.p[i], array);
+        for (size_t i = 0; i < in->line.pairs.n; i++)
+            list_in(s, in, &in->line.pairs.p[i], array);
     }
 }
 

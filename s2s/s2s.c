@@ -192,6 +192,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     hmap_init(&s->boxes);
     hmap_init(&s->domains);
     list_init(&s->domain_lru);
+    buf_init(&s->text, SIZE_MAX);
     list_init(&s->outs);
     list_init(&s->ins);
     list_init(&s->bounces);
@@ -247,6 +248,7 @@ void s2s_free(struct s2s **ps)
     defer_cancel(&s->stop_done);
     timer_stop(&s->stop_limit);
     hmap_fini(&s->boxes);
+    s2s_ways_fini(s);
     mem_wipe(&s->secret, sizeof s->secret);
     mem_free(s);
 }

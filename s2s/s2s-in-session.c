@@ -1,0 +1,179 @@
+/* DOC: stream management of the receiving side of a federation stream.
+ * Design: a stream that is cut leaves its session: the pairs it proved, the numbers, and as the
+ * carrier of what was on its way back. A new stream that proved one of these pairs takes it up with
+ * the id; the old object gets the new connection. A peer that begins a new session for the same
+ * pair has lost the old one. Sessions that wait are bounded by number (the oldest goes) and time;
+ * one with something for its peer waits but HURRY_MS, then that goes another way. Standards:
+ * XEP-0198 sections 3, 5; XEP-0288. */
+#include "lib/base/rand.h"
+#include "s2s/s2s-int.h"
+
+enum { HURRY_MS = 10000, SESSIONS_CUT_MAX = 1000 };
+
+void s2s_in_forget(struct s2s_in *in)
+{
+    if (!in->sm_id)
+        return;
+    (void)hmap_del(&in->s2s->sessions, str_of(in->sm_id));
+    mem_free(in->sm_id);
+    in->sm_id = NULL;
+}
+
+void s2s_in_hurry(struct s2s_in *in)
+{
+    uint64_t ms = in->s2s->conf.tune.resume_ms;
+    if (s2s_line_waiting(&in->line) && !in->is_hurried) {
+        in->is_hurried = true;
+        timer_start(&in->hold, ms < HURRY_MS ? ms : HURRY_MS);
+    }
+}
+
+static void bound(struct s2s *s)
+{
+    size_t n = 0;
+    struct s2s_in *oldest = NULL;
+    list_each (&s->ins, l) {
+        struct s2s_in *in = list_entry(l, struct s2s_in, link);
+        if (in->stream)
+            continue;
+        oldest = oldest && oldest->cut_us <= in->cut_us ? oldest : in;
+        n++;
+    }
+    if (n > SESSIONS_CUT_MAX)
+        s2s_in_free(oldest);
+}
+
+bool s2s_in_hold(struct s2s_in *in, const struct stream_end *e)
+{
+    if (e->is_orderly || e->received != STREAM_OK || e->sent != STREAM_OK || !in->sm_id ||
+        !s2s_line_may_resume(&in->line))
+        return false;
+    stream_in_free(&in->stream);
+    s2s_line_cut(&in->line);
+    s2s_bidi_close(in);
+    in->cut_us = loop_now_us(in->s2s->loop);
+    in->is_hurried = false;
+    timer_start(&in->hold, in->s2s->conf.tune.resume_ms);
+    s2s_in_hurry(in);
+    bound(in->s2s);
+    return true;
+}
+
+/* ---- elements ---- */
+
+static void fail(struct s2s_in *in, const char *condition)
+{
+    struct buf out;
+    buf_init(&out, 1024);
+    sm_write_failed(&out, condition, NULL);
+    (void)stream_in_send_text(in->stream, buf_view(&out));
+    buf_fini(&out);
+}
+
+/* Sessions of the same stream, which its peer has lost. */
+static void drop_older(struct s2s_in *in)
+{
+    list_each (&in->s2s->ins, n) {
+        struct s2s_in *old = list_entry(n, struct s2s_in, link);
+        bool is_same = old != in && !old->stream && old->claimed && in->claimed &&
+                       strcmp(old->claimed, in->claimed) == 0 && strcmp(old->to, in->to) == 0;
+        if (is_same)
+            s2s_in_free(old);
+    }
+}
+
+static bool wants_resume(const struct xml *el)
+{
+    struct str resume = xml_get(el, "resume");
+    return str_eqc(resume, "true") || str_eqc(resume, "1");
+}
+
+static void enable(struct s2s_in *in, const struct xml *el)
+{
+    char id[RAND_ID_LEN + 1];
+    const struct s2s_conf *c = &in->s2s->conf;
+    bool resumes = wants_resume(el) && !c->no_resume;
+    s2s_line_sm_new(&in->line);
+    if (resumes) {
+        drop_older(in);
+        in->sm_id = mem_strdup(rand_id(id));
+        must(!hmap_put(&in->s2s->sessions, str_of(in->sm_id), in));
+    }
+    sm_accept(in->line.sm, in->sm_id, (unsigned)(c->tune.resume_ms / 1000));
+    if (in->line.is_bidi)
+        s2s_in_begin(in);
+}
+
+/* The new stream proved what the old one had. */
+static bool is_same_peer(const struct s2s_in *old, const struct s2s_in *in)
+{
+    for (size_t i = 0; i < in->line.pairs.n; i++)
+        if (s2s_line_has_pair(&old->line, str_of(in->line.pairs.p[i].local),
+                              str_of(in->line.pairs.p[i].remote)))
+            return true;
+    return false;
+}
+
+/* The connection of in goes to old, and in is gone. */
+static void take_up(struct s2s_in *old, struct s2s_in *in, uint32_t h)
+{
+    struct stream_in *stream = in->stream;
+    bool is_bidi = in->line.is_bidi;
+    size_t max_bytes = in->line.max_bytes;
+    uint64_t idle_ms = in->line.peer_idle_ms;
+    if (old->stream) { /* it does not know yet that it was cut */
+        stream_in_free(&old->stream);
+        s2s_line_cut(&old->line);
+    }
+    in->stream = NULL;
+    stream_in_hand_over(stream, &old->s2s->in_conf, old);
+    s2s_in_free(in);
+    timer_stop(&old->hold);
+    old->stream = stream;
+    s2s_line_connect(&old->line, stream, NULL);
+    old->line.is_bidi = is_bidi;
+    old->line.max_bytes = max_bytes;
+    old->line.peer_idle_ms = idle_ms;
+    log_info(&old->log, "s2s.in.resumed", "unacknowledged", LOG_NUM(sm_pending(old->line.sm)));
+    if (!sm_accept_resume(old->line.sm, h))
+        return; /* refused: the stream is closing */
+    if (is_bidi)
+        s2s_in_begin(old);
+    else
+        s2s_line_resumed(&old->line);
+}
+
+static bool resume(struct s2s_in *in, const struct xml *el)
+{
+    struct str id;
+    uint32_t h;
+    if (sm_read_resume(el, &id, &h) != ERR_OK)
+        return false;
+    struct s2s_in *old = hmap_get(&in->s2s->sessions, id);
+    if (!old || old == in || old->line.is_closing || !is_same_peer(old, in)) {
+        log_info(&in->log, "s2s.in.resume.refused", "why", old ? "not its session" : "unknown");
+        fail(in, "item-not-found");
+        return true;
+    }
+    take_up(old, in, h);
+    return true;
+}
+
+bool s2s_in_session(struct s2s_in *in, const struct xml *el)
+{
+    if (el->ns != NS_SM || in->s2s->conf.no_acks)
+        return false;
+    if (!in->line.pairs.n || in->line.is_closing) {
+        fail(in, "unexpected-request");
+        return true;
+    }
+    if (in->line.sm) {
+        s2s_in_close(in, STREAM_POLICY_VIOLATION, "stream management is on already");
+        return true;
+    }
+    if (xml_is(el, NS_SM, "enable"))
+        enable(in, el);
+    else if (!resume(in, el))
+        return false;
+    return true;
+}

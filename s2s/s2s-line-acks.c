@@ -1,0 +1,216 @@
+/* DOC: acknowledgements of federation streams, signs of life, idling, limits.
+ * Design: one session of stream management per line, both directions; h counts only what the host
+ * gave back by s2s_received, so a stanza the peer forgets is in somebody's custody. A quiet stream
+ * is asked for an ack after ping_ms; silence for ack_timeout_ms after any question ends it. Closing
+ * for idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
+ * A receipt names (line, number); a new session gets a new name, so old receipts mean nothing to
+ * it. Standards: XEP-0198 sections 4, 5, 6; XEP-0478. */
+#include "lib/xmpp/xep.h"
+#include "s2s/s2s-int.h"
+
+XEP("0478", "0.2.0", COMPLETE);
+
+/* ---- the session ---- */
+
+static bool sm_text(void *ctx, struct str text)
+{
+    return s2s_line_text(ctx, text);
+}
+
+static struct s2s_item *item_of(struct sm_entry *e)
+{
+    return container_of(e, struct s2s_item, sm);
+}
+
+static bool sm_send_one(void *ctx, struct sm_entry *e)
+{
+    struct s2s_line *l = ctx;
+    struct buf *text = &l->s2s->text;
+    if (l->fresh != item_of(e)) {
+        buf_clear(text);
+        stanza_write(text, e->st, NS_SERVER);
+    }
+    return s2s_line_text(l, buf_view(text));
+}
+
+static void sm_acked(void *ctx, struct sm_entry *e)
+{
+    struct s2s_line *l = ctx;
+    l->done++;
+    s2s_item_done(item_of(e));
+}
+
+static void sm_broken(void *ctx, const char *why)
+{
+    struct s2s_line *l = ctx;
+    l->ops->refuse(l->ctx, STREAM_UNDEFINED_CONDITION, why);
+}
+
+static void sm_silent(void *ctx)
+{
+    struct s2s_line *l = ctx;
+    l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer acknowledges nothing");
+}
+
+static const struct sm_events sm_up = {.send_text = sm_text,
+                                       .broken = sm_broken,
+                                       .send_entry = sm_send_one,
+                                       .acked_entry = sm_acked,
+                                       .silent = sm_silent};
+
+static struct str key_of(const uint64_t *id)
+{
+    return str_make((const char *)(const void *)id, sizeof *id);
+}
+
+struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id)
+{
+    return hmap_get(&s->lines, key_of(&id));
+}
+
+void s2s_line_sm_new(struct s2s_line *l)
+{
+    struct sm_policy p = {.silent_ms = l->s2s->conf.tune.ack_timeout_ms, .resume_only = true};
+    must(!l->sm);
+    l->sm = sm_session_new(l->s2s->loop, &sm_up, l, NS_SERVER);
+    sm_set_policy(l->sm, &p);
+    l->id = ++l->s2s->last_line;
+    must(!hmap_put(&l->s2s->lines, key_of(&l->id), l));
+}
+
+void s2s_line_sm_drop(struct s2s_line *l)
+{
+    if (!l->sm)
+        return;
+    while (sm_take_entry(l->sm))
+        ;
+    (void)hmap_del(&l->s2s->lines, key_of(&l->id));
+    sm_session_free(&l->sm);
+}
+
+bool s2s_line_may_resume(const struct s2s_line *l)
+{
+    return l->sm && *sm_id(l->sm) && !l->is_closing && !l->s2s->is_stopping;
+}
+
+bool s2s_line_ack(struct s2s_line *l, const struct xml *el)
+{
+    return l->sm && sm_element(l->sm, el);
+}
+
+/* ---- receiving ---- */
+
+bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r)
+{
+    *r = (struct s2s_receipt){0};
+    if (!l->sm || sm_state(l->sm) != SM_ON)
+        return true;
+    if (!sm_receive(l->sm, &r->number))
+        return false;
+    r->stream = l->id;
+    if (!sm_receive_full(l->sm) || l->is_paused)
+        return true;
+    l->is_paused = true;
+    if (l->in)
+        stream_in_pause(l->in, true);
+    else
+        stream_out_pause(l->out, true);
+    return true;
+}
+
+static void go_on(struct s2s_line *l)
+{
+    l->is_paused = false;
+    if (l->in)
+        stream_in_pause(l->in, false);
+    else if (l->out)
+        stream_out_pause(l->out, false);
+}
+
+void s2s_received(struct s2s *s, struct s2s_receipt r)
+{
+    struct s2s_line *l = r.stream ? s2s_line_find(s, r.stream) : NULL;
+    if (!l)
+        return;
+    sm_complete(l->sm, r.number);
+    if (l->is_paused && !sm_receive_full(l->sm))
+        go_on(l);
+}
+
+/* ---- signs of life ---- */
+
+uint64_t s2s_line_idle_ms(const struct s2s_line *l)
+{
+    uint64_t ours = l->s2s->conf.tune.idle_timeout_ms;
+    uint64_t theirs = l->peer_idle_ms - l->peer_idle_ms / 10; /* before they do */
+    return theirs && theirs < ours ? theirs : ours;
+}
+
+/* Something is under way in one of the directions. */
+static bool is_busy(const struct s2s_line *l)
+{
+    return s2s_line_waiting(l) || l->n_verifies ||
+           (l->sm && (sm_pending(l->sm) || sm_received(l->sm) != sm_h(l->sm)));
+}
+
+static uint64_t until(uint64_t since_ms, uint64_t limit_ms)
+{
+    return since_ms < limit_ms ? limit_ms - since_ms : limit_ms;
+}
+
+static void on_quiet(void *ctx)
+{
+    struct s2s_line *l = ctx;
+    uint64_t now = loop_now_us(l->s2s->loop);
+    uint64_t active_ms = (now - l->active_us) / 1000, heard_ms = (now - l->heard_us) / 1000;
+    uint64_t idle_ms = s2s_line_idle_ms(l), ping_ms = l->s2s->conf.tune.ping_ms;
+    if (active_ms >= idle_ms && !is_busy(l)) {
+        l->ops->idle(l->ctx);
+        return;
+    }
+    if (l->sm && heard_ms >= ping_ms)
+        sm_ask(l->sm);
+    uint64_t next = until(active_ms, idle_ms);
+    if (l->sm && until(heard_ms, ping_ms) < next)
+        next = until(heard_ms, ping_ms);
+    timer_start(&l->quiet, next);
+}
+
+void s2s_line_time_init(struct s2s_line *l)
+{
+    timer_init(&l->quiet, l->s2s->loop, on_quiet, l);
+}
+
+/* ---- limits ---- */
+
+static void add_number(struct arena *a, struct xml *to, const char *name, uint64_t n)
+{
+    xml_add_text(a, xml_add(a, to, NS_LIMITS, name), arena_printf(a, "%" PRIu64, n));
+}
+
+/* Those of an authenticated stream, also before: with dialback there are no other features. */
+void s2s_limits_add(const struct s2s *s, struct arena *a, struct xml *to)
+{
+    struct xml *limits = xml_add(a, to, NS_LIMITS, "limits");
+    add_number(a, limits, "max-bytes", s->conf.limits->after_auth.max_stanza_bytes);
+    add_number(a, limits, "idle-seconds", s->conf.tune.idle_timeout_ms / 1000);
+}
+
+static uint64_t read_number(const struct xml *limits, const char *name)
+{
+    const struct xml *el = xml_child(limits, NS_LIMITS, name);
+    uint64_t n;
+    if (!el || !el->first || el->first->el ||
+        !str_to_u64(str_trim(el->first->text), UINT32_MAX, &n))
+        return 0;
+    return n;
+}
+
+void s2s_limits_read(struct s2s_line *l, const struct xml *from_or_null)
+{
+    const struct xml *limits = from_or_null ? xml_child(from_or_null, NS_LIMITS, "limits") : NULL;
+    if (!limits)
+        return;
+    l->max_bytes = read_number(limits, "max-bytes");
+    l->peer_idle_ms = read_number(limits, "idle-seconds") * 1000;
+}
