@@ -2,13 +2,14 @@
  * Design: a stream that is cut leaves its session: the pairs it proved, the numbers, and as the
  * carrier of what was on its way back. A new stream that proved one of these pairs takes it up with
  * the id; the old object gets the new connection. A peer that begins a new session for the same
- * pair has lost the old one. Sessions that wait are bounded by number (the oldest goes) and time;
- * one with something for its peer waits but HURRY_MS, then that goes another way. Standards:
- * XEP-0198 sections 3, 5; XEP-0288. */
+ * pair has lost the old one. Sessions that wait are bounded by number (the oldest goes) and time.
+ * What waits in one for its peer would wait in vain if the peer forgot it: after PROBE_MS we call
+ * the peer ourselves; if that works and it does not come back to its session for GRACE_MS, the
+ * session is over and all goes that way. Standards: XEP-0198 sections 3, 5; XEP-0288. */
 #include "lib/base/rand.h"
 #include "s2s/s2s-int.h"
 
-enum { HURRY_MS = 10000, SESSIONS_CUT_MAX = 1000 };
+enum { PROBE_MS = 5000, GRACE_MS = 5000, TICK_MS = 1000, SESSIONS_CUT_MAX = 1000 };
 
 void s2s_in_forget(struct s2s_in *in)
 {
@@ -21,11 +22,47 @@ void s2s_in_forget(struct s2s_in *in)
 
 void s2s_in_hurry(struct s2s_in *in)
 {
-    uint64_t ms = in->s2s->conf.tune.resume_ms;
-    if (s2s_line_waiting(&in->line) && !in->is_hurried) {
+    if (timer_running(&in->hold) && s2s_line_waiting(&in->line) && !in->is_hurried) {
         in->is_hurried = true;
-        timer_start(&in->hold, ms < HURRY_MS ? ms : HURRY_MS);
+        timer_start(&in->hold, TICK_MS);
     }
+}
+
+/* The peer is there, and does not come back to this session. */
+static bool is_forgotten(const struct s2s_in *in, const struct s2s_line *way)
+{
+    const struct s2s_out *o = way ? container_of(way, struct s2s_out, line) : NULL;
+    if (!o || o->state != S2S_OUT_READY)
+        return false;
+    uint64_t since = o->ready_us > in->cut_us ? o->ready_us : in->cut_us;
+    return loop_now_us(in->s2s->loop) - since >= GRACE_MS * UINT64_C(1000);
+}
+
+static void probe(const struct s2s_in *in, const struct s2s_pair *p)
+{
+    struct str local = str_of(p->local), remote = str_of(p->remote);
+    if (!s2s_way_find(in->s2s, local, remote) &&
+        s2s_domain_may_try(s2s_domain_get(in->s2s, remote)))
+        (void)s2s_out_new(in->s2s, local, remote);
+}
+
+void s2s_in_tick(struct s2s_in *in)
+{
+    uint64_t cut_ms = (loop_now_us(in->s2s->loop) - in->cut_us) / 1000;
+    uint64_t resume_ms = in->s2s->conf.tune.resume_ms;
+    const struct s2s_pair *p = &in->line.pairs.p[0];
+    const struct s2s_line *way = s2s_road(in->s2s, str_of(p->remote));
+    bool is_waiting = s2s_line_waiting(&in->line) > 0;
+    if (cut_ms >= resume_ms || (is_waiting && is_forgotten(in, way))) {
+        log_info(&in->log, "s2s.in.session.over", "unacknowledged",
+                 LOG_NUM(s2s_line_waiting(&in->line)));
+        s2s_in_free(in);
+        return;
+    }
+    if (is_waiting && !way && cut_ms >= PROBE_MS)
+        probe(in, p);
+    in->is_hurried = is_waiting;
+    timer_start(&in->hold, is_waiting ? TICK_MS : resume_ms - cut_ms);
 }
 
 static void bound(struct s2s *s)

@@ -154,18 +154,14 @@ static void begin_unacked(struct s2s_in *in)
         s2s_in_begin(in);
 }
 
-/* Cut, nobody came back; or held back, and nothing came. */
+/* Cut, and nobody came yet; or held back, and nothing came. */
 static void on_hold(void *ctx)
 {
     struct s2s_in *in = ctx;
-    if (in->stream) {
+    if (in->stream)
         begin_unacked(in);
-        return;
-    }
-    log_info(&in->log, "s2s.in.session.over", "unacknowledged",
-             LOG_NUM(s2s_line_waiting(&in->line)));
-    s2s_in_forget(in);
-    s2s_in_free(in);
+    else
+        s2s_in_tick(in);
 }
 
 void s2s_in_begin(struct s2s_in *in)

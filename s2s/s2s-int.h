@@ -214,6 +214,7 @@ bool s2s_in_session(struct s2s_in *in, const struct xml *el);
 bool s2s_in_hold(struct s2s_in *in, const struct stream_end *e);
 /* Something waits for the peer of a cut one. */
 void s2s_in_hurry(struct s2s_in *in);
+void s2s_in_tick(struct s2s_in *in); /* cut: see how it goes on; in may be gone */
 void s2s_in_forget(struct s2s_in *in); /* it cannot be resumed any more */
 /* It may send: its outboxes come to it. */
 void s2s_in_begin(struct s2s_in *in);

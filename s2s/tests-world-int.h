@@ -23,6 +23,8 @@ enum { HOSTS = 3, GOT_MAX = 1000 };
 static char certs_dir[TEST_PATH_MAX];
 /* Good: signed by the CA of all. Bad: signed by a CA nobody knows. */
 static struct tls_ctx *good_in[HOSTS], *good_out[HOSTS], *bad_in[HOSTS], *bad_out[HOSTS];
+/* Good, for d1.test and sub.d1.test. */
+static struct tls_ctx *wide_in, *wide_out;
 
 static inline void certs_ctx(const char *stem, struct tls_ctx **in, struct tls_ctx **out)
 {
@@ -56,6 +58,10 @@ static int certs_begin(void **state UNUSED)
         certs_ctx(domain, &good_in[i], &good_out[i]);
         certs_ctx(bad, &bad_in[i], &bad_out[i]);
     }
+    test_cert_make(
+        certs_dir, "wide",
+        &(struct test_cert){.cn = "x", .san = "DNS:d1.test,DNS:sub.d1.test", .issuer = "ca"});
+    certs_ctx("wide", &wide_in, &wide_out);
     log_set_capture(getenv("TEST_LOG") ? NULL : log_swallow, NULL);
     if (getenv("TEST_LOG"))
         log_set_level(LOG_DEBUG);
@@ -70,6 +76,8 @@ static int certs_end(void **state UNUSED)
         tls_ctx_unref(&bad_in[i]);
         tls_ctx_unref(&bad_out[i]);
     }
+    tls_ctx_unref(&wide_in);
+    tls_ctx_unref(&wide_out);
     test_certs_end(certs_dir);
     return 0;
 }
@@ -89,7 +97,14 @@ struct host {
     struct dns *dns;
     struct s2s *s2s;
     struct s2s_conf conf;
-    struct listener *listener;
+    struct listener *listener, *direct;
+    size_t n_accepted; /* connections */
+    /* What it has no custody of yet: for ever, or given back one by one, in any order. */
+    bool keeps;
+    uint64_t keeps_ms;
+    struct s2s_receipt kept[GOT_MAX];
+    size_t n_kept;
+    struct timer give_back;
     struct got in[GOT_MAX], back[GOT_MAX];
     size_t n_in, n_back, n_taken, n_notices;
     unsigned noticed; /* the last message whose sender was told that it waits */
@@ -124,6 +139,30 @@ static inline unsigned stanza_number(const struct stanza *s)
     return (unsigned)n;
 }
 
+static inline void host_give_back(void *ctx)
+{
+    struct host *h = ctx;
+    if (!h->n_kept)
+        return;
+    size_t i = (size_t)sim_rand(h->n_kept);
+    struct s2s_receipt r = h->kept[i];
+    h->kept[i] = h->kept[--h->n_kept];
+    timer_start(&h->give_back, 1 + sim_rand(h->keeps_ms));
+    if (h->s2s)
+        s2s_received(h->s2s, r);
+}
+
+static inline void host_custody(struct host *h, struct s2s_receipt r)
+{
+    if (!h->keeps && !h->keeps_ms) {
+        s2s_received(h->s2s, r);
+        return;
+    }
+    h->kept[h->n_kept++] = r;
+    if (h->keeps_ms && !timer_running(&h->give_back))
+        timer_start(&h->give_back, 1 + sim_rand(h->keeps_ms));
+}
+
 static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     struct host *h = ctx;
@@ -132,7 +171,7 @@ static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt 
     assert_true(s->el->ns == NS_CLIENT);
     h->in[h->n_in++] = (struct got){.id = stanza_number(s), .at_us = sim_now_us()};
     stanza_unref(&s);
-    s2s_received(h->s2s, r);
+    host_custody(h, r);
 }
 
 static inline void host_taken(void *ctx, void *token)
@@ -175,7 +214,21 @@ static const struct s2s_host_ops world_host_ops = {.is_local_domain = host_is_lo
 
 static inline void host_accept(void *ctx, struct transport *t)
 {
-    s2s_accept(((struct host *)ctx)->s2s, t, false);
+    struct host *h = ctx;
+    h->n_accepted++;
+    s2s_accept(h->s2s, t, false);
+}
+
+static inline void host_accept_direct(void *ctx, struct transport *t)
+{
+    s2s_accept(((struct host *)ctx)->s2s, t, true);
+}
+
+static inline void host_listen_direct(struct host *h)
+{
+    struct addr at = host_addr(h->i);
+    at.port = 5270;
+    assert_int_equal(listener_open(h->loop, &at, host_accept_direct, h, &h->direct), ERR_OK);
 }
 
 static inline void host_listen(struct host *h)
@@ -199,6 +252,7 @@ static inline void host_begin(struct host *h, int i)
     snprintf(h->domain, sizeof h->domain, "d%d.test", i);
     snprintf(name, sizeof name, "h%d/0", i);
     h->loop = loop_new(name, 0);
+    timer_init(&h->give_back, h->loop, host_give_back, h);
     assert_int_equal(dns_open(h->loop, &dc, &h->dns, why, sizeof why), ERR_OK);
     snprintf(zone, sizeof zone,
              "_xmpp-server._tcp.d%d.test 60 SRV 0 0 5269 x%d.test\nx%d.test 60 A 10.0.0.%d\n", i, i,
@@ -242,6 +296,9 @@ static inline void world_end(struct world **pw)
     for (int i = 0; i < HOSTS; i++) {
         if (w->h[i].listener)
             listener_close(&w->h[i].listener);
+        if (w->h[i].direct)
+            listener_close(&w->h[i].direct);
+        timer_stop(&w->h[i].give_back);
         s2s_free(&w->h[i].s2s);
         dns_close(&w->h[i].dns);
     }
