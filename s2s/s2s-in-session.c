@@ -125,15 +125,25 @@ static bool wants_resume(const struct xml *el)
     return str_eqc(resume, "true") || str_eqc(resume, "1");
 }
 
+/* The id the peer proposes, or one of ours. */
+static char *choose_id(const struct s2s *s, const struct xml *el)
+{
+    char own[RAND_ID_LEN + 1];
+    struct arena *a = arena_new(0);
+    struct str id = sm_read_id(a, el);
+    char *chosen = id.n && !hmap_get(&s->sessions, id) ? str_dup(id) : mem_strdup(rand_id(own));
+    arena_free(&a);
+    return chosen;
+}
+
 static void enable(struct s2s_in *in, const struct xml *el)
 {
-    char id[RAND_ID_LEN + 1];
     const struct s2s_conf *c = &in->s2s->conf;
     bool resumes = wants_resume(el) && !c->no_resume;
     s2s_line_sm_new(&in->line);
     if (resumes) {
         drop_older(in);
-        in->sm_id = mem_strdup(rand_id(id));
+        in->sm_id = choose_id(in->s2s, el);
         must(!hmap_put(&in->s2s->sessions, str_of(in->sm_id), in));
     }
     sm_accept(in->line.sm, in->sm_id, (unsigned)(c->tune.resume_ms / 1000));

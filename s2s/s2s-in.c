@@ -92,7 +92,7 @@ static void on_features(void *ctx, struct arena *a, struct xml *features)
     if (!c->no_bidi && !in->external)
         xml_add(a, features, NS_BIDI_FEATURE, "bidi");
     if (!c->no_acks)
-        xml_add(a, features, NS_SM, "sm");
+        xml_add(a, xml_add(a, features, NS_SM, "sm"), NS_MERIDIAN_SM, "id");
     xml_add(a, features, NS_PIPELINING, "pipelining");
     s2s_limits_add(in->s2s, a, features);
 }

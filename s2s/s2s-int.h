@@ -132,6 +132,7 @@ struct s2s_out {
     bool is_dialback_offered, is_tls, is_secure, is_blamed;
     bool is_direct;   /* TLS from the first byte */
     bool is_early;    /* we went ahead of the peer's features */
+    bool is_ahead;    /* and still are: its last header is not the one to make keys of */
     bool is_resumed;  /* the last session goes on */
     bool is_orderly;  /* it ended in order, without an error */
     bool is_cut;      /* it was cut, without an error */
@@ -214,7 +215,7 @@ bool s2s_in_session(struct s2s_in *in, const struct xml *el);
 bool s2s_in_hold(struct s2s_in *in, const struct stream_end *e);
 /* Something waits for the peer of a cut one. */
 void s2s_in_hurry(struct s2s_in *in);
-void s2s_in_tick(struct s2s_in *in); /* cut: see how it goes on; in may be gone */
+void s2s_in_tick(struct s2s_in *in);   /* cut: see how it goes on; in may be gone */
 void s2s_in_forget(struct s2s_in *in); /* it cannot be resumed any more */
 /* It may send: its outboxes come to it. */
 void s2s_in_begin(struct s2s_in *in);

@@ -121,10 +121,10 @@ static enum stream_out_next on_refused(void *ctx, enum sasl_failure f, const str
 static void on_authenticated(void *ctx)
 {
     struct s2s_out *o = ctx;
-    if (stream_out_features(o->stream))
-        confirm(o, stream_out_features(o->stream));
-    if (o->is_early)
-        s2s_out_event(o, S2S_EV_AHEAD);
+    if (!stream_out_features(o->stream))
+        return;
+    confirm(o, stream_out_features(o->stream));
+    s2s_out_event(o, S2S_EV_AHEAD);
 }
 
 static void on_ready(void *ctx, const struct xml *features, bool sasl_done)

@@ -82,7 +82,8 @@ void s2s_way_ask(struct s2s_out *o, struct str local, struct str remote)
 {
     struct s2s_way *w = s2s_way_new(o, local, remote);
     timer_start(&w->deadline, o->s2s->conf.tune.connect_timeout_ms);
-    s2s_way_key(w);
+    if (!o->is_ahead)
+        s2s_way_key(w);
 }
 
 bool s2s_way_answered(struct s2s_out *o, const struct dialback_msg *m)

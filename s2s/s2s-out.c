@@ -7,6 +7,7 @@
  * not acknowledge waits again. Other streams end when they are cut. Invariants: while it exists,
  * its pair is in s2s.ways; o->stream is set in OPEN to READY and CLOSING; an event may free o.
  * Standards: RFC 6120, XEP-0178, XEP-0198 section 5, XEP-0220. */
+#include "lib/base/rand.h"
 #include "s2s/s2s-int.h"
 
 enum { STOP_ACK_MS = 1000, AGAIN_MIN_MS = 1000 };
@@ -168,6 +169,7 @@ static void dial(struct s2s_out *o)
     o->auth = "";
     o->cause = S2S_CAUSE_NONE;
     o->is_blamed = o->is_early = o->is_resumed = o->is_orderly = o->is_cut = false;
+    o->is_ahead = false;
     if (!timer_running(&o->deadline))
         timer_start(&o->deadline, o->s2s->conf.tune.connect_timeout_ms);
     s2s_out_dial(o);
@@ -235,6 +237,13 @@ static void be_ready(struct s2s_out *o)
 static bool offers_acks(const struct s2s_out *o, const struct xml *features)
 {
     return !o->s2s->conf.no_acks && features && xml_child(features, NS_SM, "sm");
+}
+
+/* It understands what is sent ahead of its features, and takes our name for the session. */
+static bool offers_eager(const struct s2s_out *o, const struct xml *features)
+{
+    return offers_acks(o, features) && xml_child(features, NS_PIPELINING, "pipelining") &&
+           xml_child(xml_child(features, NS_SM, "sm"), NS_MERIDIAN_SM, "id");
 }
 
 /* The peer lost the session, or does not do that any more: what it did not acknowledge waits again,
@@ -318,11 +327,14 @@ static void acks(struct s2s_out *o)
 /* What is known of the peer by its first features is enough to begin. */
 static void ahead(struct s2s_out *o)
 {
+    char id[RAND_ID_LEN + 1];
     const struct xml *features = stream_out_features(o->stream);
-    domain(o)->early = 1;
-    if (!features || !xml_child(features, NS_PIPELINING, "pipelining") || !offers_acks(o, features))
+    if (o->is_early || (features && xml_child(features, NS_PIPELINING, "pipelining")))
+        domain(o)->early = 1;
+    if (!offers_eager(o, features))
         return;
     o->auth = "external";
+    o->is_ahead = true;
     s2s_limits_read(&o->line, features);
     if (o->line.state == S2S_LINE_CUT) {
         set_state(o, S2S_OUT_ACKS);
@@ -330,13 +342,19 @@ static void ahead(struct s2s_out *o)
         return;
     }
     s2s_line_sm_new(&o->line);
-    sm_start_eager(o->line.sm);
+    sm_start_eager(o->line.sm, rand_id(id));
     be_ready(o);
 }
 
 /* Features, after we went ahead of them. */
 static void late_features(struct s2s_out *o)
 {
+    o->is_ahead = false;
+    list_each (&o->ways, n) {
+        struct s2s_way *w = list_entry(n, struct s2s_way, link);
+        if (!w->is_proved)
+            s2s_way_key(w);
+    }
     s2s_limits_read(&o->line, stream_out_features(o->stream));
 }
 

@@ -557,7 +557,7 @@ static void test_round_trips(void **state UNUSED)
     } cases[] = {
         {"direct TLS, cold", true, false, 7},
         {"direct TLS, warm", true, true, 7},
-        {"STARTTLS, cold", false, false, 15},
+        {"STARTTLS, cold", false, false, 13},
         {"STARTTLS, warm", false, true, 11},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

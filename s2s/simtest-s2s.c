@@ -131,7 +131,7 @@ static void test_dialback_impostor(void **state UNUSED)
 
 /* ---- stalls ---- */
 
-static void stall(uint64_t seed, enum raw_step step)
+static void stall(uint64_t seed, enum raw_step step, enum raw_how how)
 {
     struct world *w = world_begin(seed);
     struct host *a = &w->h[0];
@@ -139,6 +139,7 @@ static void stall(uint64_t seed, enum raw_step step)
     uint64_t began;
     size_t n = 1 + seed % 4;
     raw_begin(&raw, w, 1, step);
+    raw.how = how;
     host_open(a);
     began = sim_now_us();
     for (size_t i = 0; i < n; i++)
@@ -154,7 +155,7 @@ static void stall(uint64_t seed, enum raw_step step)
             assert_int_equal(a->back[i].cond, STANZA_REMOTE_SERVER_TIMEOUT);
             assert_true(a->back[i].at_us - began <= 10 * SEC + SEC / 100);
         }
-        run_for(SEC);
+        run_for(45 * SEC);              /* the result expires, the last attempt ends */
         assert_int_equal(a->n_back, n); /* the result is not bounced */
         assert_int_equal(host_rows(a), 0);
         assert_int_equal(raw.stanzas, 0);
@@ -180,7 +181,8 @@ static void test_stall_at_every_step(void **state UNUSED)
     if (only && str_to_u64(str_of(only), UINT32_MAX, &first))
         last = first;
     for (stalling = first; stalling <= last; stalling++)
-        stall(stalling, (enum raw_step)((stalling - 1) % RAW_STEPS));
+        stall(stalling, (enum raw_step)((stalling - 1) % RAW_STEPS),
+              (enum raw_how)((stalling - 1) / RAW_STEPS % RAW_HOWS));
     stalling = 0;
 }
 

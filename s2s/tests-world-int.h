@@ -406,12 +406,20 @@ enum raw_step {
     RAW_ALL,      /* EXTERNAL refused, dialback accepted */
     RAW_STEPS
 };
+enum raw_how { /* what it does instead */
+               RAW_STALLS,
+               RAW_CUTS,  /* the connection */
+               RAW_FAILS, /* with a stream error */
+               RAW_HOWS
+};
 struct raw {
     int i;
     struct loop *loop;
     struct listener *listener;
     enum raw_step stop;
-    const char *answer; /* to db:result, instead of valid */
+    enum raw_how how;
+    const char *features; /* of the authenticated stream */
+    const char *answer;   /* to db:result, instead of valid */
     struct transport *t;
     struct buf in;
     bool is_tls, is_sasl_done;
@@ -421,7 +429,8 @@ struct raw {
 
 static inline void raw_say(struct raw *r, const char *text)
 {
-    transport_send(r->t, str_of(text));
+    if (r->t)
+        transport_send(r->t, str_of(text));
 }
 static inline bool raw_had(struct raw *r, const char *what)
 {
@@ -431,13 +440,25 @@ static inline bool raw_had(struct raw *r, const char *what)
         buf_consume(&r->in, (size_t)(at - all.p) + strlen(what));
     return at != NULL;
 }
+static inline bool raw_stops(struct raw *r, enum raw_step step)
+{
+    if (r->stop != step)
+        return false;
+    if (r->how == RAW_FAILS && step != RAW_HEADER && r->t)
+        raw_say(r, "<stream:error><internal-server-error "
+                   "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+                   "</stream:stream>");
+    if (r->how != RAW_STALLS && r->t)
+        transport_close(&r->t);
+    return true;
+}
 static inline void raw_header(struct raw *r)
 {
     enum raw_step header = r->is_sasl_done ? RAW_SASL_HEADER
                            : r->is_tls     ? RAW_TLS_HEADER
                                            : RAW_HEADER;
     char text[400];
-    if (r->stop == header)
+    if (raw_stops(r, header))
         return;
     snprintf(text, sizeof text,
              "<?xml version='1.0'?><stream:stream xmlns='jabber:server' "
@@ -445,10 +466,10 @@ static inline void raw_header(struct raw *r)
              "from='d%d.test' id='raw%u' version='1.0'>",
              r->i, r->connections);
     raw_say(r, text);
-    if (r->stop == header + 1)
+    if (raw_stops(r, header + 1))
         return;
     if (r->is_sasl_done)
-        raw_say(r, "<stream:features/>");
+        raw_say(r, r->features);
     else if (r->is_tls)
         raw_say(r, "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
                    "<mechanism>EXTERNAL</mechanism></mechanisms>"
@@ -459,33 +480,44 @@ static inline void raw_header(struct raw *r)
                    "<required/></starttls></stream:features>");
 }
 static inline void raw_take(struct raw *r, struct transport *t);
+/* True: the connection has another shape now. */
+static inline bool raw_tls(struct raw *r)
+{
+    if (raw_stops(r, RAW_PROCEED))
+        return true;
+    raw_say(r, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    r->is_tls = true;
+    buf_clear(&r->in);
+    if (!raw_stops(r, RAW_HANDSHAKE)) {
+        struct transport *t = r->t;
+        raw_take(r, tls_server(&t, good_in[r->i]));
+    }
+    return true;
+}
+static inline void raw_auth(struct raw *r)
+{
+    if (raw_stops(r, RAW_SASL))
+        return;
+    r->is_sasl_done = r->stop < RAW_DIALBACK;
+    raw_say(r, r->is_sasl_done ? "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
+                               : "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
+                                 "<not-authorized/></failure>");
+}
 static inline void raw_data(void *ctx, struct str bytes)
 {
     struct raw *r = ctx;
     buf_str(&r->in, bytes);
     if (raw_had(r, "<stream:stream"))
         raw_header(r);
-    if (raw_had(r, "xmpp-tls'/>") && r->stop != RAW_PROCEED) {
-        raw_say(r, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        r->is_tls = true;
-        buf_clear(&r->in);
-        if (r->stop != RAW_HANDSHAKE) {
-            struct transport *t = r->t;
-            raw_take(r, tls_server(&t, good_in[r->i]));
-        }
+    if (raw_had(r, "xmpp-tls'/>") && raw_tls(r))
         return;
-    }
-    if (raw_had(r, "<auth") && r->stop != RAW_SASL) {
-        r->is_sasl_done = r->stop < RAW_DIALBACK;
-        raw_say(r, r->is_sasl_done ? "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
-                                   : "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
-                                     "<not-authorized/></failure>");
-    }
-    if (raw_had(r, "</db:result>") && r->stop != RAW_DIALBACK)
+    if (raw_had(r, "<auth"))
+        raw_auth(r);
+    if (raw_had(r, "</db:result>") && !raw_stops(r, RAW_DIALBACK))
         raw_say(r, r->answer);
     while (raw_had(r, "</message>"))
         r->stanzas++;
-    if (raw_had(r, "</stream:stream>"))
+    if (raw_had(r, "</stream:stream>") && r->t)
         raw_say(r, "</stream:stream>");
 }
 static inline void raw_end(void *ctx, enum err why UNUSED)
@@ -514,6 +546,7 @@ static inline void raw_begin(struct raw *r, struct world *w, int i, enum raw_ste
 {
     struct addr at = host_addr(i);
     *r = (struct raw){.i = i, .loop = w->h[i].loop, .stop = stop};
+    r->features = "<stream:features/>";
     r->answer = "<db:result from='d1.test' to='d0.test' type='valid'/>";
     buf_init(&r->in, 1 << 20);
     if (w->h[i].listener)

@@ -6,7 +6,7 @@
  * 5). */
 #include "lib/stream/f-sm.h"
 
-enum { R_EVERY = 16, ID_MAX = 4000 };
+enum { R_EVERY = 16, ID_MIN = 22, ID_MAX = 4000 };
 
 struct sm_session {
     struct loop *loop;
@@ -411,20 +411,27 @@ static void set_id(struct sm_session *s, struct str id)
     s->id = id.n && id.n <= ID_MAX ? str_dup(id) : NULL;
 }
 
-static void enable(struct sm_session *s)
+static void enable(struct sm_session *s, const char *id_or_null)
 {
     new_numbering(s);
-    set_id(s, STR_NONE);
+    set_id(s, str_of(id_or_null));
     s->state = SM_ASKED;
     s->is_resuming = s->is_eager = false;
-    buf_printf(&s->text, "<enable xmlns='%s' resume='true'/>", NS_SM);
+    buf_printf(&s->text, "<enable xmlns='%s' resume='true'", NS_SM);
+    if (s->id) {
+        buf_printf(&s->text, "><id xmlns='%s'>", NS_MERIDIAN_SM);
+        xml_escape(&s->text, str_of(s->id));
+        buf_cstr(&s->text, "</id></enable>");
+    } else {
+        buf_cstr(&s->text, "/>");
+    }
     (void)write_text(s);
 }
 
 void sm_start(struct sm_session *s)
 {
     if (!s->id) {
-        enable(s);
+        enable(s, NULL);
         return;
     }
     s->state = SM_ASKED;
@@ -436,11 +443,9 @@ void sm_start(struct sm_session *s)
     (void)write_text(s);
 }
 
-void sm_start_eager(struct sm_session *s)
+void sm_start_eager(struct sm_session *s, const char *id)
 {
-    sm_start(s);
-    if (s->is_resuming)
-        return;
+    enable(s, id);
     s->is_eager = true;
     write_queue(s);
 }
@@ -493,7 +498,7 @@ static void on_resume_refused(struct sm_session *s, const struct xml *el)
         if (s->policy.resume_only)
             s->state = SM_OFF;
         else
-            enable(s);
+            enable(s, NULL);
     }
     leave(s);
 }
@@ -580,6 +585,13 @@ enum err sm_read_resume(const struct xml *el, struct str *previd, uint32_t *h)
         return ERR_INVALID;
     *previd = id;
     return ERR_OK;
+}
+
+struct str sm_read_id(struct arena *a, const struct xml *enable_el)
+{
+    const struct xml *el = xml_child(enable_el, NS_MERIDIAN_SM, "id");
+    struct str id = el ? str_trim(xml_text(a, el)) : STR_NONE;
+    return id.n >= ID_MIN && id.n <= ID_MAX ? id : STR_NONE;
 }
 
 void sm_write_failed(struct buf *out, const char *condition, const uint32_t *h)

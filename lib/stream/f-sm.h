@@ -86,10 +86,14 @@ void sm_flush(struct sm_session *s);
 /* Initiator: when the stream is ready. Sends <resume/> when there is something to resume, else
  * <enable/>. */
 void sm_start(struct sm_session *s);
-/* The same without waiting: what is sent behind <enable/> is numbered and written at once, as the
- * peer is known to understand it (section 4: "need not wait"). When it is refused after all, broken
- * is called: what was written may or may not have arrived. <resume/> waits for its answer. */
-void sm_start_eager(struct sm_session *s);
+/* <enable/> without waiting for its answer, for a peer that offered <id/> (NS_MERIDIAN_SM) in
+ * <sm/>: what is sent behind it is numbered and written at once (section 4: "need not wait"), and
+ * the session has the id that we propose (of RFC 4122 strength), so that it can be resumed if the
+ * answer never comes. When it is refused after all, broken is called: what was written may or may
+ * not have arrived. */
+void sm_start_eager(struct sm_session *s, const char *id);
+/* Receiver: the id proposed in <enable/>; STR_NONE: none that could be used. */
+struct str sm_read_id(struct arena *a, const struct xml *enable);
 /* Initiator, SM_ASKED: feed answers. *consumed: it was one. After SM_ON *resumed tells whether the
  * old numbering goes on; if not, the peer may see stanzas again that it had (the session was lost
  * there). A refused resume is followed by <enable/> by itself (unless resume_only); SM_OFF with

@@ -57,6 +57,7 @@
     X(OFFLINE, "msgoffline")                                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \
+    X(MERIDIAN_SM, "urn:meridian:sm:0")                                                            \
     X(MERIDIAN_ACCOUNT, "urn:meridian:account:0")
 
 #define NS_DECL(id, uri) extern const char NS_##id[];
