@@ -2,12 +2,11 @@
  * Design: the stream proves domain pairs, by SASL EXTERNAL (the from of its header) and by dialback
  * (any number); what it may say then is checked in s2s-line-in.c. When the peer asked for it, it is
  * bidirectional: outboxes of the inverse pairs come to it. It then sends when the peer has enabled
- * stream management, or sent something, or a moment has passed, so that what we send is numbered if
- * anything is. Sessions that can be resumed are in s2s-in-session.c. Standards: RFC 6120
- * section 4.7; XEP-0178; XEP-0220 section 2.2; XEP-0288; XEP-0305; XEP-0478. */
+ * stream management or sent a stanza without it, so that what we send is numbered if anything is;
+ * what waits before that takes a stream of our own. Sessions that can be resumed are in
+ * s2s-in-session.c. Standards: RFC 6120 section 4.7; XEP-0178; XEP-0220 section 2.2; XEP-0288;
+ * XEP-0305; XEP-0478. */
 #include "s2s/s2s-int.h"
-
-enum { HOLD_MS = 1000 }; /* for <enable/> */
 
 /* ---- header ---- */
 
@@ -140,33 +139,25 @@ static enum sasl_failure on_authenticated(void *ctx, enum sasl_mech m, struct st
         return SASL_FAIL_NOT_AUTHORIZED;
     replace(&in->external, str_of(in->claimed));
     prove_external(in);
-    if (in->line.is_bidi)
-        timer_start(&in->hold, HOLD_MS);
     return SASL_FAIL_NONE;
 }
 
 /* ---- both ways ---- */
 
-/* The peer sends no <enable/>: what we send is not numbered. */
+/* The peer sends without <enable/>: what we send is not numbered, either. */
 static void begin_unacked(struct s2s_in *in)
 {
     if (in->line.is_bidi && in->line.state == S2S_LINE_SHUT && in->line.pairs.n)
         s2s_in_begin(in);
 }
 
-/* Cut, and nobody came yet; or held back, and nothing came. */
 static void on_hold(void *ctx)
 {
-    struct s2s_in *in = ctx;
-    if (in->stream)
-        begin_unacked(in);
-    else
-        s2s_in_tick(in);
+    s2s_in_tick(ctx);
 }
 
 void s2s_in_begin(struct s2s_in *in)
 {
-    timer_stop(&in->hold);
     s2s_bidi_open(in);
     s2s_line_open(&in->line);
 }
@@ -178,12 +169,8 @@ static void on_proved(void *ctx)
     s2s_domain_note(in->s2s, str_of(p->remote), true, S2S_CAUSE_NONE, NULL);
     s2s_domain_alive(in->s2s, str_of(p->remote));
     stream_in_set_authenticated(in->stream);
-    if (!in->line.is_bidi)
-        return;
-    if (in->line.state == S2S_LINE_OPEN)
+    if (in->line.is_bidi && in->line.state == S2S_LINE_OPEN)
         s2s_in_begin(in);
-    else
-        timer_start(&in->hold, HOLD_MS);
 }
 
 static void on_adopt(void *ctx)
@@ -285,7 +272,6 @@ void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_nul
         sm_flush(in->line.sm);
     in->line.is_closing = true;
     timer_stop(&in->line.quiet);
-    timer_stop(&in->hold);
     s2s_bidi_close(in);
     stream_in_close(in->stream, c, text_or_null);
 }

@@ -199,7 +199,7 @@ struct s2s_in {
     char *to;          /* to of the header, prepared */
     char *external;    /* proved by EXTERNAL; NULL */
     char *sm_id;       /* of s2s.sessions; NULL */
-    struct timer hold; /* cut: until it is given up; else: until we send without <enable/> */
+    struct timer hold; /* cut: what becomes of it */
     uint64_t since_us, cut_us;
     bool is_hurried; /* cut, and something waits for its peer */
     char last_error[S2S_TEXT_MAX];

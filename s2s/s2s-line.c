@@ -79,6 +79,7 @@ static void write_item(struct s2s_line *l, struct s2s_item *it)
     l->sent++;
     s2s_item_fly(it);
     if (l->sm) {
+        it->end = SIZE_MAX; /* the peer says when */
         l->fresh = it;
         l->is_blocked = !sm_send_entry(l->sm, &it->sm);
         l->fresh = NULL;
@@ -168,7 +169,7 @@ static bool look_at(struct s2s_line *l, struct s2s_outbox *b, size_t left)
 void s2s_line_look(struct s2s_line *l)
 {
     bool any = false;
-    if (l->sm || !s2s_line_transport(l))
+    if (!l->written || !s2s_line_transport(l))
         return;
     size_t in_queue = queued(l);
     size_t left = in_queue < l->written ? l->written - in_queue : in_queue ? 0 : l->written;

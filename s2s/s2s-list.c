@@ -20,6 +20,8 @@ static void list_out(const struct s2s *s, const struct s2s_out *o, struct json *
     const struct s2s_outbox *b = s2s_outbox_find(s, str_of(o->local), str_of(o->remote));
     json_set_bool(j, "secured", o->stream && o->is_secure);
     json_set_str(j, "auth", str_of(o->auth));
+    json_set_bool(j, "bidi", o->line.is_bidi);
+    json_set_bool(j, "acks", o->line.sm != NULL);
     json_set_num(j, "stanzas", (int64_t)o->line.sent);
     json_set_num(j, "waiting", b ? (int64_t)b->n : 0);
     json_set_str(j, "last_error", str_of(o->last_error));
@@ -37,6 +39,8 @@ static void list_in(const struct s2s *s, const struct s2s_in *in, const struct s
         row(s, "in", p ? p->local : in->to, p ? p->remote : in->claimed, state, in->since_us);
     json_set_bool(j, "secured", in->stream && stream_in_is_secure(in->stream));
     json_set_str(j, "auth", str_of(p ? p->auth : ""));
+    json_set_bool(j, "bidi", in->line.is_bidi);
+    json_set_bool(j, "acks", in->line.sm != NULL);
     json_set_num(j, "stanzas", (int64_t)in->line.received);
     json_set_num(j, "waiting", 0);
     json_set_str(j, "last_error", str_of(in->last_error));

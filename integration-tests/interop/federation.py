@@ -1,5 +1,6 @@
 """Prosody and ejabberd both ways, proved by certificates (SASL EXTERNAL) and, where nobody trusts the other's CA, by dialback;
-what comes back from domains that do not exist, refuse connections or want no stanzas."""
+the same with Prosody over one bidirectional stream with acknowledgements; what comes back from domains that do not exist, refuse
+connections or want no stanzas."""
 import asyncio
 import os
 import sys
@@ -22,9 +23,11 @@ UNREACHABLE = (("x@nobody.prosody.test", "remote-server-not-found"), ("x@closed.
 
 
 class Scene:
-    """trusted: one CA for all; otherwise the node has a CA of its own, which the others do not know, and does not know theirs."""
+    """trusted: one CA for all; otherwise the node has a CA of its own, which the others do not know, and does not know theirs.
+    bidi: Prosody has XEP-0288 and XEP-0198 on its streams; this ejabberd has neither."""
 
-    def __init__(self, lab, build, trusted):
+    def __init__(self, lab, build, trusted, bidi):
+        self.bidi = bidi
         self.lab = lab
         node_ip, prosody_ip, ejabberd_ip = (lab.ip(n) for n in (11, 20, 30))
         public = certs.Authority(lab, "public")
@@ -37,7 +40,8 @@ class Scene:
             "refused.test": ["_xmpp-server._tcp SRV 0 0 0 ."]})
         ejabberd = peers.Ejabberd(lab, ejabberd_ip, EJABBERD, public, self.dns,
                                   [(prosody_ip, "host." + PROSODY), (node_ip, "host." + WORLD)], [("dave", "pw-dave")])
-        prosody = peers.Prosody(lab, prosody_ip, PROSODY, public, self.dns, secure_auth=trusted)
+        prosody = peers.Prosody(lab, prosody_ip, PROSODY, public, self.dns, secure_auth=trusted,
+                                modules=("s2s_bidi", "smacks") if bidi else ())
         prosody.adduser("carol", "pw-carol")
         self.node = meridian.Node(lab, build, WORLD, node_ip, own.issue(WORLD, WORLD, usage="serverAuth,clientAuth"), own.crt,
                                   dns=self.dns, s2s='expire_message = "3s"').start()
@@ -54,6 +58,10 @@ class Scene:
     def proofs(self):
         """{(direction, peer): how it was proved} of all streams that are ready."""
         return {(r["direction"], r["remote"]): (r["auth"], r["secured"]) for r in self.node.ctl("s2s") if r["auth"]}
+
+    def shared(self):
+        """The streams with Prosody: (direction, both ways, acknowledged)."""
+        return [(r["direction"], r["bidi"], r["acks"]) for r in self.node.ctl("s2s") if r["remote"] == PROSODY and r["auth"]]
 
 
 async def talk(verdict, a, b, how):
@@ -79,29 +87,33 @@ async def bounces(verdict, alice):
 async def act(s, verdict, how):
     alice, carol, dave = [await s.login(n) for n in ("alice", "carol", "dave")]
     for other in (carol, dave):
-        await talk(verdict, alice, other, how)
-        await talk(verdict, other, alice, how)
+        pairs = [(alice, other), (other, alice)]
+        for a, b in pairs if s.bidi != "in" else reversed(pairs):
+            await talk(verdict, a, b, how)
         await alice.befriend(other)
     for (direction, peer), (auth, secured) in sorted((await asyncio.to_thread(s.proofs)).items()):
         verdict.check(auth == how and secured, "stream %-3s %-14s proved by %s, TLS: %s" % (direction, peer, auth, secured))
-    both = {(d, p) for d in ("in", "out") for p in (PROSODY, EJABBERD)}
-    verdict.check(both <= set(s.proofs()), "streams both ways with both")
+    both = {(d, p) for d in ("in", "out") for p in ((EJABBERD,) if s.bidi else (PROSODY, EJABBERD))}
+    verdict.check(both <= set(await asyncio.to_thread(s.proofs)), "streams both ways with %s" % ("ejabberd" if s.bidi else "both"))
+    if s.bidi:
+        shared = await asyncio.to_thread(s.shared)
+        verdict.check(shared == [(s.bidi, True, how == "external")], "one stream with Prosody, both ways, acknowledged: %s" % shared)
     for c in (carol, dave):
         c.send_message(mto="nobody@" + WORLD, mbody="lost?", mtype="chat")
         m = await c._wait(c.inbox, "error", lambda m: m["type"] == "error" and m["from"] == "nobody@" + WORLD, 30)
         verdict.check(m["error"]["condition"] == "service-unavailable", "%s writes to nobody here: %s"
                       % (c.boundjid.bare, m["error"]["condition"]))
-    if how == "external":
+    if how == "external" and not s.bidi:
         await bounces(verdict, alice)
     await asyncio.gather(*(c.logout() for c in (alice, carol, dave)))
 
 
-def run(build, how):
-    say("proved by %s" % how)
+def run(build, how, bidi):
+    say("proved by %s%s" % (how, ", bidirectional stream opened by %s" % ("us" if bidi == "out" else "Prosody") if bidi else ""))
     lab, verdict = Lab("federation"), checks.Verdict()
     scene = None
     try:
-        scene = Scene(lab, build, how == "external")
+        scene = Scene(lab, build, how == "external", bidi)
         clients.run(act(scene, verdict, how))
     except (TimeoutError, meridian.Failed) as e:
         verdict.check(False, str(e))
@@ -109,9 +121,9 @@ def run(build, how):
             say("--- end of %s\n%s" % (proc.log, proc.tail(30)))
     if scene:
         verdict.stop(scene.node)
-    return verdict.end("federation (%s)" % how, lab)
+    return verdict.end("federation (%s%s)" % (how, ", bidi " + bidi if bidi else ""), lab)
 
 
 if __name__ == "__main__":
     o = checks.options(__doc__)
-    sys.exit(max([run(o.build, how) for how in ("external", "dialback")]))
+    sys.exit(max([run(o.build, how, bidi) for bidi in (None, "out", "in") for how in ("external", "dialback")]))

@@ -160,7 +160,7 @@ c2s_ports = {{ {c2s} }}
 s2s_ports = {{ {s2s} }}
 http_ports = {{ }}
 https_ports = {{ }}
-modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "posix", "offline" }}
+modules_enabled = {{ "roster", "saslauth", "tls", "dialback", "disco", "ping", "posix", "offline"{modules} }}
 modules_disabled = {{ "s2s_auth_dane_in" }}
 authentication = "internal_hashed"
 c2s_require_encryption = true
@@ -173,15 +173,16 @@ VirtualHost "{domain}"
   ssl = {{ certificate = "{crt}"; key = "{key}"; cafile = "{ca}"; }}
 """
 
-    def __init__(self, lab, ip, domain, authority, dns, secure_auth=True, before=(), **more):
+    def __init__(self, lab, ip, domain, authority, dns, secure_auth=True, before=(), modules=(), **more):
         """secure_auth: only servers with a trusted certificate; otherwise dialback does, too. before: a command that starts its
-        command. more: words of CONF."""
+        command. modules: enabled beside the usual ones. more: words of CONF."""
         need("prosody", "prosodyctl", "unshare")
         self.lab, self.ip, self.domain, self.before = lab, ip, domain, list(before)
         crt, key = authority.issue(domain, domain)
         os.makedirs(lab.path("prosody/data"), exist_ok=True)
         conf = self.CONF.format(dir=lab.dir, ip=ip, domain=domain, crt=crt, key=key, ca=authority.crt, c2s=C2S, s2s=S2S,
-                                secure_auth="true" if secure_auth else "false", **more)
+                                secure_auth="true" if secure_auth else "false",
+                                modules="".join(', "%s"' % m for m in modules), **more)
         self.config = lab.write("prosody/prosody.cfg.lua", conf)
         self.resolv = lab.write("prosody/resolv.conf", "nameserver %s\n" % dns.ip)
         lab.write("prosody/lua/lunbound.lua", "error('libunbound refuses the top level domain test')\n")
