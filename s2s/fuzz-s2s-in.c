@@ -71,11 +71,10 @@ static bool is_local(void *ctx, struct str domain)
 }
 static void deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
-    (void)ctx;
-    (void)r;
     must(is_proved);
     must(str_eqc(s->from.domain, "d1.test") && str_eqc(s->to.domain, "d0.test"));
     stanza_unref(&s);
+    s2s_received(*(struct s2s **)ctx, r);
 }
 static void bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text, void *token)
 {
@@ -145,7 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     rand_seed(1);
     struct wire w = {.t = {.ops = &wire_ops, .loop = l}};
-    struct s2s *s = s2s_new(l, &conf, NULL, dns, &host, NULL);
+    struct s2s *s = NULL;
+    s = s2s_new(l, &conf, NULL, dns, &host, &s);
     w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
     is_proved = data[0] & 1;
     s2s_accept(s, &w.t, false);

@@ -149,6 +149,8 @@ void s2s_out_free(struct s2s_out *o); /* what flew waits again */
 const char *s2s_out_state_name(enum s2s_out_state st);
 /* s2s-out-stream.c */
 void s2s_out_dial(struct s2s_out *o); /* ends in CONNECTED or FAILED, from the loop */
+/* Instead: with this connection, not direct TLS (the fuzzer's entrance). */
+void s2s_out_take(struct s2s_out *o, struct transport **t);
 extern const struct s2s_line_ops s2s_out_line_ops;
 /* s2s-out-ways.c */
 struct s2s_way *s2s_way_find(const struct s2s *s, struct str local, struct str remote);

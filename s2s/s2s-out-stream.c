@@ -247,33 +247,44 @@ static const struct stream_out_events stream_up = {
 
 /* ---- connecting ---- */
 
-static void on_dialed(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
+static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
 {
-    struct s2s_out *o = ctx;
     char sni[256];
-    if (e != ERR_OK) {
-        o->cause = s2s_cause_of_dial(e);
-        snprintf(o->last_error, sizeof o->last_error, "%.70s cannot be reached: %s", o->remote,
-                 r->why[0] ? r->why : err_text(e));
-        s2s_out_event(o, S2S_EV_FAILED);
-        return;
-    }
     bool has_sni = jid_domain_ascii(str_of(o->remote), sni) == ERR_OK;
     struct stream_out_conf c = {.content_ns = NS_SERVER,
                                 .from = o->local,
                                 .to = o->remote,
                                 .tls = o->s2s->conf.tls_client,
                                 .tls_required = o->s2s->conf.tls_required,
-                                .direct_tls = r->target.direct_tls,
+                                .direct_tls = is_direct,
                                 .sni = has_sni ? sni : NULL,
                                 .dialback = true,
                                 .limits = o->s2s->conf.limits};
     o->is_secure = o->line.is_bidi = false;
-    o->is_tls = o->is_direct = r->target.direct_tls;
+    o->is_tls = o->is_direct = is_direct;
     memset(&o->evidence, 0, sizeof o->evidence);
-    o->stream = stream_out_new(&t, &c, &stream_up, o);
+    o->stream = stream_out_new(t, &c, &stream_up, o);
     s2s_line_connect(&o->line, NULL, o->stream);
     s2s_out_event(o, S2S_EV_CONNECTED);
+}
+
+static void on_dialed(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
+{
+    struct s2s_out *o = ctx;
+    if (e == ERR_OK) {
+        connected(o, &t, r->target.direct_tls);
+        return;
+    }
+    o->cause = s2s_cause_of_dial(e);
+    snprintf(o->last_error, sizeof o->last_error, "%.70s cannot be reached: %s", o->remote,
+             r->why[0] ? r->why : err_text(e));
+    s2s_out_event(o, S2S_EV_FAILED);
+}
+
+void s2s_out_take(struct s2s_out *o, struct transport **t)
+{
+    op_owner_cancel_all(&o->ops);
+    connected(o, t, false);
 }
 
 void s2s_out_dial(struct s2s_out *o)
