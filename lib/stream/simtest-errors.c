@@ -538,8 +538,8 @@ static void test_free_in_callbacks(void **state)
 {
     static const char *const inner_places[] = {"header", "features", "need", "authenticated",
                                                "element"};
-    static const char *const outer_places[] = {"header",  "secured", "features",
-                                               "refused", "ready",   "element"};
+    static const char *const outer_places[] = {"header",  "secured",       "opened", "features",
+                                               "refused", "authenticated", "ready",  "element"};
     struct both b;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(inner_places) + ARRAY_LEN(outer_places); i++) {

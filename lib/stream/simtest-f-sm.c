@@ -457,6 +457,110 @@ static void test_sm_tells_what_it_refused(void **state)
     desk_end(&d);
 }
 
+#define OUR_ID "0123456789012345678901"
+
+static void desk_eager(struct desk *d)
+{
+    sm_start_eager(d->sm, OUR_ID);
+    desk_stanza(d);
+    desk_expect(d, "<enable " SM " resume='true'><id xmlns='urn:meridian:sm:0'>" OUR_ID
+                   "</id></enable><message id='0'/>");
+}
+
+/* Stanzas are behind <enable/>, once. */
+static void test_sm_eager(void **state)
+{
+    struct desk d;
+    bool resumed;
+    (void)state;
+    desk_begin(&d);
+    desk_eager(&d);
+    assert_int_equal(
+        desk_negotiate(&d, "<enabled " SM " resume='true' id='" OUR_ID "'/>", &resumed), SM_ON);
+    desk_expect(&d, "<r " SM "/>");
+    assert_true(desk_element(&d, "<a " SM " h='1'/>"));
+    assert_int_equal(d.acked, 1);
+    desk_end(&d);
+}
+
+/* The answer never came: the session is resumed by the id we gave it. */
+static void test_sm_eager_cut(void **state)
+{
+    struct desk d;
+    bool resumed;
+    (void)state;
+    desk_begin(&d);
+    desk_eager(&d);
+    sm_detach(d.sm);
+    desk_stanza(&d);
+    sm_start(d.sm);
+    desk_expect(&d, "<resume " SM " h='0' previd='" OUR_ID "'/>");
+    assert_int_equal(desk_negotiate(&d, "<resumed " SM " h='1' previd='" OUR_ID "'/>", &resumed),
+                     SM_ON);
+    assert_true(resumed);
+    desk_expect(&d, "<message id='1'/><r " SM "/>");
+    desk_end(&d);
+}
+
+static void test_sm_eager_refused(void **state)
+{
+    struct desk d;
+    bool resumed;
+    (void)state;
+    desk_begin(&d);
+    desk_eager(&d);
+    assert_int_equal(desk_negotiate(&d, "<failed " SM "/>", &resumed), SM_OFF);
+    assert_int_equal(d.broken, 1);
+    desk_end(&d);
+}
+
+static void test_sm_reads_id(void **state)
+{
+    static const struct {
+        const char *enable, *id;
+    } cases[] = {
+        {"<enable " SM "><id xmlns='urn:meridian:sm:0'> " OUR_ID " </id></enable>", OUR_ID},
+        {"<enable " SM "><id xmlns='urn:meridian:sm:0'>guess</id></enable>", NULL},
+        {"<enable " SM "><id xmlns='other'>" OUR_ID "</id></enable>", NULL},
+        {"<enable " SM "/>", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct xml_doc *doc = parse(cases[i].enable);
+        struct str id = sm_read_id(doc->arena, doc->root);
+        assert_true(cases[i].id ? str_eqc(id, cases[i].id) : !id.n);
+        xml_doc_free(&doc);
+    }
+}
+
+/* A refused resumption is the user's to deal with; a question without a reason is asked. */
+static void test_sm_resume_only(void **state)
+{
+    struct desk d;
+    bool resumed;
+    struct sm_policy p = {.resume_only = true, .silent_ms = 500};
+    (void)state;
+    desk_begin_with(&d, &entry_events);
+    sm_set_policy(d.sm, &p);
+    desk_enable(&d);
+    sm_ask(d.sm);
+    desk_expect(&d, "<r " SM "/>");
+    assert_true(desk_element(&d, "<a " SM " h='0'/>"));
+    desk_entry(&d);
+    sm_detach(d.sm);
+    buf_clear(&d.sent);
+    sm_start(d.sm);
+    desk_expect(&d, "<resume " SM " h='0' previd='x&amp;y'/>");
+    assert_int_equal(desk_negotiate(&d, "<failed " SM "/>", &resumed), SM_OFF);
+    desk_expect(&d, "");
+    struct sm_entry *e = sm_take_entry(d.sm);
+    assert_non_null(e);
+    entry_free(e);
+    sm_ask(d.sm); /* off: nothing */
+    desk_expect(&d, "");
+    desk_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +576,11 @@ int main(void)
         cmocka_unit_test(test_sm_asks_by_policy),
         cmocka_unit_test(test_sm_answers_by_policy),
         cmocka_unit_test(test_sm_tells_what_it_refused),
+        cmocka_unit_test(test_sm_eager),
+        cmocka_unit_test(test_sm_eager_cut),
+        cmocka_unit_test(test_sm_eager_refused),
+        cmocka_unit_test(test_sm_reads_id),
+        cmocka_unit_test(test_sm_resume_only),
     };
     return cmocka_run_group_tests_name("f-sm", tests, NULL, NULL);
 }

@@ -103,6 +103,51 @@ static void test_login_as_dialback(void **state)
     both_end(&b);
 }
 
+/* <auth/> is out before the peer said anything, a stanza before it said what it offers now. */
+static void test_login_ahead(void **state)
+{
+    struct both b;
+    (void)state;
+    for (int turn = 0; turn < 4; turn++) {
+        both_begin(&b, 20 + (uint64_t)turn);
+        b.i.direct_tls = b.o.conf.direct_tls = turn & 1;
+        b.i.late_answers = turn & 2;
+        b.o.mech = turn & 2 ? SASL_SCRAM_SHA_256 : SASL_PLAIN;
+        b.o.goes_ahead = true;
+        both_connect(&b);
+        b.want_inner = 1;
+        assert_true(rig_run(&b.r, RIG_WAIT_US, both_got, &b));
+        assert_true(str_eqc(text_of(&b.i.got), "<presence id='ahead'/>\n"));
+        assert_true(rig_run(&b.r, RIG_WAIT_US, outer_is_ready, &b.o));
+        assert_int_equal(b.o.opened, 1);
+        assert_int_equal(b.o.authenticated, 1);
+        assert_int_equal(b.o.features, 0); /* nobody asked */
+        assert_non_null(stream_out_features(b.o.s));
+        stream_out_close(b.o.s, STREAM_OK, NULL);
+        assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+        assert_int_equal(b.o.end.err, ERR_EOF);
+        both_end(&b);
+    }
+}
+
+/* A refusal comes as ever, once the features are here. */
+static void test_login_ahead_refused(void **state)
+{
+    struct both b;
+    (void)state;
+    both_begin(&b, 30);
+    b.i.direct_tls = b.o.conf.direct_tls = true;
+    b.o.goes_ahead = true;
+    b.o.password = "wrong";
+    b.o.mech = SASL_PLAIN;
+    both_connect(&b);
+    assert_true(rig_run(&b.r, RIG_WAIT_US, both_over, &b));
+    assert_int_equal(b.o.refusals, 3);
+    assert_int_equal(b.o.authenticated, 0);
+    assert_int_equal(b.o.end.received, STREAM_POLICY_VIOLATION);
+    both_end(&b);
+}
+
 static void test_login_wrong_password(void **state)
 {
     struct both b;
@@ -167,5 +212,6 @@ static void test_login_last_word(void **state)
         cmocka_unit_test(test_login_without_tls), cmocka_unit_test(test_login_as_dialback),        \
         cmocka_unit_test(test_login_wrong_password),                                               \
         cmocka_unit_test(test_login_no_starttls_offered),                                          \
-        cmocka_unit_test(test_login_certificate_refused), cmocka_unit_test(test_login_last_word)
+        cmocka_unit_test(test_login_certificate_refused), cmocka_unit_test(test_login_last_word),  \
+        cmocka_unit_test(test_login_ahead), cmocka_unit_test(test_login_ahead_refused)
 #endif

@@ -187,6 +187,8 @@ struct outer {
     const char *user, *password;
     enum sasl_mech mech;
     bool no_sasl, secured_says_no;
+    bool goes_ahead; /* of the peer's answers, with <auth/> and a stanza each */
+    unsigned opened, authenticated;
     unsigned drains, refusals, readies, ends, secured, features, headers;
     enum sasl_failure refused_with;
     const char *free_in;
@@ -226,6 +228,25 @@ static bool outer_secured(void *ctx)
     assert_true(tls_peer_is(t, STR(RIG_DOMAIN)));
     (void)outer_free_here(o, "secured");
     return !o->secured_says_no;
+}
+
+static void outer_opened(void *ctx, struct sasl_client **client, enum sasl_mech *m)
+{
+    struct outer *o = ctx;
+    o->opened++;
+    if (outer_free_here(o, "opened") || !o->goes_ahead)
+        return;
+    *m = o->mech;
+    *client = sasl_client_new(o->mech, str_of(o->user), str_of(o->password), STR_NONE);
+}
+
+static void outer_authenticated(void *ctx)
+{
+    struct outer *o = ctx;
+    o->authenticated++;
+    assert_int_equal(o->readies, 0);
+    if (!outer_free_here(o, "authenticated") && o->goes_ahead)
+        (void)stream_out_send_text(o->s, STR("<presence id='ahead'/>"));
 }
 
 static enum stream_out_next outer_features(void *ctx, const struct xml *features,
@@ -297,6 +318,8 @@ static void outer_end(void *ctx, const struct stream_end *e)
 
 static const struct stream_out_events outer_events = {.header = outer_header,
                                                       .secured = outer_secured,
+                                                      .opened = outer_opened,
+                                                      .authenticated = outer_authenticated,
                                                       .features = outer_features,
                                                       .refused = outer_refused,
                                                       .ready = outer_ready,
