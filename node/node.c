@@ -148,7 +148,29 @@ static bool host_owns(void *ctx, struct str remote)
     return node_shard_of(sh->node, remote) == sh;
 }
 
-static const struct s2s_host_ops host_ops = {.is_local_domain = host_is_local,
+static void parcel_take(struct node_shard *sh, void *ctx)
+{
+    struct s2s_parcel *p = ctx;
+    if (sh->s2s)
+        s2s_take(sh->s2s, &p);
+    else
+        s2s_parcel_drop(&p);
+}
+
+static void parcel_lost(void *ctx)
+{
+    struct s2s_parcel *p = ctx;
+    s2s_parcel_drop(&p);
+}
+
+static void host_move(void *ctx, struct str remote, struct s2s_parcel *p)
+{
+    struct node_shard *sh = ctx;
+    node_post(node_shard_of(sh->node, remote), parcel_take, parcel_lost, p);
+}
+
+static const struct s2s_host_ops host_ops = {.move = host_move,
+                                             .is_local_domain = host_is_local,
                                              .deliver = host_deliver,
                                              .bounce = host_bounce,
                                              .taken = host_taken,

@@ -139,6 +139,7 @@ static enum sasl_failure on_authenticated(void *ctx, enum sasl_mech m, struct st
         return SASL_FAIL_NOT_AUTHORIZED;
     replace(&in->external, str_of(in->claimed));
     prove_external(in);
+    s2s_in_may_move(in);
     return SASL_FAIL_NONE;
 }
 
@@ -156,6 +157,11 @@ static void on_hold(void *ctx)
     s2s_in_tick(ctx);
 }
 
+static void on_move(void *ctx)
+{
+    s2s_in_move(ctx);
+}
+
 void s2s_in_begin(struct s2s_in *in)
 {
     s2s_bidi_open(in);
@@ -171,6 +177,7 @@ static void on_proved(void *ctx)
     stream_in_set_authenticated(in->stream);
     if (in->line.is_bidi && in->line.state == S2S_LINE_OPEN)
         s2s_in_begin(in);
+    s2s_in_may_move(in);
 }
 
 static void on_adopt(void *ctx)
@@ -311,20 +318,34 @@ static const struct s2s_line_ops line_ops = {.adopt = on_adopt,
                                              .dead = on_dead,
                                              .refuse = on_refuse};
 
-void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
+struct s2s_in *s2s_in_make(struct s2s *s)
 {
     struct s2s_in *in = mem_alloc(sizeof *in);
-    if (direct)
-        t = tls_server(&t, s->conf.tls_server);
     in->s2s = s;
     in->since_us = loop_now_us(s->loop);
     in->log = (struct log_scope){.key1 = "direction", .value1 = "in", .key2 = "remote"};
     s2s_line_init(&in->line, s, &line_ops, in, &in->log);
     timer_init(&in->hold, s->loop, on_hold, in);
+    defer_init(&in->move, on_move, in);
     list_push(&s->ins, &in->link);
+    timer_start(&in->line.quiet, s->conf.tune.idle_timeout_ms);
+    return in;
+}
+
+struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p)
+{
+    struct stream_in *stream = stream_in_attach(p, in->s2s->loop, &stream_up, in);
+    stream_in_hand_over(stream, &in->s2s->in_conf, in);
+    return stream;
+}
+
+void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
+{
+    struct s2s_in *in = s2s_in_make(s);
+    if (direct)
+        t = tls_server(&t, s->conf.tls_server);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
     s2s_line_connect(&in->line, in->stream, NULL);
-    timer_start(&in->line.quiet, s->conf.tune.idle_timeout_ms);
 }
 
 void s2s_in_free(struct s2s_in *in)
@@ -333,6 +354,7 @@ void s2s_in_free(struct s2s_in *in)
     s2s_in_forget(in);
     s2s_bidi_close(in);
     timer_stop(&in->hold);
+    defer_cancel(&in->move);
     in->line.in = NULL;
     stream_in_free(&in->stream);
     s2s_line_give_up(&in->line, false, S2S_CAUSE_NONE, NULL);

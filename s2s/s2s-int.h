@@ -202,14 +202,22 @@ struct s2s_in {
     char *external;    /* proved by EXTERNAL; NULL */
     char *sm_id;       /* of s2s.sessions; NULL */
     struct timer hold; /* cut: what becomes of it */
+    struct defer move; /* to another instance */
     uint64_t since_us, cut_us;
     bool is_hurried; /* cut, and something waits for its peer */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
 void s2s_in_new(struct s2s *s, struct transport *t, bool direct);
+/* In the list, without a stream; and the stream of a parcel for it. */
+struct s2s_in *s2s_in_make(struct s2s *s);
+struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p);
 void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_null);
 void s2s_in_free(struct s2s_in *in);
+/* s2s-in-move.c: something was proved: it goes to another instance at the end of the turn, if it
+ * belongs there; then in is gone. */
+void s2s_in_may_move(struct s2s_in *in);
+void s2s_in_move(struct s2s_in *in);
 /* s2s-in-session.c: stream management of the receiving side */
 /* <enable/> or <resume/>. False: neither. True: done; in may be gone. */
 bool s2s_in_session(struct s2s_in *in, const struct xml *el);

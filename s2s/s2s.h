@@ -1,7 +1,8 @@
 #ifndef S2S_S2S_H
 #define S2S_S2S_H
 /* Federation with external domains: one instance per shard. Outgoing: the shard that owns a remote
- * domain (shard_of(domain)) sends to it. Incoming: streams stay on the shard that accepted them.
+ * domain (shard_of(domain)) sends to it. Incoming: a stream moves once, when its first domain is
+ * proved, to the shard that sends to that domain, so that it may carry both ways and be resumed.
  * Dialback keys are stateless (XEP-0185): any node answers. */
 #include "dns/dns.h"
 #include "lib/base/json.h"
@@ -44,6 +45,7 @@ struct s2s_override {
     const char *domain;
     struct dial_target target;
 };
+struct s2s_parcel; /* an incoming stream on its way from one instance to another */
 /* Custody of a stanza from a peer that acknowledges: give it back with s2s_received. */
 struct s2s_receipt {
     uint64_t stream, number; /* stream 0: nobody waits for it */
@@ -62,8 +64,11 @@ struct s2s_host_ops {
     /* A message (borrowed) has waited for notice_ms: tell its sender. text: what is wrong and until
      * when it is tried. May be NULL. */
     void (*delayed)(void *ctx, const struct stanza *s, const char *text);
-    /* The outbox of this remote domain is this instance's to restore. NULL: all are. */
+    /* This instance sends to this remote domain. NULL: to all. */
     bool (*owns)(void *ctx, struct str remote);
+    /* Take a stream from a remote domain that another instance sends to over to it: to its
+     * s2s_take, on its loop, or drop it. NULL: streams stay where they were accepted. */
+    void (*move)(void *ctx, struct str remote, struct s2s_parcel *p);
 };
 /* store: where outboxes are kept (borrowed); NULL: in memory only. */
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port *store,
@@ -91,6 +96,9 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token);
 void s2s_received(struct s2s *s, struct s2s_receipt r);
 /* A connection of the s2s listener. direct: TLS from the first byte (XEP-0368). */
 void s2s_accept(struct s2s *s, struct transport *t, bool direct);
+/* A stream that was accepted by another instance (takes it); or nobody's: it ends. */
+void s2s_take(struct s2s *s, struct s2s_parcel **pp);
+void s2s_parcel_drop(struct s2s_parcel **pp);
 /* One object per stream and per waiting pair: direction, local, remote, state, secured, auth,
  * stanzas, waiting, last_error, age. */
 void s2s_list(const struct s2s *s, struct json *array);

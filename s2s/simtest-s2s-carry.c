@@ -487,6 +487,109 @@ static void test_turns(void **state UNUSED)
     world_end(&w);
 }
 
+/* ---- two instances of one host ---- */
+
+static struct { /* host 1 has two: streams come to the first, the second sends to d0.test */
+    struct host *first, *second;
+    struct s2s_parcel *parcel;
+    struct mail arrival;
+    unsigned moves;
+} twins;
+
+static bool twin_owns(void *ctx, struct str remote)
+{
+    return (ctx == twins.second) == str_eqc(remote, "d0.test");
+}
+
+static void twin_arrives(struct mail *m UNUSED)
+{
+    if (twins.second->s2s)
+        s2s_take(twins.second->s2s, &twins.parcel);
+    else
+        s2s_parcel_drop(&twins.parcel);
+}
+static void twin_lost(struct mail *m UNUSED)
+{
+    s2s_parcel_drop(&twins.parcel);
+}
+
+static void twin_move(void *ctx, struct str remote, struct s2s_parcel *p)
+{
+    assert_ptr_equal(ctx, twins.first);
+    assert_true(str_eqc(remote, "d0.test"));
+    assert_null(twins.parcel);
+    twins.parcel = p;
+    twins.moves++;
+    twins.arrival = (struct mail){.fn = twin_arrives, .drop = twin_lost};
+    loop_post(twins.second->loop, &twins.arrival);
+}
+
+static void twin_seed(uint64_t seed)
+{
+    struct s2s_host_ops ops = world_host_ops;
+    struct world *w = world_begin(seed);
+    struct host *a = &w->h[0], *b = &w->h[1], *other = &w->h[2];
+    ops.owns = twin_owns;
+    ops.move = twin_move;
+    twins.first = b;
+    twins.second = other;
+    twins.moves = 0;
+    if (seed % 2)
+        by_dialback(w);
+    snprintf(other->domain, sizeof other->domain, "d1.test");
+    other->conf.dialback_secret = b->conf.dialback_secret;
+    other->conf.tune.expire_message_ms = 600000;
+    a->conf.tune.expire_message_ms = 600000;
+    world_open(w);
+    s2s_free(&b->s2s);
+    s2s_free(&other->s2s);
+    struct loop *own_loop = other->loop;
+    struct dns *own_dns = other->dns;
+    struct dns_conf dc = {0};
+    char why[100];
+    other->loop = loop_new("h1/1", 0);
+    assert_int_equal(dns_open(other->loop, &dc, &other->dns, why, sizeof why), ERR_OK);
+    b->s2s = s2s_new(b->loop, &b->conf, NULL, b->dns, &ops, b);
+    other->s2s = s2s_new(other->loop, &other->conf, NULL, other->dns, &ops, other);
+    unsigned n_a = 0, n_b = 0;
+    for (int i = 0; i < 3; i++)
+        n_a = host_send(a, "d1.test", 1000);
+    run_until(&other->n_in, 3, 20 * SEC);
+    assert_int_equal(twins.moves, 1);
+    assert_int_equal(b->n_in, 0);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < 10; i++) {
+            n_a = host_send(a, "d1.test", 1000);
+            n_b = host_send(other, "d0.test", 1000);
+        }
+        run_for(sim_rand(60000));
+        sim_net_cut("h0", "h1", false); /* where the connection was accepted */
+        sim_net_heal("h0", "h1");
+        run_for(SEC);
+    }
+    run_for(30 * SEC);
+    check_all(other, n_a);
+    check_all(a, n_b);
+    assert_int_equal(twins.moves, 5);
+    run_for(6 * SEC);
+    assert_int_equal(rows(other, "out"), 0); /* all went back over the stream that moved */
+    assert_int_equal(rows(other, "in"), 1);
+    assert_int_equal(host_rows(b), 0);
+    s2s_free(&other->s2s);
+    dns_close(&other->dns);
+    other->dns = own_dns;
+    sim_run(10 * SEC, NULL, NULL);
+    loop_free(&other->loop);
+    other->loop = own_loop;
+    world_end(&w);
+}
+
+static void test_moves_to_its_instance(void **state UNUSED)
+{
+    EACH_SEED(20)
+    twin_seed(seed_now);
+}
+
 /* ---- signs of life ---- */
 
 /* A black hole under a quiet stream is found in bounded time, on both sides. */
@@ -585,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_size_limit),
         cmocka_unit_test(test_idle_limit),
         cmocka_unit_test(test_turns),
+        cmocka_unit_test_teardown(test_moves_to_its_instance, say_repeat),
         cmocka_unit_test(test_dead_is_found),
         cmocka_unit_test(test_round_trips),
     };
