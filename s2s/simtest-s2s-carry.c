@@ -122,6 +122,110 @@ static void test_unacknowledged_again(void **state UNUSED)
     world_end(&w);
 }
 
+#define WITH_ACKS "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+
+static void acking_peer(struct raw *raw, struct world *w)
+{
+    raw_begin(raw, w, 1, RAW_STEPS);
+    raw->external = true;
+    raw->features = WITH_ACKS;
+    raw->enabled = "<enabled xmlns='urn:xmpp:sm:3'/>";
+    w->h[0].conf.tune.ack_timeout_ms = 5000;
+    w->h[0].conf.tune.expire_message_ms = 20000;
+    host_open(&w->h[0]);
+}
+
+/* What a peer may do with acknowledgements: refuse them, never give them, give impossible ones. */
+static void test_acks_of_strangers(void **state UNUSED)
+{
+    static const struct {
+        const char *enabled, *acks, *why; /* why: in the bounce, NULL: there is none */
+        unsigned connections;
+    } cases[] = {
+        {"<failed xmlns='urn:xmpp:sm:3'/>", "", NULL, 1},
+        {"<enabled xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='1'/>", NULL, 1},
+        {"<enabled xmlns='urn:xmpp:sm:3'/>", "", "acknowledges nothing", 3},
+        {"<enabled xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3' h='7'/>", "handled", 3},
+        {"<enabled xmlns='urn:xmpp:sm:3'/>", "<a xmlns='urn:xmpp:sm:3'/>", "without h", 3},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct world *w = world_begin(i + 1);
+        struct host *a = &w->h[0];
+        struct raw raw;
+        acking_peer(&raw, w);
+        raw.enabled = cases[i].enabled;
+        raw.acks = cases[i].acks;
+        host_send(a, "d1.test", 10);
+        run_for(25 * SEC);
+        assert_int_equal(a->n_back, cases[i].why != NULL);
+        if (cases[i].why && !strstr(a->back[0].text, cases[i].why))
+            fail_msg("case %zu: %s", i, a->back[0].text);
+        assert_true(raw.connections >= cases[i].connections);
+        assert_true(raw.stanzas >= cases[i].connections);
+        raw_finish(&raw);
+        world_end(&w);
+    }
+}
+
+/* ---- ahead of the peer's answers ---- */
+
+/* A peer that ends the stream for it is asked step by step, at once and from then on. */
+static void test_not_ahead(void **state UNUSED)
+{
+    struct world *w = world_begin(1);
+    struct host *a = &w->h[0];
+    struct raw raw;
+    sim_net_whole();
+    sim_dns_remove("_xmpp-server._tcp.d1.test");
+    sim_dns_zone("_xmpps-server._tcp.d1.test 600 SRV 0 0 5269 x1.test\nx1.test 600 A 10.0.0.2\n");
+    acking_peer(&raw, w);
+    raw.is_direct = raw.hates_haste = true;
+    raw.acks = "<a xmlns='urn:xmpp:sm:3' h='1'/>";
+    host_send(a, "d1.test", 10);
+    run_until(&raw.stanzas, 1, SEC);
+    assert_int_equal(raw.connections, 2);
+    assert_int_equal(s2s_domain_get(a->s2s, STR("d1.test"))->failures, 0);
+    transport_close(&raw.t);
+    host_send(a, "d1.test", 10);
+    run_until(&raw.stanzas, 2, 5 * SEC);
+    assert_int_equal(raw.connections, 3);
+    raw_finish(&raw);
+    world_end(&w);
+}
+
+/* ---- forgeries ---- */
+
+/* Over a stream that we opened: answers nobody asked for prove nothing (XEP-0220 section 3.1). */
+static void test_forged_both_ways(void **state UNUSED)
+{
+    static const char *const lies[] = {
+        "<db:result from='d2.test' to='d0.test' type='valid'/>",
+        "<db:verify from='d2.test' to='d0.test' id='raw1' type='valid'/>",
+        "<db:result from='d1.test' to='sub.d0.test' type='valid'/>",
+        "",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
+        struct world *w = world_begin(i + 1);
+        struct host *a = &w->h[0];
+        struct raw raw;
+        raw_begin(&raw, w, 1, RAW_ALL);
+        raw.offer = "<bidi xmlns='urn:xmpp:features:bidi'/>";
+        host_open(a);
+        host_send(a, "d1.test", 10);
+        run_until(&raw.stanzas, 1, 10 * SEC);
+        raw_say(&raw, "<message id='5' from='x@d1.test' to='v@d0.test'/>");
+        run_until(&a->n_in, 1, SEC); /* its own pair is fine */
+        raw_say(&raw, lies[i]);
+        raw_say(&raw, i == 2 ? "<message id='6' from='x@d1.test' to='v@sub.d0.test'/>"
+                             : "<message id='6' from='x@d2.test' to='v@d0.test'/>");
+        run_for(SEC);
+        assert_int_equal(a->n_in, 1);
+        assert_string_not_equal(host_list(a, "out", "d1.test", "state"), "ready");
+        raw_finish(&raw);
+        world_end(&w);
+    }
+}
+
 /* ---- resumption ---- */
 
 struct cuts {
@@ -676,6 +780,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_custody),
         cmocka_unit_test(test_unacknowledged_again),
+        cmocka_unit_test(test_acks_of_strangers),
+        cmocka_unit_test(test_not_ahead),
+        cmocka_unit_test(test_forged_both_ways),
         cmocka_unit_test_teardown(test_cuts, say_repeat),
         cmocka_unit_test(test_session_lost),
         cmocka_unit_test(test_resume_needs_proof),

@@ -112,7 +112,7 @@ struct host {
     struct store_port *store; /* NULL: in memory only */
     bool is_dead;             /* being killed: what it says now nobody hears */
     bool taken[GOT_MAX];
-    bool in_send;             /* nothing may come back inside */
+    bool in_send; /* nothing may come back inside */
     unsigned next_id;
 };
 struct world {
@@ -402,6 +402,7 @@ enum raw_step {
     RAW_SASL,
     RAW_SASL_HEADER, /* EXTERNAL accepted */
     RAW_SASL_FEATURES,
+    RAW_ACKS,     /* EXTERNAL accepted, stream management offered */
     RAW_DIALBACK, /* EXTERNAL refused */
     RAW_ALL,      /* EXTERNAL refused, dialback accepted */
     RAW_STEPS
@@ -419,7 +420,13 @@ struct raw {
     enum raw_step stop;
     enum raw_how how;
     const char *features; /* of the authenticated stream */
+    const char *offer;    /* beside what every stream over TLS has */
     const char *answer;   /* to db:result, instead of valid */
+    const char *enabled;  /* to <enable/> */
+    const char *acks;     /* to <r/> */
+    bool external;        /* accepted, whatever the step */
+    bool is_direct;       /* TLS from the first byte */
+    bool hates_haste;     /* ends a stream on which something is ahead of its features */
     struct transport *t;
     struct buf in;
     bool is_tls, is_sasl_done;
@@ -440,15 +447,20 @@ static inline bool raw_had(struct raw *r, const char *what)
         buf_consume(&r->in, (size_t)(at - all.p) + strlen(what));
     return at != NULL;
 }
+static inline void raw_fail(struct raw *r)
+{
+    raw_say(r, "<stream:error><internal-server-error "
+               "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>");
+    if (r->t)
+        transport_close(&r->t);
+}
 static inline bool raw_stops(struct raw *r, enum raw_step step)
 {
     if (r->stop != step)
         return false;
-    if (r->how == RAW_FAILS && step != RAW_HEADER && r->t)
-        raw_say(r, "<stream:error><internal-server-error "
-                   "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
-                   "</stream:stream>");
-    if (r->how != RAW_STALLS && r->t)
+    if (r->how == RAW_FAILS && step != RAW_HEADER)
+        raw_fail(r);
+    else if (r->how != RAW_STALLS && r->t)
         transport_close(&r->t);
     return true;
 }
@@ -460,6 +472,12 @@ static inline void raw_header(struct raw *r)
     char text[400];
     if (raw_stops(r, header))
         return;
+    if (r->hates_haste && r->is_tls && !r->is_sasl_done && r->in.n > 0 &&
+        memmem(r->in.p, r->in.n, "<auth", 5)) {
+        buf_clear(&r->in);
+        raw_fail(r);
+        return;
+    }
     snprintf(text, sizeof text,
              "<?xml version='1.0'?><stream:stream xmlns='jabber:server' "
              "xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' "
@@ -469,13 +487,16 @@ static inline void raw_header(struct raw *r)
     if (raw_stops(r, header + 1))
         return;
     if (r->is_sasl_done)
-        raw_say(r, r->features);
-    else if (r->is_tls)
+        raw_say(r, r->stop == RAW_ACKS
+                       ? "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>"
+                       : r->features);
+    else if (r->is_tls) {
         raw_say(r, "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
                    "<mechanism>EXTERNAL</mechanism></mechanisms>"
-                   "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
-                   "</stream:features>");
-    else
+                   "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        raw_say(r, r->offer);
+        raw_say(r, "</stream:features>");
+    } else
         raw_say(r, "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'>"
                    "<required/></starttls></stream:features>");
 }
@@ -498,7 +519,7 @@ static inline void raw_auth(struct raw *r)
 {
     if (raw_stops(r, RAW_SASL))
         return;
-    r->is_sasl_done = r->stop < RAW_DIALBACK;
+    r->is_sasl_done = r->external || r->stop < RAW_DIALBACK;
     raw_say(r, r->is_sasl_done ? "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
                                : "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"
                                  "<not-authorized/></failure>");
@@ -515,8 +536,12 @@ static inline void raw_data(void *ctx, struct str bytes)
         raw_auth(r);
     if (raw_had(r, "</db:result>") && !raw_stops(r, RAW_DIALBACK))
         raw_say(r, r->answer);
+    if (raw_had(r, "<enable") && !raw_stops(r, RAW_ACKS))
+        raw_say(r, r->enabled);
     while (raw_had(r, "</message>"))
         r->stanzas++;
+    if (raw_had(r, "<r "))
+        raw_say(r, r->acks);
     if (raw_had(r, "</stream:stream>") && r->t)
         raw_say(r, "</stream:stream>");
 }
@@ -536,9 +561,14 @@ static inline void raw_accept(void *ctx, struct transport *t)
     struct raw *r = ctx;
     if (r->t)
         transport_abort(&r->t);
-    r->is_tls = r->is_sasl_done = false;
+    r->is_tls = r->is_direct;
+    r->is_sasl_done = false;
     buf_clear(&r->in);
     r->connections++;
+    if (r->is_direct) {
+        struct transport *lower = t;
+        t = tls_server(&lower, good_in[r->i]);
+    }
     raw_take(r, t);
 }
 /* In place of host i, which must not listen. */
@@ -547,6 +577,7 @@ static inline void raw_begin(struct raw *r, struct world *w, int i, enum raw_ste
     struct addr at = host_addr(i);
     *r = (struct raw){.i = i, .loop = w->h[i].loop, .stop = stop};
     r->features = "<stream:features/>";
+    r->offer = r->enabled = r->acks = "";
     r->answer = "<db:result from='d1.test' to='d0.test' type='valid'/>";
     buf_init(&r->in, 1 << 20);
     if (w->h[i].listener)
