@@ -8,6 +8,7 @@
 #include "lib/xmpp/xep.h"
 #include "s2s/s2s-int.h"
 
+XEP("0198", "1.6.3", PARTIAL, "no location");
 XEP("0478", "0.2.0", COMPLETE);
 
 /* ---- the session ---- */

@@ -9,7 +9,7 @@
 #include "lib/xmpp/xep.h"
 #include "s2s/s2s-int.h"
 
-XEP("0305", "0.4", PARTIAL, "between servers, not ahead of STARTTLS");
+XEP("0305", "0.3", PARTIAL, "between servers, not ahead of STARTTLS");
 
 static void set_reason(struct s2s_out *o, enum s2s_cause c, const char *what, const char *text)
 {
