@@ -4,72 +4,12 @@
  * acks on; high bits: how the rest is cut into reads. Oracle: what we say is a well-formed stream;
  * a stanza is sent only after proof; stanzas are delivered only of the pair, and only when the
  * stream is bidirectional; every stanza and token comes back; everything is gone in the end. */
-#include "dns/dns.h"
-#include "lib/base/rand.h"
-#include "s2s/s2s-int.h"
+#include "s2s/tests-fuzz-int.h"
 
 enum { PLAYED = 1, PROVED = 2 };
 
-struct wire {
-    struct transport t;
-    struct xml_parser *oracle;
-    bool is_closed;
-    unsigned sent; /* stanzas */
-};
 static unsigned played;
 static unsigned tokens;
-
-static struct wire *wire_of(const struct transport *t)
-{
-    return (struct wire *)(uintptr_t)t;
-}
-static bool wire_send(struct transport *t, struct str bytes)
-{
-    const char *why = NULL;
-    must(!wire_of(t)->is_closed);
-    must(xml_parser_feed(wire_of(t)->oracle, bytes, &why) == STREAM_OK);
-    return true;
-}
-static void wire_pause(struct transport *t, bool paused)
-{
-    (void)t;
-    (void)paused;
-}
-static void wire_shut(struct transport *t)
-{
-    (void)t;
-}
-static void wire_close(struct transport *t, bool abort)
-{
-    (void)abort;
-    wire_of(t)->is_closed = true;
-}
-static size_t wire_queued(const struct transport *t)
-{
-    (void)t;
-    return 0;
-}
-static const struct transport_ops wire_ops = {.send = wire_send,
-                                              .pause = wire_pause,
-                                              .shut = wire_shut,
-                                              .close = wire_close,
-                                              .queued = wire_queued};
-
-static enum stream_cond oracle_open(void *ctx, const struct xml *root, const char *content_ns)
-{
-    (void)ctx;
-    (void)root;
-    (void)content_ns;
-    return STREAM_OK;
-}
-static void oracle_element(void *ctx, struct xml_doc *doc)
-{
-    struct wire *w = ctx;
-    if (doc->root->ns == NS_SERVER)
-        w->sent++;
-    xml_doc_free(&doc);
-}
-static const struct xml_parser_events oracle_events = {oracle_open, oracle_element, NULL};
 
 static bool is_local(void *ctx, struct str domain)
 {
@@ -97,47 +37,6 @@ static void taken(void *ctx, void *token)
 }
 static const struct s2s_host_ops host = {
     .is_local_domain = is_local, .deliver = deliver, .bounce = bounce, .taken = taken};
-
-static void stopped(void *ctx)
-{
-    loop_stop(ctx);
-}
-static void turn(struct loop *l)
-{
-    struct timer stop;
-    timer_init(&stop, l, stopped, l);
-    timer_start(&stop, 0);
-    loop_run(l);
-    timer_stop(&stop);
-}
-
-static void quiet(void *ctx, enum log_level l, const char *line)
-{
-    (void)ctx;
-    (void)l;
-    (void)line;
-}
-
-static void play(struct loop *l, struct wire *w, struct str bytes, size_t piece)
-{
-    while (bytes.n && !w->is_closed) {
-        struct str now = str_make(bytes.p, bytes.n < piece ? bytes.n : piece);
-        bytes = str_make(bytes.p + now.n, bytes.n - now.n);
-        w->t.events->data(w->t.ctx, now);
-        if (piece > 64)
-            turn(l);
-    }
-}
-
-static struct dns *open_dns(struct loop *l)
-{
-    static const char *const servers[] = {"127.0.0.1:1", NULL};
-    struct dns_conf c = {.servers = servers};
-    struct dns *d = NULL;
-    char why[200];
-    must(dns_open(l, &c, &d, why, sizeof why) == ERR_OK);
-    return d;
-}
 
 static void send(struct s2s *s)
 {
