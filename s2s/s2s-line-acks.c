@@ -1,15 +1,18 @@
 /* DOC: acknowledgements of federation streams, signs of life, idling, limits.
  * Design: one session of stream management per line, both directions; h counts only what the host
  * gave back by s2s_received, so a stanza the peer forgets is in somebody's custody. A quiet stream
- * is asked for an ack after ping_ms; silence for ack_timeout_ms after any question ends it. Closing
+ * is asked for an ack after ping_ms, a peer without acks by a ping if something was sent meanwhile;
+ * silence for ack_timeout_ms after any question ends it. Closing
  * for idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
  * A receipt names (line, number); a new session gets a new name, so old receipts mean nothing to
- * it. Standards: XEP-0198 sections 4, 5, 6; XEP-0478. */
+ * it. Standards: XEP-0198 sections 4, 5, 6; XEP-0199 section 4.4; XEP-0478. */
 #include "lib/xmpp/xep.h"
 #include "s2s/s2s-int.h"
 
 XEP("0198", "1.6.3", PARTIAL, "no location");
 XEP("0478", "0.2.0", COMPLETE);
+
+#define PING_ID "s2s-ping-"
 
 /* ---- the session ---- */
 
@@ -69,14 +72,27 @@ struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id)
     return hmap_get(&s->lines, key_of(&id));
 }
 
+static void get_id(struct s2s_line *l)
+{
+    l->id = ++l->s2s->last_line;
+    must(!hmap_put(&l->s2s->lines, key_of(&l->id), l));
+}
+
+void s2s_line_drop_id(struct s2s_line *l)
+{
+    if (l->id)
+        (void)hmap_del(&l->s2s->lines, key_of(&l->id));
+    l->id = 0;
+}
+
 void s2s_line_sm_new(struct s2s_line *l)
 {
     struct sm_policy p = {.silent_ms = l->s2s->conf.tune.ack_timeout_ms, .resume_only = true};
     must(!l->sm);
+    s2s_line_drop_id(l);
     l->sm = sm_session_new(l->s2s->loop, &sm_up, l, NS_SERVER);
     sm_set_policy(l->sm, &p);
-    l->id = ++l->s2s->last_line;
-    must(!hmap_put(&l->s2s->lines, key_of(&l->id), l));
+    get_id(l);
 }
 
 void s2s_line_sm_drop(struct s2s_line *l)
@@ -85,7 +101,7 @@ void s2s_line_sm_drop(struct s2s_line *l)
         return;
     while (sm_take_entry(l->sm))
         ;
-    (void)hmap_del(&l->s2s->lines, key_of(&l->id));
+    s2s_line_drop_id(l);
     sm_session_free(&l->sm);
 }
 
@@ -131,7 +147,7 @@ static void go_on(struct s2s_line *l)
 void s2s_received(struct s2s *s, struct s2s_receipt r)
 {
     struct s2s_line *l = r.stream ? s2s_line_find(s, r.stream) : NULL;
-    if (!l)
+    if (!l || !l->sm)
         return;
     sm_complete(l->sm, r.number);
     if (l->is_paused && !sm_receive_full(l->sm))
@@ -154,6 +170,48 @@ static bool is_busy(const struct s2s_line *l)
            (l->sm && (sm_pending(l->sm) || sm_received(l->sm) != sm_h(l->sm)));
 }
 
+/* Without acks: XEP-0199, when something was sent that no answer came behind. The answer comes over
+ * whatever stream the peer sends on. */
+static void ping(struct s2s_line *l)
+{
+    char text[2 * JID_PART_MAX + 200];
+    const struct list *first = l->carrier.boxes.next;
+    const struct s2s_outbox *b = container_of(first, struct s2s_outbox, of_carrier);
+    if (first == &l->carrier.boxes || l->pinged == l->sent)
+        return;
+    if (!l->id)
+        get_id(l);
+    l->pinged = l->sent;
+    l->ping_us = loop_now_us(l->s2s->loop);
+    snprintf(text, sizeof text,
+             "<iq type='get' id='" PING_ID "%" PRIu64 "' from='%s' to='%s'><ping xmlns='%s'/></iq>",
+             l->id, b->local, b->remote, NS_PING);
+    l->is_blocked = !s2s_line_text(l, str_of(text));
+}
+
+bool s2s_is_pong(const struct stanza *st)
+{
+    return st->kind == STANZA_IQ && !stanza_iq_request(st) && str_starts(st->id, STR(PING_ID));
+}
+
+bool s2s_line_pong(const struct s2s *s, const struct stanza *st)
+{
+    uint64_t id;
+    struct str number = st->id;
+    if (!s2s_is_pong(st))
+        return false;
+    number = str_make(number.p + strlen(PING_ID), number.n - strlen(PING_ID));
+    struct s2s_line *l = str_to_u64(number, UINT64_MAX, &id) ? s2s_line_find(s, id) : NULL;
+    if (!l || !l->ping_us || list_empty(&l->carrier.boxes))
+        return false;
+    const struct s2s_outbox *b = container_of(l->carrier.boxes.next, struct s2s_outbox, of_carrier);
+    if (!str_eqc(st->from.domain, b->remote))
+        return false;
+    l->ping_us = 0;
+    l->heard_us = loop_now_us(s->loop);
+    return true;
+}
+
 static uint64_t until(uint64_t since_ms, uint64_t limit_ms)
 {
     return since_ms < limit_ms ? limit_ms - since_ms : limit_ms;
@@ -169,11 +227,20 @@ static void on_quiet(void *ctx)
         l->ops->idle(l->ctx);
         return;
     }
-    if (l->sm && heard_ms >= ping_ms)
+    if (l->ping_us && (now - l->ping_us) / 1000 >= l->s2s->conf.tune.ack_timeout_ms) {
+        l->ping_us = 0;
+        l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer does not answer pings");
+        return;
+    }
+    if (heard_ms >= ping_ms && l->sm)
         sm_ask(l->sm);
+    else if (heard_ms >= ping_ms && !l->ping_us && l->state == S2S_LINE_OPEN)
+        ping(l);
     uint64_t next = until(active_ms, idle_ms);
-    if (l->sm && until(heard_ms, ping_ms) < next)
+    if (until(heard_ms, ping_ms) < next)
         next = until(heard_ms, ping_ms);
+    if (l->ping_us && l->s2s->conf.tune.ack_timeout_ms < next)
+        next = l->s2s->conf.tune.ack_timeout_ms;
     timer_start(&l->quiet, next);
 }
 

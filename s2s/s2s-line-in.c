@@ -67,7 +67,13 @@ static void answer_malformed(struct s2s_line *l, struct stanza *reply)
 static void deliver(struct s2s_line *l, struct stanza *st, struct s2s_receipt r)
 {
     enum stream_cond c = check_addresses(l, st);
+    if (c == STREAM_OK && s2s_line_pong(l->s2s, st)) {
+        stanza_unref(&st);
+        s2s_received(l->s2s, r);
+        return;
+    }
     if (c == STREAM_OK) {
+        l->active_us = l->heard_us;
         l->received++;
         l->s2s->host->deliver(l->s2s->ctx, st, r);
         return;
@@ -84,7 +90,6 @@ static void on_stanza(struct s2s_line *l, struct xml_doc **doc)
     struct stanza *st, *reply = NULL;
     struct s2s_receipt r;
     bool is_unknown = false;
-    l->active_us = l->heard_us;
     if (!s2s_line_number(l, &r))
         return;
     enum stanza_cond bad = stanza_from_doc(doc, &st, &reply, &is_unknown);

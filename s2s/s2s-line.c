@@ -75,8 +75,10 @@ static void write_item(struct s2s_line *l, struct s2s_item *it)
         too_large(l, it, text->n);
         return;
     }
-    l->active_us = loop_now_us(l->s2s->loop);
-    l->sent++;
+    if (!s2s_is_pong(it->sm.st)) { /* or two sides would keep each other awake */
+        l->active_us = loop_now_us(l->s2s->loop);
+        l->sent++;
+    }
     s2s_item_fly(it);
     if (l->sm) {
         it->end = SIZE_MAX; /* the peer says when */
@@ -232,6 +234,7 @@ void s2s_line_connect(struct s2s_line *l, struct stream_in *in, struct stream_ou
     l->out = out;
     l->is_blocked = l->is_closing = l->is_paused = false;
     l->written = l->max_bytes = 0;
+    l->ping_us = 0;
     l->peer_idle_ms = 0;
     l->leave_progress_us = 0;
     l->heard_us = loop_now_us(l->s2s->loop);
@@ -336,6 +339,7 @@ void s2s_line_fini(struct s2s_line *l)
     }
     vec_fini(&l->pairs);
     s2s_line_sm_drop(l);
+    s2s_line_drop_id(l);
     timer_stop(&l->leave);
     timer_stop(&l->quiet);
     defer_cancel(&l->adopt);

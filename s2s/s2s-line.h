@@ -54,7 +54,7 @@ struct s2s_line {
     void *ctx;
     const struct log_scope *log;
     struct s2s_carrier carrier;
-    uint64_t id; /* of receipts */
+    uint64_t id; /* of receipts and pings; 0: none yet */
     enum s2s_line_state state;
     struct stream_in *in; /* the connection: one of these, or none */
     struct stream_out *out;
@@ -66,7 +66,8 @@ struct s2s_line {
     size_t written;         /* output of stanzas, without acks */
     uint64_t peer_idle_ms;  /* 0: not said */
     uint64_t leave_ms, leave_progress_us;
-    uint64_t done, sent; /* stanzas */
+    uint64_t done, sent;      /* stanzas */
+    uint64_t pinged, ping_us; /* sent, when it was pinged last; a ping is out since, 0: none */
     struct timer leave, quiet;
     bool is_blocked;
     /* receiving */
@@ -115,6 +116,11 @@ bool s2s_line_may_resume(const struct s2s_line *l);
 bool s2s_line_ack(struct s2s_line *l, const struct xml *el);
 /* Number a stanza that arrived. False: a copy of one we have. */
 bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r);
+void s2s_line_drop_id(struct s2s_line *l);
+/* An answer to such a ping. */
+bool s2s_is_pong(const struct stanza *st);
+/* The answer to a ping of ours, on whatever stream it came. */
+bool s2s_line_pong(const struct s2s *s, const struct stanza *st);
 struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id);
 void s2s_line_time_init(struct s2s_line *l);
 uint64_t s2s_line_idle_ms(const struct s2s_line *l);

@@ -722,6 +722,37 @@ static void test_dead_is_found(void **state UNUSED)
     world_end(&w);
 }
 
+/* Without acks: a ping behind what was sent, answered over the other stream. */
+static void test_dead_without_acks(void **state UNUSED)
+{
+    for (int is_bidi = 0; is_bidi < 2; is_bidi++) {
+        struct world *w = world_begin(1);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        for (int i = 0; i < 2; i++) {
+            w->h[i].conf.no_acks = true;
+            w->h[i].conf.no_bidi = !is_bidi;
+            w->h[i].answers_pings = true;
+            w->h[i].conf.tune.idle_timeout_ms = 3600000;
+            w->h[i].conf.tune.ping_ms = 10000;
+            w->h[i].conf.tune.ack_timeout_ms = 5000;
+        }
+        world_open(w);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 1, 5 * SEC);
+        run_for(60 * SEC);
+        assert_int_equal(b->n_pings, 1); /* nothing more was sent */
+        assert_int_equal(a->n_in, 0);    /* the host does not see the answer */
+        assert_int_equal(a->n_pings, 0); /* which is none to be pinged for */
+        assert_string_equal(host_list(a, "out", "d1.test", "state"), "ready");
+        sim_net_cut("h0", "h1", true);
+        host_send(a, "d1.test", 10); /* leaves user space, and goes nowhere */
+        run_for(16 * SEC);
+        assert_string_not_equal(host_list(a, "out", "d1.test", "state"), "ready");
+        sim_net_heal("h0", "h1");
+        world_end(&w);
+    }
+}
+
 /* ---- round trips ---- */
 
 static uint64_t first_delivery(bool is_direct, bool is_warm)
@@ -797,6 +828,7 @@ int main(void)
         cmocka_unit_test(test_turns),
         cmocka_unit_test_teardown(test_moves_to_its_instance, say_repeat),
         cmocka_unit_test(test_dead_is_found),
+        cmocka_unit_test(test_dead_without_acks),
         cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
