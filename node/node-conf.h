@@ -36,6 +36,7 @@ struct node_conf {
     enum log_format log_format;
     /* [tls] */
     const char *cert_file, *key_file, *ca_file; /* ca_file NULL = the system's */
+    const struct tls_site_conf *certs; /* of single domains, ended by domain NULL, or NULL */
     /* [[listen.c2s]], [[listen.s2s]] */
     const struct node_conf_listen *c2s, *s2s;
     size_t c2s_n, s2s_n;

@@ -115,9 +115,14 @@ struct opt_blocklist {
 struct opt_limits {
     uint64_t stanza_bytes, auth_timeout;
 };
+struct opt_cert {
+    const char *domain, *cert, *key;
+};
 struct options {
     struct opt_general general;
     struct opt_tls tls;
+    struct opt_cert *certs;
+    size_t certs_n;
     struct opt_listen *listen_c2s, *listen_s2s;
     size_t listen_c2s_n, listen_s2s_n;
     struct opt_component_listen *listen_component;
@@ -167,6 +172,14 @@ static const struct conf_option tls_options[] = {
                 .doc = "Its private key, PEM"),
     CONF_STRING(struct opt_tls, ca, "ca", .apply = CONF_RELOAD,
                 .doc = "CAs trusted for other servers, PEM; absent: the system's"),
+};
+static const struct conf_option cert_options[] = {
+    CONF_STRING(struct opt_cert, domain, "domain", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .apply = CONF_RELOAD, .doc = "A domain of ours, or of a component, in A-labels"),
+    CONF_STRING(struct opt_cert, cert, "cert", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
+                .doc = "Its certificate chain, PEM"),
+    CONF_STRING(struct opt_cert, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
+                .doc = "Its private key, PEM"),
 };
 static const struct conf_option listen_options[] = {
     CONF_STRING(struct opt_listen, at, "at", .flags = CONF_REQUIRED,
@@ -456,6 +469,9 @@ static const struct conf_section sections[] = {
                  .doc = "The node"),
     CONF_SECTION(struct options, tls, "tls", tls_options, .min_count = 1,
                  .doc = "Certificate towards clients and servers"),
+    CONF_ARRAY(struct options, certs, certs_n, "tls.domain", cert_options,
+               .doc = "A certificate of its own for one domain: for who asks for it (SNI), and "
+                      "where we speak for it to other servers"),
     CONF_ARRAY(struct options, listen_c2s, listen_c2s_n, "listen.c2s", listen_options,
                .doc = "A port for clients"),
     CONF_ARRAY(struct options, listen_s2s, listen_s2s_n, "listen.s2s", listen_options,
@@ -602,6 +618,8 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
     check_hashes(c, errs, &o->auth.scram_hashes);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
+    for (size_t i = 0; i < o->certs_n; i++)
+        check_domain(c, errs, "tls.domain", i, "domain", o->certs[i].domain);
     for (size_t i = 0; i < o->listen_c2s_n; i++)
         check_address(c, errs, "listen.c2s", i, "at", o->listen_c2s[i].at);
     for (size_t i = 0; i < o->listen_s2s_n; i++)
@@ -642,6 +660,14 @@ static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
         must(addr_parse_hostport(str_of(in[i].at), &out[i].at) == ERR_OK);
         out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
     }
+    return out;
+}
+
+static const struct tls_site_conf *certs(const struct opt_cert *in, size_t n)
+{
+    struct tls_site_conf *out = mem_calloc(n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (struct tls_site_conf){in[i].domain, in[i].cert, in[i].key};
     return out;
 }
 
@@ -763,6 +789,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->cert_file = o->tls.cert;
     c->key_file = o->tls.key;
     c->ca_file = o->tls.ca;
+    c->certs = certs(o->certs, o->certs_n);
     c->c2s = listeners(o->listen_c2s, o->listen_c2s_n);
     c->c2s_n = o->listen_c2s_n;
     c->s2s = listeners(o->listen_s2s, o->listen_s2s_n);
@@ -804,5 +831,6 @@ void node_settings_close(struct node_settings *s)
     mem_free((void *)(uintptr_t)s->conf.component_listen);
     mem_free((void *)(uintptr_t)s->conf.components);
     mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
+    mem_free((void *)(uintptr_t)s->conf.certs);
     node_options_store_close(&s->conf);
 }

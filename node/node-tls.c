@@ -29,6 +29,7 @@ static struct tls_ctx_conf role_conf(const struct node_conf *c, const struct rol
         .ca_file = r->is_region ? c->region_ca_file : c->ca_file,
         .no_system_ca = r->is_region,
         .request_peer_cert = r->asks_peer,
+        .sites = r->is_region ? NULL : c->certs,
         .alpn = r->alpn,
     };
     if (r == &roles[NODE_TLS_C2S] && c->client_ca_file) {

@@ -55,6 +55,9 @@ static const struct {
      "\"host:5269\" is not an address"},
     {MINIMAL "[[s2s.override]]\ndomain = \"B.test\"\naddress = \"127.0.0.1:5269\"\n",
      "must be written \"b.test\""},
+    {MINIMAL "[[tls.domain]]\ndomain = \"b.test\"\ncert = \"c\"\n", "key"},
+    {MINIMAL "[[tls.domain]]\ndomain = \"B.test\"\ncert = \"c\"\nkey = \"k\"\n",
+     "must be written \"b.test\""},
     {MINIMAL "[registry]\nbeat = \"5s\"\nlease = \"9s\"\n", "at least twice the beat"},
     {MINIMAL "[registry]\nusername = \"me\"\n", "needs a password too"},
     {MINIMAL "[region]\nname = \"eu\"\n", "node"},
@@ -117,7 +120,9 @@ static void test_options_reach_conf(void **state)
         "wait = \"2m\"\n[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n[c2s]\nsessions_max = "
         "7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
         "max = 11\n[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
-        "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n[limits]\nstanza_bytes = \"20000\"\n");
+        "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
+        "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
+        "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n");
     struct conf *c = NULL;
     struct conf_errors errs;
     struct node_settings s;
@@ -138,6 +143,9 @@ static void test_options_reach_conf(void **state)
     assert_true(s.conf.c2s[0].direct_tls);
     assert_string_equal(s.conf.s2s_overrides[0].domain, "b.test");
     assert_null(s.conf.s2s_overrides[1].domain);
+    assert_string_equal(s.conf.certs[0].domain, "im2.test");
+    assert_string_equal(s.conf.certs[0].key_file, "k2");
+    assert_null(s.conf.certs[1].domain);
     assert_int_equal(s.conf.limits.after_auth.max_stanza_bytes, 20000);
     assert_null(s.conf.control_path);
     assert_non_null(s.conf.dialback_secret); /* drawn */

@@ -75,12 +75,18 @@ static void start(struct world *w)
 }
 
 /* Takes both contexts. */
-static void meet(struct world *w, struct tls_ctx *server, struct tls_ctx *client, const char *sni)
+static void meet_as(struct world *w, struct tls_ctx *server, struct tls_ctx *client,
+                    const char *sni, const char *as)
 {
     memset(w, 0, sizeof *w);
-    w->suite = (struct suite){.server_ctx = server, .client_ctx = client, .sni = sni};
+    w->suite = (struct suite){.server_ctx = server, .client_ctx = client, .sni = sni, .as = as};
     start(w);
     assert_true(run(NULL, is_settled, w->p));
+}
+
+static void meet(struct world *w, struct tls_ctx *server, struct tls_ctx *client, const char *sni)
+{
+    meet_as(w, server, client, sni, NULL);
 }
 
 static void part(struct world *w)
@@ -239,6 +245,49 @@ static void test_tls_sni(void **state UNUSED)
     }
 }
 
+/* Sites of the configuration: chosen by the name asked for, and by who we are; kept over a reload.
+ */
+static void test_tls_sites(void **state UNUSED)
+{
+    static const struct {
+        const char *sni, *as, *server, *client;
+    } rows[] = {{"other.example", "other.example", "other.example", "other.example"},
+                {"im.example.com", "OTHER.example", "server", "other.example"},
+                {"other.example", "unknown.example", "other.example", "server"},
+                {"other.example", NULL, "other.example", "server"}};
+    char ca[TEST_PATH_MAX], crt[2][TEST_PATH_MAX], key[2][TEST_PATH_MAX], why[256];
+    struct tls_site_conf sites[2] = {{"other.example", NULL, NULL}, {NULL, NULL, NULL}};
+    test_cert_domain(dir, "other.example");
+    sites[0].cert_file = test_path(crt[0], dir, "other.example", "crt");
+    sites[0].key_file = test_path(key[0], dir, "other.example", "key");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tls_ctx_conf c = {.cert_file = test_path(crt[1], dir, "server", "crt"),
+                                 .key_file = test_path(key[1], dir, "server", "key"),
+                                 .ca_file = test_path(ca, dir, "ca", "crt"),
+                                 .no_system_ca = true,
+                                 .request_peer_cert = true,
+                                 .sites = sites};
+        struct tls_ctx *server, *client;
+        struct tls_set *fresh = NULL;
+        struct world w;
+        assert_int_equal(tls_ctx_new(true, &c, &server, why, sizeof why), ERR_OK);
+        assert_int_equal(tls_ctx_new(false, &c, &client, why, sizeof why), ERR_OK);
+        assert_int_equal(tls_set_new(true, &c, &fresh, why, sizeof why), ERR_OK);
+        assert_true(tls_set_cert_is(fresh, STR("other.example")));
+        tls_ctx_replace(server, &fresh);
+        meet_as(&w, server, client, rows[i].sni, rows[i].as);
+        assert_true(pair_is_ready(w.p));
+        assert_non_null(strstr(tls_subject(transport_tls(w.p[0].t)), rows[i].server));
+        assert_non_null(strstr(tls_subject(transport_tls(w.p[1].t)), rows[i].client));
+        part(&w);
+    }
+    sites[0].cert_file = "/nowhere";
+    struct tls_ctx_conf bad = {.cert_file = crt[1], .key_file = key[1], .sites = sites};
+    struct tls_ctx *none;
+    assert_int_equal(tls_ctx_new(true, &bad, &none, why, sizeof why), ERR_TLS);
+    assert_non_null(strstr(why, "/nowhere"));
+}
+
 /* A stream goes on with the certificate it began with; the next one gets the new one. */
 static void test_tls_replaced_certificate(void **state UNUSED)
 {
@@ -352,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_tls_client_without_cert),
         cmocka_unit_test(test_tls_names),
         cmocka_unit_test(test_tls_sni),
+        cmocka_unit_test(test_tls_sites),
         cmocka_unit_test(test_tls_replaced_certificate),
         cmocka_unit_test(test_tls_alpn_mismatch),
         cmocka_unit_test(test_tls_garbage),

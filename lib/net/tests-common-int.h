@@ -22,6 +22,7 @@ struct suite {
     const char *name;
     struct tls_ctx *server_ctx, *client_ctx; /* NULL: no TLS */
     const char *sni;                         /* NULL: server.example */
+    const char *as;                          /* who the client is; NULL: nobody in particular */
     /* Connect p[0] to p[1]: each goes through pair_take in its accept or dial callback, before this
      * returns. */
     void (*connect)(struct suite *s, struct peer *p);
@@ -140,7 +141,7 @@ static inline void pair_take(struct peer *p, struct transport *t)
     const struct suite *s = p->suite;
     bool is_client = p->other > p;
     if (s->server_ctx) {
-        t = is_client ? tls_client(&t, s->client_ctx, s->sni ? s->sni : "server.example")
+        t = is_client ? tls_client_as(&t, s->client_ctx, s->sni ? s->sni : "server.example", s->as)
                       : tls_server(&t, s->server_ctx);
     }
     peer_take(p, t);

@@ -50,6 +50,8 @@ bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out)
 
 bool tls_set_cert_is(const struct tls_set *s, struct str domain)
 {
-    X509 *cert = SSL_CTX_get0_certificate(s->ssl);
+    char *name = str_dup(domain);
+    X509 *cert = SSL_CTX_get0_certificate(tls_set_for(s, name));
+    mem_free(name);
     return cert && tls_cert_is(cert, domain);
 }

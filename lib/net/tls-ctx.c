@@ -49,16 +49,20 @@ static int tls_on_alpn(SSL *ssl UNUSED, const unsigned char **out, unsigned char
     return SSL_TLSEXT_ERR_OK;
 }
 
+SSL_CTX *tls_set_for(const struct tls_set *set, const char *domain_or_null)
+{
+    struct str name = str_of(domain_or_null);
+    for (const struct tls_site *s = set->sites; name.p && s; s = s->next)
+        if (str_ieq(name, str_of(s->domain)))
+            return s->ssl;
+    return set->ssl;
+}
+
 static int tls_on_servername(SSL *ssl, int *alert UNUSED, void *arg)
 {
-    const struct tls_set *set = arg;
-    struct str name = str_of(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-
-    for (const struct tls_site *s = set->sites; name.p && s; s = s->next)
-        if (str_ieq(name, str_of(s->domain))) {
-            SSL_set_SSL_CTX(ssl, s->ssl);
-            return SSL_TLSEXT_ERR_OK;
-        }
+    SSL_CTX *site = tls_set_for(arg, SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    if (site != SSL_get_SSL_CTX(ssl))
+        SSL_set_SSL_CTX(ssl, site);
     return SSL_TLSEXT_ERR_OK; /* unknown name: the default certificate */
 }
 
@@ -123,6 +127,28 @@ static enum err tls_load_trust(SSL_CTX *ssl, const struct tls_ctx_conf *c, char 
     return ERR_OK;
 }
 
+static enum err tls_set_add(struct tls_set *set, const struct tls_site_conf *c, char *why,
+                            size_t why_size)
+{
+    SSL_CTX *ssl = tls_make(set);
+    enum err e =
+        tls_load_cert(ssl, c->cert_file, c->key_file ? c->key_file : c->cert_file, why, why_size);
+
+    if (e != ERR_OK) {
+        SSL_CTX_free(ssl);
+        return e;
+    }
+    SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(set->ssl));
+    if (!set->server && set->alpn_n)
+        must(SSL_CTX_set_alpn_protos(ssl, set->alpn, set->alpn_n) == 0);
+    struct tls_site *s = mem_alloc(sizeof *s);
+    s->domain = mem_strdup(c->domain);
+    s->ssl = ssl;
+    s->next = set->sites;
+    set->sites = s;
+    return ERR_OK;
+}
+
 static enum err tls_set_fill(struct tls_set *set, const struct tls_ctx_conf *c, char *why,
                              size_t why_size)
 {
@@ -143,6 +169,9 @@ static enum err tls_set_fill(struct tls_set *set, const struct tls_ctx_conf *c, 
     SSL_CTX_set_tlsext_servername_arg(set->ssl, set);
     if (!set->server && set->alpn_n)
         must(SSL_CTX_set_alpn_protos(set->ssl, set->alpn, set->alpn_n) == 0);
+    for (const struct tls_site_conf *s = c->sites; s && s->domain; s++)
+        if ((e = tls_set_add(set, s, why, why_size)))
+            return e;
     return ERR_OK;
 }
 
@@ -238,19 +267,8 @@ enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *c
                           const char *key_file, char *why, size_t why_size)
 {
     struct tls_set *set = tls_ctx_set(ctx);
-    SSL_CTX *ssl = tls_make(set);
-    enum err e = tls_load_cert(ssl, cert_file, key_file ? key_file : cert_file, why, why_size);
-
-    if (e != ERR_OK) {
-        SSL_CTX_free(ssl);
-    } else {
-        SSL_CTX_set1_cert_store(ssl, SSL_CTX_get_cert_store(set->ssl));
-        struct tls_site *s = mem_alloc(sizeof *s);
-        s->domain = mem_strdup(domain);
-        s->ssl = ssl;
-        s->next = set->sites;
-        set->sites = s;
-    }
+    struct tls_site_conf c = {domain, cert_file, key_file};
+    enum err e = tls_set_add(set, &c, why, why_size);
     tls_set_unref(&set);
     return e;
 }

@@ -25,6 +25,8 @@ struct tls_set {
     uint8_t alpn[64]; /* wire form: length, name */
     unsigned alpn_n;
 };
+/* That of a name, or of nobody in particular. */
+SSL_CTX *tls_set_for(const struct tls_set *set, const char *domain_or_null);
 /* The set in force; a reference. */
 struct tls_set *tls_ctx_set(struct tls_ctx *ctx);
 

@@ -512,7 +512,7 @@ static struct parcel *tls_detach(struct transport *t)
     return &s->parcel;
 }
 
-static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
+static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx, const char *as_or_null)
 {
     struct tls *s = mem_alloc(sizeof *s);
     s->set = tls_ctx_set(ctx);
@@ -522,7 +522,7 @@ static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
     s->t.peer = (*lower)->peer;
     s->t.local = (*lower)->local;
     s->info.version = s->info.cipher = "";
-    s->ssl = SSL_new(s->set->ssl);
+    s->ssl = SSL_new(tls_set_for(s->set, as_or_null));
     must(s->ssl && bio);
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
@@ -537,7 +537,7 @@ static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx)
 
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx)
 {
-    struct tls *s = tls_new(lower, ctx);
+    struct tls *s = tls_new(lower, ctx, NULL);
     must(s->set->server);
     SSL_set_accept_state(s->ssl);
     return &s->t;
@@ -545,7 +545,13 @@ struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx)
 
 struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, const char *sni)
 {
-    struct tls *s = tls_new(lower, ctx);
+    return tls_client_as(lower, ctx, sni, NULL);
+}
+
+struct transport *tls_client_as(struct transport **lower, struct tls_ctx *ctx, const char *sni,
+                                const char *as_or_null)
+{
+    struct tls *s = tls_new(lower, ctx, as_or_null);
     must(!s->set->server);
     SSL_set_connect_state(s->ssl);
     if (sni && *sni)

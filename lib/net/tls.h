@@ -6,18 +6,25 @@
 #include "lib/base/arena.h"
 #include "lib/net/transport.h"
 
-struct tls_ctx; /* shared by shards; what it was made from may be replaced as a whole */
+struct tls_ctx;        /* shared by shards; what it was made from may be replaced as a whole */
+struct tls_site_conf { /* a certificate of its own for one domain */
+    const char *domain, *cert_file, *key_file;
+};
 struct tls_ctx_conf {
     const char *cert_file, *key_file; /* PEM; may be NULL for a client without certificate */
     const char *ca_file;              /* PEM bundle; NULL = the system's (unless no_system_ca) */
     bool no_system_ca;
     bool request_peer_cert; /* server: ask the client for a certificate (s2s) */
-    const char *alpn;       /* "xmpp-client", "xmpp-server" or NULL */
+    const struct tls_site_conf
+        *sites;       /* ended by domain NULL; may be NULL. Chosen by the server for
+                         the SNI name, by the client as who it is (tls_client_as) */
+    const char *alpn; /* "xmpp-client", "xmpp-server" or NULL */
 };
 /* why gets one line naming the file and the reason. */
 enum err tls_ctx_new(bool server, const struct tls_ctx_conf *c, struct tls_ctx **out, char *why,
                      size_t why_size) MUST_USE;
-/* Another certificate, chosen by SNI name (exact, case-insensitive). */
+/* Another certificate, chosen by SNI name (exact, case-insensitive); lost when the set is replaced.
+ */
 enum err tls_ctx_add_cert(struct tls_ctx *ctx, const char *domain, const char *cert_file,
                           const char *key_file, char *why, size_t why_size) MUST_USE;
 /* New certificates, keys and CAs for connections that begin from now on, in two steps, so that
@@ -37,7 +44,7 @@ struct tls_cert_info {
 int64_t tls_cert_days(const struct tls_cert_info *i); /* left; negative: it is over */
 bool tls_ctx_cert(struct tls_ctx *ctx, struct tls_cert_info *out);
 bool tls_set_cert(const struct tls_set *s, struct tls_cert_info *out);
-/* Does it speak for this domain (as tls_peer_is)? */
+/* Does it, or the one of its site, speak for this domain (as tls_peer_is)? */
 bool tls_set_cert_is(const struct tls_set *s, struct str domain);
 /* Make a certificate that nobody vouches for, and its key (mode 0600), as new files; existing ones
  * are refused. domain: A-labels. Blocks. ERR_TLS with why. */
@@ -81,6 +88,9 @@ const char *tls_subject(const struct tls_info *i);
  * handshake is complete; end with ERR_TLS when it fails. */
 struct transport *tls_server(struct transport **lower, struct tls_ctx *ctx);
 struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, const char *sni);
+/* With the certificate of the site of this domain, if there is one. */
+struct transport *tls_client_as(struct transport **lower, struct tls_ctx *ctx, const char *sni,
+                                const char *as_or_null);
 /* Does the peer's certificate speak for this domain (RFC 9525: dNSName with left-most wildcard; RFC
  * 6120: id-on-xmppAddr, SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at
  * chain_ok too. domain in the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for

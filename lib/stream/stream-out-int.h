@@ -19,7 +19,7 @@ struct stream_out {
     struct stream_base b; /* first */
     const struct stream_out_events *ev;
     void *ctx;
-    char *from, *to, *sni; /* from may be NULL */
+    char *from, *to, *sni, *tls_as; /* from and tls_as may be NULL */
     struct tls_ctx *tls;
     struct stream_limits limits;
     bool tls_required, dialback;

@@ -133,7 +133,7 @@ void stream_out_on_proceed(struct stream_base *b, struct stream_input *in)
 void stream_out_wrap(struct stream_base *b)
 {
     struct stream_out *s = stream_out_of(b);
-    b->t = tls_client(&b->t, s->tls, s->sni);
+    b->t = tls_client_as(&b->t, s->tls, s->sni, s->tls_as);
 }
 
 void stream_out_on_tls_failure(struct stream_base *b, struct stream_input *in)

@@ -111,6 +111,7 @@ static void fini(struct stream_base *b)
     mem_free(s->from);
     mem_free(s->to);
     mem_free(s->sni);
+    mem_free(s->tls_as);
     mem_free(s);
 }
 
@@ -136,6 +137,7 @@ static void configure(struct stream_out *s, const struct stream_out_conf *c)
     s->from = c->from ? mem_strdup(c->from) : NULL;
     s->to = mem_strdup(c->to);
     s->sni = mem_strdup(c->sni ? c->sni : c->to);
+    s->tls_as = c->tls_as ? mem_strdup(c->tls_as) : NULL;
     s->tls = c->tls ? tls_ctx_ref(c->tls) : NULL;
     s->tls_required = c->tls_required;
     s->dialback = c->dialback;
@@ -152,7 +154,7 @@ struct stream_out *stream_out_new(struct transport **t, const struct stream_out_
     configure(s, c);
     s->b.state = is_direct ? SOUT_TLS : SOUT_HEADER;
     if (is_direct) {
-        struct transport *wrapped = tls_client(t, s->tls, s->sni);
+        struct transport *wrapped = tls_client_as(t, s->tls, s->sni, s->tls_as);
         stream_base_init(&s->b, &stream_out_machine, &wrapped, c->content_ns, &s->limits);
     } else {
         stream_base_init(&s->b, &stream_out_machine, t, c->content_ns, &s->limits);

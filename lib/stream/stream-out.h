@@ -45,6 +45,7 @@ struct stream_out_conf { /* strings copied */
     bool tls_required;     /* no TLS offered: end with ERR_TLS */
     bool direct_tls;       /* wrap before the first header */
     const char *sni;       /* NULL = to */
+    const char *tls_as;    /* domain whose certificate is shown; NULL: the default one */
     bool dialback;         /* declare xmlns:db */
     const struct stream_limits *limits;
 };

@@ -36,12 +36,20 @@ static void row(struct checker *c, const char *what, const char *verdict, const 
 }
 
 /* ---- certificates */
+static const char *file_of(const struct node_conf *c, const char *domain)
+{
+    for (const struct tls_site_conf *s = c->certs; s && s->domain; s++)
+        if (str_ieq(str_of(s->domain), str_of(domain)))
+            return s->cert_file;
+    return c->cert_file;
+}
+
 static void check_domain(struct checker *c, const struct tls_set *set, const char *domain)
 {
-    char ascii[256], text[TEXT_MAX];
+    char ascii[256] = "", text[TEXT_MAX];
     bool speaks = jid_domain_ascii(str_of(domain), ascii) == ERR_OK &&
                   (tls_set_cert_is(set, str_of(ascii)) || tls_set_cert_is(set, str_of(domain)));
-    snprintf(text, sizeof text, "%s %s", c->conf->cert_file,
+    snprintf(text, sizeof text, "%s %s", file_of(c->conf, ascii),
              speaks ? "names it" : "does not name it");
     row(c, domain, speaks ? "ok" : "wrong", text);
 }
