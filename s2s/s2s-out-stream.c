@@ -249,8 +249,9 @@ static const struct stream_out_events stream_up = {
 
 static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
 {
-    char sni[256];
+    char sni[256], as[256];
     bool has_sni = jid_domain_ascii(str_of(o->remote), sni) == ERR_OK;
+    bool is_as = jid_domain_ascii(str_of(o->local), as) == ERR_OK;
     struct stream_out_conf c = {.content_ns = NS_SERVER,
                                 .from = o->local,
                                 .to = o->remote,
@@ -258,6 +259,7 @@ static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
                                 .tls_required = o->s2s->conf.tls_required,
                                 .direct_tls = is_direct,
                                 .sni = has_sni ? sni : NULL,
+                                .tls_as = is_as ? as : NULL,
                                 .dialback = true,
                                 .limits = o->s2s->conf.limits};
     o->is_secure = o->line.is_bidi = false;

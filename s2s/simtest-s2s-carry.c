@@ -473,6 +473,32 @@ static void test_target_pairs(void **state UNUSED)
     }
 }
 
+/* Two domains of ours with a certificate each: both are proved by it, to a peer and by a peer that
+ * want nothing else. */
+static void test_certificate_each(void **state UNUSED)
+{
+    struct world *w = world_begin(1);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    sim_dns_zone("sub.d0.test 60 A 10.0.0.1\n");
+    a->conf.tls_server = sites_in;
+    a->conf.tls_client = sites_out;
+    a->conf.no_bidi = true;
+    b->conf.dialback = false;
+    world_open(w);
+    put(a, "d0.test", "d1.test", 1);
+    run_until(&b->n_in, 1, 10 * SEC);
+    put(a, "sub.d0.test", "d1.test", 2);
+    run_until(&b->n_in, 2, 10 * SEC);
+    assert_string_equal(host_list(b, "in", "d0.test", "auth"), "external");
+    assert_string_equal(host_list(b, "in", "sub.d0.test", "auth"), "external");
+    put(b, "d1.test", "d0.test", 1);
+    put(b, "d1.test", "sub.d0.test", 2);
+    run_until(&a->n_in, 2, 10 * SEC);
+    assert_string_equal(host_list(b, "out", "sub.d0.test", "state"), "ready");
+    assert_int_equal(a->n_back + b->n_back, 0);
+    world_end(&w);
+}
+
 /* A pair that is refused over a shared stream gets one of its own. */
 static void test_pair_refused(void **state UNUSED)
 {
@@ -821,6 +847,7 @@ int main(void)
         cmocka_unit_test_teardown(test_meeting, say_repeat),
         cmocka_unit_test(test_pairs_on_one_stream),
         cmocka_unit_test(test_target_pairs),
+        cmocka_unit_test(test_certificate_each),
         cmocka_unit_test(test_pair_refused),
         cmocka_unit_test(test_questions_share),
         cmocka_unit_test(test_size_limit),

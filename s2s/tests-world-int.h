@@ -25,6 +25,8 @@ static char certs_dir[TEST_PATH_MAX];
 static struct tls_ctx *good_in[HOSTS], *good_out[HOSTS], *bad_in[HOSTS], *bad_out[HOSTS];
 /* Good, for d1.test and sub.d1.test. */
 static struct tls_ctx *wide_in, *wide_out;
+/* Good, d0.test and sub.d0.test with a certificate each. */
+static struct tls_ctx *sites_in, *sites_out;
 
 static inline void certs_ctx(const char *stem, struct tls_ctx **in, struct tls_ctx **out)
 {
@@ -37,6 +39,26 @@ static inline void certs_ctx(const char *stem, struct tls_ctx **in, struct tls_c
                              .alpn = "xmpp-server"};
     if (tls_ctx_new(true, &c, in, why, sizeof why) != ERR_OK ||
         tls_ctx_new(false, &c, out, why, sizeof why) != ERR_OK)
+        fail_msg("%s", why);
+}
+
+static inline void certs_sites(void)
+{
+    char ca[TEST_PATH_MAX], crt[2][TEST_PATH_MAX], key[2][TEST_PATH_MAX], why[256] = "";
+    test_cert_domain(certs_dir, "sub.d0.test");
+    struct tls_site_conf sites[] = {{"sub.d0.test",
+                                     test_path(crt[1], certs_dir, "sub.d0.test", "crt"),
+                                     test_path(key[1], certs_dir, "sub.d0.test", "key")},
+                                    {NULL, NULL, NULL}};
+    struct tls_ctx_conf c = {.ca_file = test_path(ca, certs_dir, "ca", "crt"),
+                             .cert_file = test_path(crt[0], certs_dir, "d0.test", "crt"),
+                             .key_file = test_path(key[0], certs_dir, "d0.test", "key"),
+                             .no_system_ca = true,
+                             .request_peer_cert = true,
+                             .sites = sites,
+                             .alpn = "xmpp-server"};
+    if (tls_ctx_new(true, &c, &sites_in, why, sizeof why) != ERR_OK ||
+        tls_ctx_new(false, &c, &sites_out, why, sizeof why) != ERR_OK)
         fail_msg("%s", why);
 }
 
@@ -62,6 +84,7 @@ static int certs_begin(void **state UNUSED)
         certs_dir, "wide",
         &(struct test_cert){.cn = "x", .san = "DNS:d1.test,DNS:sub.d1.test", .issuer = "ca"});
     certs_ctx("wide", &wide_in, &wide_out);
+    certs_sites();
     log_set_capture(getenv("TEST_LOG") ? NULL : log_swallow, NULL);
     if (getenv("TEST_LOG"))
         log_set_level(LOG_DEBUG);
@@ -78,6 +101,8 @@ static int certs_end(void **state UNUSED)
     }
     tls_ctx_unref(&wide_in);
     tls_ctx_unref(&wide_out);
+    tls_ctx_unref(&sites_in);
+    tls_ctx_unref(&sites_out);
     test_certs_end(certs_dir);
     return 0;
 }
