@@ -24,7 +24,8 @@ UNREACHABLE = (("x@nobody.prosody.test", "remote-server-not-found"), ("x@closed.
 
 class Scene:
     """trusted: one CA for all; otherwise the node has a CA of its own, which the others do not know, and does not know theirs.
-    bidi: Prosody has XEP-0288 and XEP-0198 on its streams; this ejabberd has neither."""
+    bidi: Prosody has XEP-0288 and XEP-0198 on its streams; this ejabberd has neither; our node has four
+    shards, so that streams move to the one that sends to their peer."""
 
     def __init__(self, lab, build, trusted, bidi):
         self.bidi = bidi
@@ -44,7 +45,8 @@ class Scene:
                                 modules=("s2s_bidi", "smacks") if bidi else ())
         prosody.adduser("carol", "pw-carol")
         self.node = meridian.Node(lab, build, WORLD, node_ip, own.issue(WORLD, WORLD, usage="serverAuth,clientAuth"), own.crt,
-                                  dns=self.dns, s2s='expire_message = "3s"').start()
+                                  dns=self.dns, s2s='expire_message = "3s"',
+                                  shards=4 if bidi else 1).start()
         self.node.adduser("alice", "pw-alice")
         prosody.start()
         ejabberd.wait()
