@@ -177,7 +177,9 @@ static int say_repeat(void **state UNUSED)
 static void test_stall_at_every_step(void **state UNUSED)
 {
     uint64_t first = 1, last = STALL_SEEDS;
-    const char *only = getenv("SEED");
+    const char *only = getenv("SEED"), *many = getenv("SEEDS");
+    if (many)
+        (void)str_to_u64(str_of(many), UINT32_MAX, &last);
     if (only && str_to_u64(str_of(only), UINT32_MAX, &first))
         last = first;
     for (stalling = first; stalling <= last; stalling++)
