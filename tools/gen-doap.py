@@ -40,7 +40,9 @@ XEPS = {
     "0203": "Delayed Delivery",
     "0220": "Server Dialback",
     "0280": "Message Carbons",
+    "0288": "Bidirectional Server-to-Server Connections",
     "0297": "Stanza Forwarding",
+    "0305": "XMPP Quickstart",
     "0334": "Message Processing Hints",
     "0352": "Client State Indication",
     "0359": "Unique and Stable Stanza IDs",
@@ -49,6 +51,7 @@ XEPS = {
     "0388": "Extensible SASL Profile",
     "0440": "SASL Channel-Binding Type Capability",
     "0474": "SASL SCRAM Downgrade Protection",
+    "0478": "Stream Limits Advertisement",
 }
 RFCS = {
     "4616": "The PLAIN SASL Mechanism",
