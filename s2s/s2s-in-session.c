@@ -11,15 +11,6 @@
 
 enum { PROBE_MS = 5000, GRACE_MS = 5000, TICK_MS = 1000, SESSIONS_CUT_MAX = 1000 };
 
-void s2s_in_forget(struct s2s_in *in)
-{
-    if (!in->sm_id)
-        return;
-    (void)hmap_del(&in->s2s->sessions, str_of(in->sm_id));
-    mem_free(in->sm_id);
-    in->sm_id = NULL;
-}
-
 void s2s_in_hurry(struct s2s_in *in)
 {
     if (timer_running(&in->hold) && s2s_line_waiting(&in->line) && !in->is_hurried) {
@@ -65,19 +56,30 @@ void s2s_in_tick(struct s2s_in *in)
     timer_start(&in->hold, is_waiting ? TICK_MS : resume_ms - cut_ms);
 }
 
-static void bound(struct s2s *s)
+static void wait_cut(struct s2s_in *in)
 {
-    size_t n = 0;
-    struct s2s_in *oldest = NULL;
-    list_each (&s->ins, l) {
-        struct s2s_in *in = list_entry(l, struct s2s_in, link);
-        if (in->stream)
-            continue;
-        oldest = oldest && oldest->cut_us <= in->cut_us ? oldest : in;
-        n++;
-    }
-    if (n > SESSIONS_CUT_MAX)
-        s2s_in_free(oldest);
+    struct s2s *s = in->s2s;
+    list_push(&s->cut, &in->cut);
+    if (++s->n_cut > SESSIONS_CUT_MAX)
+        s2s_in_free(list_entry(list_first(&s->cut), struct s2s_in, cut));
+}
+
+static void come_back(struct s2s_in *in)
+{
+    if (!list_linked(&in->cut))
+        return;
+    list_del(&in->cut);
+    in->s2s->n_cut--;
+}
+
+void s2s_in_forget(struct s2s_in *in)
+{
+    come_back(in);
+    if (!in->sm_id)
+        return;
+    (void)hmap_del(&in->s2s->sessions, str_of(in->sm_id));
+    mem_free(in->sm_id);
+    in->sm_id = NULL;
 }
 
 bool s2s_in_hold(struct s2s_in *in, const struct stream_end *e)
@@ -92,7 +94,7 @@ bool s2s_in_hold(struct s2s_in *in, const struct stream_end *e)
     in->is_hurried = false;
     timer_start(&in->hold, in->s2s->conf.tune.resume_ms);
     s2s_in_hurry(in);
-    bound(in->s2s);
+    wait_cut(in);
     return true;
 }
 
@@ -110,10 +112,10 @@ static void fail(struct s2s_in *in, const char *condition)
 /* Sessions of the same stream, which its peer has lost. */
 static void drop_older(struct s2s_in *in)
 {
-    list_each (&in->s2s->ins, n) {
-        struct s2s_in *old = list_entry(n, struct s2s_in, link);
-        bool is_same = old != in && !old->stream && old->claimed && in->claimed &&
-                       strcmp(old->claimed, in->claimed) == 0 && strcmp(old->to, in->to) == 0;
+    list_each (&in->s2s->cut, n) {
+        struct s2s_in *old = list_entry(n, struct s2s_in, cut);
+        bool is_same = old->claimed && in->claimed && strcmp(old->claimed, in->claimed) == 0 &&
+                       strcmp(old->to, in->to) == 0;
         if (is_same)
             s2s_in_free(old);
     }
@@ -175,6 +177,7 @@ static void take_up(struct s2s_in *old, struct s2s_in *in, uint32_t h)
     in->stream = NULL;
     stream_in_hand_over(stream, &old->s2s->in_conf, old);
     s2s_in_free(in);
+    come_back(old);
     timer_stop(&old->hold);
     old->stream = stream;
     s2s_line_connect(&old->line, stream, NULL);

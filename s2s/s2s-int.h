@@ -34,6 +34,8 @@ struct s2s {
     struct hmap domains; /* remote -> struct s2s_domain */
     struct list domain_lru;
     struct list outs, ins;
+    struct list cut; /* struct s2s_in.cut: waits for a resumption, the oldest first */
+    size_t n_cut;
     struct hmap ways;     /* pair key -> struct s2s_way */
     struct hmap roads;    /* remote -> struct s2s_out, ready */
     struct hmap bidis;    /* pair key -> struct s2s_in */
@@ -203,6 +205,7 @@ struct s2s_in {
     char *sm_id;       /* of s2s.sessions; NULL */
     struct timer hold; /* cut: what becomes of it */
     struct defer move; /* to another instance */
+    struct list cut;   /* of s2s.cut */
     uint64_t since_us, cut_us;
     bool is_hurried; /* cut, and something waits for its peer */
     char last_error[S2S_TEXT_MAX];

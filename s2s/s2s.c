@@ -195,6 +195,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     buf_init(&s->text, SIZE_MAX);
     list_init(&s->outs);
     list_init(&s->ins);
+    list_init(&s->cut);
     list_init(&s->bounces);
     defer_init(&s->bounce, on_bounce, s);
     defer_init(&s->stop_done, on_stop_done, s);
