@@ -40,6 +40,7 @@ struct source {
     struct addr addrs[FAMILIES][ADDRS_MAX];
     size_t n_addrs[FAMILIES], next_addr[FAMILIES];
     bool turn_v4;
+    bool has_srv;    /* with a target */
     enum err reason; /* why nothing was found */
     bool has_given;
     void (*cb)(void *ctx, enum err e, const struct dial_target *t);
@@ -91,7 +92,9 @@ static void choose(struct source *s)
         dns_srv_order(s->targets, s->n_targets);
         return;
     }
-    if (s->srv_refused[PLAIN]) {
+    if (s->has_srv) {
+        s->reason = ERR_DNS_TARGET; /* all with port 0 */
+    } else if (s->srv_refused[PLAIN]) {
         s->reason = ERR_DNS_REFUSED_SERVICE;
     } else if (is_absent(plain) && (is_absent(direct) || s->srv_refused[DIRECT])) {
         add_domain(s, s->service == DNS_XMPP_SERVER ? 5269 : 5222);
@@ -106,8 +109,10 @@ static void choose(struct source *s)
 static void on_srv(struct source *s, const struct dns_answer *a, int which)
 {
     s->srv_status[which] = a->status;
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->n; i++) {
+        s->has_srv = s->has_srv || a->records[i].target[0];
         add_target(s, &a->records[i], which == DIRECT);
+    }
     s->srv_refused[which] = a->n == 1 && !a->records[0].target[0];
     if (--s->pending > 0)
         return;
@@ -200,6 +205,12 @@ static void ask_addrs(struct source *s)
     dns_query(s->dns, &s->owner, name, DNS_A, on_v4, s);
 }
 
+/* An absent host of an SRV record is not an absent domain. */
+static enum err reason_of(const struct source *s)
+{
+    return s->has_srv && is_absent(s->reason) ? ERR_DNS_TARGET : s->reason;
+}
+
 /* Next of the addresses on hand, the families in turn. */
 static bool take_addr(struct source *s, struct addr *out)
 {
@@ -246,7 +257,7 @@ static void source_step(void *ctx)
     else if (s->next_target < s->n_targets)
         ask_addrs(s);
     else
-        source_answer(s, s->has_given ? ERR_EOF : s->reason, NULL);
+        source_answer(s, s->has_given ? ERR_EOF : reason_of(s), NULL);
 }
 
 static void source_next(void *src, void (*cb)(void *ctx, enum err e, const struct dial_target *t),

@@ -54,7 +54,8 @@ struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum d
  * order of RFC 2782, each with all its addresses; without SRV the domain itself on the default
  * port. service: */
 enum dns_service { DNS_XMPP_SERVER, DNS_XMPP_CLIENT };
-/* The domain's SRV target "." ends with ERR_DNS_REFUSED_SERVICE; otherwise the true DNS reason when
+/* The domain's SRV target "." ends with ERR_DNS_REFUSED_SERVICE, SRV records whose hosts have no
+ * address (or port 0) with ERR_DNS_TARGET; otherwise the true DNS reason when
  * nothing is found. */
 struct dial_source dns_xmpp_source(struct dns *d, struct str domain, enum dns_service s);
 /* Plain host name (or literal) and port. */

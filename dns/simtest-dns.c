@@ -408,7 +408,7 @@ static void test_source_fallback(void **state)
         {"broken2.test", "DNS_SERVFAIL"},
         {"slow.test", "TIMEOUT"},
         {"partly.test", "10.1.0.1:5269 EOF"}, /* one question fails, the other knows */
-        {"nohost.test", "DNS_NXDOMAIN"},
+        {"nohost.test", "DNS_TARGET"},
         {"deadhost.test", "DNS_SERVFAIL"},
         {"noaddr.test", "DNS_NODATA"},
         {"nothing.test", "DNS_NXDOMAIN"},

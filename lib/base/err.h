@@ -31,6 +31,7 @@
     X(DNS_NODATA, "domain name has no such record")                                                \
     X(DNS_SERVFAIL, "name server failure")                                                         \
     X(DNS_TIMEOUT, "no answer from name servers")                                                  \
+    X(DNS_TARGET, "the SRV records lead to no address")                                            \
     X(DNS_REFUSED_SERVICE, "domain declares that it does not offer the service")
 
 enum err {
