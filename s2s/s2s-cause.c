@@ -63,6 +63,18 @@ bool s2s_cause_is_final(enum s2s_cause c)
     return of(c)->is_final;
 }
 
+char *s2s_cause_say(char *out, size_t size, enum s2s_cause c, const char *text)
+{
+    const char *clause = s2s_cause_text(c);
+    if (!text || !*text || strstr(clause, text))
+        str_put(out, size, clause);
+    else if (strstr(text, clause))
+        str_put(out, size, text);
+    else
+        snprintf(out, size, "%s (%.*s)", clause, (int)(size > 200 ? size - 100 : size / 2), text);
+    return out;
+}
+
 enum s2s_cause s2s_cause_find(const char *name)
 {
     unsigned c = 0;
@@ -109,6 +121,7 @@ enum s2s_cause s2s_cause_of_dial(enum err e)
         {ERR_INVALID, S2S_CAUSE_DNS_NAME},
         {ERR_DNS_NXDOMAIN, S2S_CAUSE_DNS_NXDOMAIN},
         {ERR_DNS_NODATA, S2S_CAUSE_DNS_NODATA},
+        {ERR_DNS_TARGET, S2S_CAUSE_DNS_TARGET},
         {ERR_DNS_REFUSED_SERVICE, S2S_CAUSE_DNS_REFUSED},
         {ERR_DNS_SERVFAIL, S2S_CAUSE_DNS_SERVFAIL},
         {ERR_DNS_TIMEOUT, S2S_CAUSE_DNS_TIMEOUT},
@@ -147,14 +160,31 @@ static enum s2s_cause of_received(enum stream_cond c)
     return S2S_CAUSE_PEER_ERROR;
 }
 
-/* What we did not take from it. */
+/* What we did not take from it: no XMPP at all, too much, or against the rules. */
 static enum s2s_cause of_sent(enum stream_cond c)
 {
-    if (c == STREAM_UNSUPPORTED_VERSION)
-        return S2S_CAUSE_PEER_VERSION;
-    if (c == STREAM_POLICY_VIOLATION || c == STREAM_RESOURCE_CONSTRAINT)
-        return S2S_CAUSE_LIMIT_RATE;
-    return S2S_CAUSE_PEER_XML;
+    static const struct {
+        enum stream_cond cond;
+        enum s2s_cause cause;
+    } table[] = {
+        {STREAM_NOT_WELL_FORMED, S2S_CAUSE_PEER_XML},
+        {STREAM_INVALID_XML, S2S_CAUSE_PEER_XML},
+        {STREAM_BAD_FORMAT, S2S_CAUSE_PEER_XML},
+        {STREAM_INVALID_NAMESPACE, S2S_CAUSE_PEER_XML},
+        {STREAM_BAD_NAMESPACE_PREFIX, S2S_CAUSE_PEER_XML},
+        {STREAM_RESTRICTED_XML, S2S_CAUSE_PEER_XML},
+        {STREAM_UNSUPPORTED_ENCODING, S2S_CAUSE_PEER_XML},
+        {STREAM_UNSUPPORTED_STANZA_TYPE, S2S_CAUSE_PEER_XML},
+        {STREAM_UNSUPPORTED_VERSION, S2S_CAUSE_PEER_VERSION},
+        {STREAM_POLICY_VIOLATION, S2S_CAUSE_LIMIT_RATE},
+        {STREAM_RESOURCE_CONSTRAINT, S2S_CAUSE_LIMIT_RATE},
+        {STREAM_CONNECTION_TIMEOUT, S2S_CAUSE_PEER_SILENT},
+        {STREAM_SYSTEM_SHUTDOWN, S2S_CAUSE_LOCAL_STOPPING},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].cond == c)
+            return table[i].cause;
+    return S2S_CAUSE_PEER_RULES;
 }
 
 static enum s2s_cause of_tls(const struct stream_end *e, bool is_secured)
@@ -195,7 +225,7 @@ enum s2s_cause s2s_cause_of_end(const struct stream_end *e, bool wants_tls, bool
     case ERR_TLS:
         return of_tls(e, is_secured);
     case ERR_RESET:
-        return of_reset(e, wants_tls, is_secured);
+        return e->sent == STREAM_OK ? of_reset(e, wants_tls, is_secured) : of_sent(e->sent);
     case ERR_CERT:
         return S2S_CAUSE_CERT_OTHER;
     case ERR_AUTH:
@@ -206,9 +236,10 @@ enum s2s_cause s2s_cause_of_end(const struct stream_end *e, bool wants_tls, bool
         return S2S_CAUSE_PEER_STALLED;
     case ERR_UNREACHABLE:
         return S2S_CAUSE_ADDRESS_UNREACHABLE;
+    case ERR_OK:
     case ERR_EOF:
     case ERR_CLOSED:
-        return S2S_CAUSE_PEER_CLOSED;
+        return e->sent == STREAM_OK ? S2S_CAUSE_PEER_CLOSED : of_sent(e->sent);
     default: /* of the transport */
         return S2S_CAUSE_PEER_RESET;
     }

@@ -40,7 +40,7 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
       "the name servers of the domain fail or its signatures are bogus",                           \
       "its owner must repair the zone or its DNSSEC signatures")                                   \
     X(DNS_TARGET, "dns-target", DNS, THEIRS, REMOTE_SERVER_NOT_FOUND, false,                       \
-      "the SRV records of the domain name hosts that have no address",                             \
+      "the SRV records of the domain lead to no address",                                          \
       "its owner must correct the SRV records or give those hosts A or AAAA records")              \
     X(DNS_TIMEOUT, "dns-timeout", DNS, BETWEEN, REMOTE_SERVER_TIMEOUT, false,                      \
       "no answer from DNS",                                                                        \
@@ -119,6 +119,8 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
     X(PEER_XML, "peer-xml", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                            \
       "the peer does not speak XMPP or sends malformed XML",                                       \
       "is another service on that port? See the SRV records")                                      \
+    X(PEER_RULES, "peer-rules", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                        \
+      "the peer breaks the rules of XMPP", "see the text; its software is at fault")               \
     X(PEER_VERSION, "peer-version", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                    \
       "the peer speaks a version of XMPP from before 1.0", "the peer must be updated")             \
     X(PEER_ERROR, "peer-error", PEER, THEIRS, REMOTE_SERVER_TIMEOUT, false,                        \
@@ -145,7 +147,10 @@ enum s2s_cause {
         S2S_CAUSES
 };
 const char *s2s_cause_name(enum s2s_cause c);
-const char *s2s_cause_text(enum s2s_cause c);   /* a clause, lower case */
+const char *s2s_cause_text(enum s2s_cause c); /* a clause, lower case */
+/* The clause, and text (may be NULL) behind it where that says more: "clause (text)". Returns out.
+ */
+char *s2s_cause_say(char *out, size_t size, enum s2s_cause c, const char *text);
 const char *s2s_cause_advice(enum s2s_cause c); /* what to do; "" for none */
 enum s2s_class s2s_cause_class(enum s2s_cause c);
 const char *s2s_class_name(enum s2s_class c);

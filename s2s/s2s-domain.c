@@ -126,6 +126,17 @@ static void note(struct s2s_domain *d, bool is_inbound, enum s2s_cause c, const 
     d->s2s->stats.outcomes[is_inbound][c]++;
 }
 
+enum s2s_cause s2s_domain_last_wrong(const struct s2s_domain *d)
+{
+    const struct s2s_outcome *last = NULL;
+    for (size_t i = 0; i < S2S_OUTCOMES_MAX && d->outcomes[i]; i++) {
+        const struct s2s_outcome *o = d->outcomes[i];
+        if (o->cause && !o->is_inbound && (!last || o->last_wall_us > last->last_wall_us))
+            last = o;
+    }
+    return last ? last->cause : S2S_CAUSE_NONE;
+}
+
 void s2s_domain_note(struct s2s *s, struct str remote, bool is_inbound, enum s2s_cause c,
                      const char *text)
 {

@@ -56,5 +56,7 @@ void s2s_domain_alive(struct s2s *s, struct str remote);
 /* Count an outcome that changes no state (inbound ones, mostly). */
 void s2s_domain_note(struct s2s *s, struct str remote, bool is_inbound, enum s2s_cause c,
                      const char *text);
+/* Of the last stream that failed, though one may work now; NONE: none did. */
+enum s2s_cause s2s_domain_last_wrong(const struct s2s_domain *d);
 void s2s_domains_fini(struct s2s *s);
 #endif

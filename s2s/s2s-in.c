@@ -240,7 +240,8 @@ static void on_drain(void *ctx)
 static void note_end(struct s2s_in *in, const struct stream_end *e)
 {
     enum s2s_cause c;
-    if (in->line.pairs.n || !in->claimed || in->line.is_closing)
+    bool is_ours = in->line.is_closing && e->sent == STREAM_OK;
+    if (in->line.pairs.n || !in->claimed || is_ours || in->s2s->is_stopping)
         return;
     c = s2s_cause_of_end(e, false, stream_in_is_secure(in->stream));
     s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);

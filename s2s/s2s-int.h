@@ -56,6 +56,7 @@ struct s2s {
     struct list bounces;    /* delivered from the loop, never inside s2s_send */
     struct defer bounce;
     bool is_stopping;
+    unsigned explains; /* under way: s2s-explain.h */
     struct timer stop_limit;
     struct defer stop_done;
     void (*stopped)(void *ctx);
@@ -67,6 +68,7 @@ struct s2s {
  * cause's own. */
 void s2s_bounce(struct s2s *s, struct stanza *st, enum s2s_cause c, const char *text, void *token);
 void s2s_check_stopped(struct s2s *s);
+const struct s2s_override *s2s_override_find(const struct s2s *s, const char *remote);
 /* Where to find a remote domain: an override or DNS. ERR_INVALID: no name DNS could know. */
 enum err s2s_source(struct s2s *s, const char *remote, struct dial_source *out) MUST_USE;
 

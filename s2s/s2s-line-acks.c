@@ -53,7 +53,7 @@ static void sm_broken(void *ctx, const char *why)
 static void sm_silent(void *ctx)
 {
     struct s2s_line *l = ctx;
-    l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer acknowledges nothing");
+    l->ops->dead(l->ctx, S2S_CAUSE_PEER_STALLED, "the peer acknowledges nothing");
 }
 
 static const struct sm_events sm_up = {.send_text = sm_text,

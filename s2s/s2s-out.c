@@ -147,8 +147,11 @@ static void fail_deadline(struct s2s_out *o)
              state_names[o->state]);
     if (o->is_early && o->state == S2S_OUT_OPEN)
         domain(o)->early = -1;
-    fail(o, o->state == S2S_OUT_DIAL ? S2S_CAUSE_ADDRESS_TIMEOUT : S2S_CAUSE_PEER_SILENT, text,
-         false);
+    fail(o,
+         o->state == S2S_OUT_DIAL       ? S2S_CAUSE_ADDRESS_TIMEOUT
+         : o->state == S2S_OUT_DIALBACK ? S2S_CAUSE_AUTH_DIALBACK_ERROR
+                                        : S2S_CAUSE_PEER_SILENT,
+         text, false);
 }
 
 /* ---- connecting ---- */

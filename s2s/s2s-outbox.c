@@ -197,12 +197,13 @@ static void expire(struct s2s_outbox *b, struct s2s_item *it)
 {
     const struct s2s_domain *d = b->domain;
     char text[S2S_TEXT_MAX];
+    enum s2s_cause c = d->cause ? d->cause : s2s_domain_last_wrong(d);
     if (d->cause)
         str_put(text, sizeof text, d->text);
     else
         snprintf(text, sizeof text, "%.80s: %s", b->remote,
                  s2s_cause_text(S2S_CAUSE_LIMIT_EXPIRED));
-    s2s_item_fail(it, d->cause ? d->cause : S2S_CAUSE_LIMIT_EXPIRED, text);
+    s2s_item_fail(it, c ? c : S2S_CAUSE_LIMIT_EXPIRED, text);
 }
 
 static void on_tick(void *ctx)
@@ -247,8 +248,9 @@ static void blame(struct s2s_outbox *b)
         struct s2s_item *it = item_of(n);
         if (!it->is_flying)
             return;
+        enum s2s_cause c = s2s_domain_last_wrong(b->domain);
         if (++it->tries >= S2S_TRIES_MAX)
-            s2s_item_fail(it, S2S_CAUSE_PEER_ERROR,
+            s2s_item_fail(it, c ? c : S2S_CAUSE_PEER_ERROR,
                           "the peer ended several streams with an error after this stanza");
     }
 }

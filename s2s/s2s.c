@@ -41,7 +41,8 @@ static void on_bounce(void *ctx)
 
 void s2s_bounce(struct s2s *s, struct stanza *st, enum s2s_cause c, const char *text, void *token)
 {
-    const char *why = text && *text ? text : s2s_cause_text(c);
+    char why[S2S_TEXT_MAX];
+    (void)s2s_cause_say(why, sizeof why, c, text);
     s->stats.bounced[c]++;
     if (stanza_is_error(st) || (st->kind == STANZA_IQ && !stanza_iq_request(st))) {
         log_info(NULL, "s2s.dropped", "remote", LOG_STR(st->to.domain), "cause", s2s_cause_name(c),
@@ -61,12 +62,19 @@ void s2s_bounce(struct s2s *s, struct stanza *st, enum s2s_cause c, const char *
 
 /* ---- finding ---- */
 
+const struct s2s_override *s2s_override_find(const struct s2s *s, const char *remote)
+{
+    const struct s2s_override *o = s->conf.overrides;
+    while (o && o->domain && !str_ieq(str_of(o->domain), str_of(remote)))
+        o++;
+    return o && o->domain ? o : NULL;
+}
+
 enum err s2s_source(struct s2s *s, const char *remote, struct dial_source *out)
 {
     char ascii[256];
-    for (const struct s2s_override *o = s->conf.overrides; o && o->domain; o++) {
-        if (!str_ieq(str_of(o->domain), str_of(remote)))
-            continue;
+    const struct s2s_override *o = s2s_override_find(s, remote);
+    if (o) {
         *out = dial_source_fixed(s->loop, &o->target, 1);
         return ERR_OK;
     }

@@ -44,6 +44,23 @@ static void test_table_sides_and_conditions(void **state UNUSED)
     assert_string_equal(s2s_class_name((enum s2s_class)999), "none");
 }
 
+static void test_say(void **state UNUSED)
+{
+    char out[120], small[40];
+    enum s2s_cause c = S2S_CAUSE_TLS_MISSING;
+    const char *clause = s2s_cause_text(c);
+    assert_string_equal(s2s_cause_say(out, sizeof out, c, NULL), clause);
+    assert_string_equal(s2s_cause_say(out, sizeof out, c, ""), clause);
+    assert_string_equal(s2s_cause_say(out, sizeof out, c, "TLS"), clause); /* says less */
+    assert_string_equal(s2s_cause_say(out, sizeof out, S2S_CAUSE_PEER_CLOSED, "bye"),
+                        "the peer closed the connection (bye)");
+    char again[120];
+    snprintf(again, sizeof again, "x.test: %s", clause);
+    assert_string_equal(s2s_cause_say(out, sizeof out, c, again), again); /* once is enough */
+    s2s_cause_say(small, sizeof small, c, "something long that does not fit into it");
+    assert_true(strlen(small) == sizeof small - 1 && strncmp(small, clause, 39) == 0);
+}
+
 static void test_dial(void **state UNUSED)
 {
     static const struct {
@@ -54,6 +71,7 @@ static void test_dial(void **state UNUSED)
         {ERR_INVALID, "dns-name"},
         {ERR_DNS_NXDOMAIN, "dns-nxdomain"},
         {ERR_DNS_NODATA, "dns-nodata"},
+        {ERR_DNS_TARGET, "dns-target"},
         {ERR_DNS_REFUSED_SERVICE, "dns-no-service"},
         {ERR_DNS_SERVFAIL, "dns-servfail"},
         {ERR_DNS_TIMEOUT, "dns-timeout"},
@@ -105,6 +123,10 @@ static void test_ends(void **state UNUSED)
         {{.err = ERR_PROTOCOL, .sent = STREAM_INVALID_NAMESPACE}, 0, 1, "peer-xml"},
         {{.err = ERR_PROTOCOL, .sent = STREAM_UNSUPPORTED_STANZA_TYPE}, 0, 1, "peer-xml"},
         {{.err = ERR_PROTOCOL, .sent = STREAM_UNSUPPORTED_VERSION}, 0, 0, "peer-version"},
+        {{.err = ERR_PROTOCOL, .sent = STREAM_NOT_AUTHORIZED}, 0, 1, "peer-rules"},
+        {{.err = ERR_PROTOCOL, .sent = STREAM_INVALID_FROM}, 0, 1, "peer-rules"},
+        {{.err = ERR_PROTOCOL, .sent = STREAM_RESTRICTED_XML}, 0, 1, "peer-xml"},
+        {{.err = ERR_PROTOCOL, .sent = STREAM_RESOURCE_CONSTRAINT}, 0, 1, "limit-rate"},
         {{.err = ERR_PROTOCOL, .sent = STREAM_POLICY_VIOLATION}, 0, 1, "limit-rate"},
         {{.err = ERR_TLS, .step = STREAM_AT_FEATURES}, 0, 0, "tls-missing"},
         {{.err = ERR_TLS, .step = STREAM_AT_STARTTLS}, 0, 0, "tls-refused"},
@@ -118,6 +140,10 @@ static void test_ends(void **state UNUSED)
         {{.err = ERR_RESET, .step = STREAM_AT_HEADER, .is_eof = true}, 0, 1, "peer-closed"},
         {{.err = ERR_RESET, .step = STREAM_AT_READY}, 0, 1, "peer-reset"},
         {{.err = ERR_EOF, .step = STREAM_AT_READY}, 0, 1, "peer-closed"},
+        {{.err = ERR_EOF, .sent = STREAM_NOT_AUTHORIZED}, 0, 1, "peer-rules"},
+        {{.err = ERR_RESET, .sent = STREAM_INVALID_FROM}, 0, 1, "peer-rules"},
+        {{.err = ERR_OK, .sent = STREAM_SYSTEM_SHUTDOWN}, 0, 1, "local-stopping"},
+        {{.err = ERR_EOF, .sent = STREAM_CONNECTION_TIMEOUT}, 0, 1, "peer-silent"},
         {{.err = ERR_CERT, .step = STREAM_AT_TLS}, 0, 1, "cert-other"},
         {{.err = ERR_AUTH, .step = STREAM_AT_FEATURES}, 0, 1, "auth-none"},
         {{.err = ERR_AUTH, .step = STREAM_AT_SASL}, 0, 1, "auth-external"},
@@ -156,6 +182,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table_is_fit_to_print),
         cmocka_unit_test(test_table_sides_and_conditions),
+        cmocka_unit_test(test_say),
         cmocka_unit_test(test_dial),
         cmocka_unit_test(test_stream_errors_of_the_peer),
         cmocka_unit_test(test_ends),
