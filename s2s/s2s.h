@@ -102,4 +102,25 @@ void s2s_parcel_drop(struct s2s_parcel **pp);
 /* One object per stream and per waiting pair: direction, local, remote, state, secured, auth,
  * stanzas, waiting, last_error, age. */
 void s2s_list(const struct s2s *s, struct json *array);
+/* What is known of a remote domain on this shard: cause, side, text, advice, attempts_failed,
+ * down_s, next_try_s, outcomes (rows), outbox (rows). False: nothing is. */
+bool s2s_show(const struct s2s *s, struct str remote, struct json *out);
+/* A row per pair with something in it: local, remote, state, waiting, unacknowledged, bytes,
+ * stored_bytes, oldest_s, next_try_s, cause. */
+void s2s_outbox_list(const struct s2s *s, struct json *array);
+size_t s2s_waiting(const struct s2s *s, struct str remote); /* stanzas that no stream has */
+/* Try to reach it now, whatever the back-off says. Pairs with something to send. */
+size_t s2s_retry(struct s2s *s, struct str remote);
+/* Close its streams, both ways, in order; what waits has new ones. Streams. */
+size_t s2s_kick(struct s2s *s, struct str remote);
+/* What waits goes back to its senders. Stanzas. */
+size_t s2s_outbox_drop(struct s2s *s, struct str remote);
+/* The domains for which most waits: merged into top, which is sorted, largest first; waiting 0: a
+ * free place. */
+enum { S2S_TOP = 10 };
+struct s2s_top {
+    char domain[256];
+    uint64_t waiting; /* stanzas */
+};
+void s2s_top(const struct s2s *s, struct s2s_top top[S2S_TOP]);
 #endif
