@@ -97,6 +97,8 @@ static enum ctl_exit ask_node(const char *path, struct invocation *v)
     json_set(question, "options", &v->options);
     if (strcmp(v->argv[0], "log") == 0)
         return ctl_log(path, &question, v->as_json);
+    if (strcmp(v->argv[0], "s2s") == 0)
+        return ctl_s2s(path, &question, v->as_json);
     struct json *answer = ctl_ask(path, &question, why, sizeof why);
     if (!answer) {
         fprintf(stderr, "meridianctl: %s\n", why);
@@ -166,6 +168,8 @@ static enum ctl_exit run(struct invocation *v)
         fprintf(stderr, "usage: meridianctl %s %s\n", k->name, k->args);
         return CTL_USAGE;
     }
+    if (strcmp(k->name, "s2s") == 0 && !ctl_s2s_fits((size_t)v->argc - 1, v->argv + 1))
+        return CTL_USAGE;
     if (strcmp(k->name, "completion") == 0)
         return ctl_completion(first);
     if (strcmp(k->name, "help") != 0)
@@ -184,7 +188,8 @@ int main(int argc, char **argv)
         {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},         {"category", required_argument, NULL, 'o'},
         {"jid", required_argument, NULL, 'o'},    {"peer", required_argument, NULL, 'o'},
-        {"level", required_argument, NULL, 'o'},  {NULL, 0, NULL, 0}};
+        {"level", required_argument, NULL, 'o'},  {"from", required_argument, NULL, 'o'},
+        {"yes", no_argument, NULL, 'y'},          {NULL, 0, NULL, 0}};
     const char *config = getenv("MERIDIAN_CONFIG");
     struct invocation v = {.config = config ? config : NODE_CONFIG_PATH,
                            .options = json_new_object()};
@@ -197,6 +202,8 @@ int main(int argc, char **argv)
             v.as_json = true;
         else if (o == 'o')
             json_set_str(v.options, options[at].name, str_of(optarg));
+        else if (o == 'y')
+            json_set_str(v.options, "yes", STR("yes"));
         else
             is_over = true;
         if (is_over)

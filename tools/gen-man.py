@@ -74,8 +74,10 @@ def daemon(bin_folder):
 def control(bin_folder):
     usage = say(os.path.join(bin_folder, "meridianctl"), "--help")
     codes = re.findall(r"(\d+) ([^,\n]+(?:\n(?!\d)[^,\n]+)*)", usage.split("exit codes: ", 1)[1])
+    federation = say(os.path.join(bin_folder, "meridianctl"), "help", "s2s").split("\n\n")
     return (head("meridianctl", 8, "ask and change a running Meridian node") + synopsis(usage)
-            + ".SH COMMANDS\n" + terms(listed(usage, "commands:")) + ".SH OPTIONS\n" + terms(listed(usage, "options:"))
+            + ".SH COMMANDS\n" + terms(listed(usage, "commands:"))
+            + ".SS s2s\n" + terms(listed("\n" + federation[2], "") + listed("\n" + federation[3], "")) + ".PP\n" + escape(federation[4]) + ".SH OPTIONS\n" + terms(listed(usage, "options:"))
             + ".SH EXIT STATUS\n" + terms([(a, b.replace("\n", " ")) for a, b in codes]) + FILES
             + ".SH SEE ALSO\n.BR meridiand (8),\n.BR meridian.toml (5)\n")
 

@@ -4,7 +4,6 @@
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
 #include "node/session/user.h"
-#include "s2s/s2s.h"
 
 /* ---- status */
 static void status_visit(struct control_request *r)
@@ -51,19 +50,6 @@ static void run_status(struct control_request *r)
     struct json *counters = json_new_object();
     json_set(r->out, "counters", &counters);
     control_each_shard(r, status_visit, status_then);
-}
-
-/* ---- s2s */
-static void s2s_visit(struct control_request *r)
-{
-    if (r->shard->s2s)
-        s2s_list(r->shard->s2s, r->out);
-}
-
-static void run_s2s(struct control_request *r)
-{
-    r->out = json_new_array();
-    control_each_shard(r, s2s_visit, control_done);
 }
 
 /* ---- where */
@@ -155,7 +141,8 @@ const struct control_command control_commands[] = {
     {"send", "JID TEXT", "a message from the server; - reads it from standard input", 2, 2,
      control_run_send, NULL},
     {"where", "JID", "home, anchor and sessions of an account", 1, 1, run_where, NULL},
-    {"s2s", "", "streams to and from other servers, and what waits for them", 0, 0, run_s2s, NULL},
+    {"s2s", "[VERB] [DOMAIN]", "other servers: streams, what waits, why a domain is not reached", 0,
+     3, control_run_s2s, "from yes"},
     {"adduser", "JID [PASSWORD]",
      "make an account (the password is asked for, or read from standard input)", 2, 2,
      control_run_adduser, NULL},

@@ -54,4 +54,13 @@ struct control_command {
 };
 extern const struct control_command control_commands[];
 extern const size_t control_commands_n;
+
+/* cmd-s2s.c: what `s2s` is followed by. */
+struct control_verb {
+    const char *name, *args, *help;
+    size_t min_args, max_args; /* behind the name */
+    void (*run)(struct control_request *r);
+};
+extern const struct control_verb control_s2s_verbs[];
+extern const size_t control_s2s_verbs_n;
 #endif

@@ -36,15 +36,32 @@ void ctl_print_usage(FILE *to)
     fprintf(to, "\n%s", options_text);
 }
 
+static void print_verbs(void)
+{
+    putchar('\n');
+    for (size_t i = 0; i < control_s2s_verbs_n; i++) {
+        const struct control_verb *v = &control_s2s_verbs[i];
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", v->name, v->args);
+        printf("  %-26s %s\n", left, v->help);
+    }
+    fputs("\n  --from DOMAIN              which domain of ours asks; else the first of the node\n"
+          "  --yes                      do it, where something would be lost\n"
+          "\nexplain and probe: exit code 0 if the domain is reached, 1 if it is not\n",
+          stdout);
+}
+
 void ctl_print_help(const struct control_command *k)
 {
     printf("usage: meridianctl %s", k->name);
     struct str rest = str_of(k->options);
     while (rest.p) {
         struct str w = str_cut(&rest, ' ');
-        printf(" [--%.*s NAME]", STR_ARG(w));
+        printf(str_eqc(w, "yes") ? " [--%.*s]" : " [--%.*s NAME]", STR_ARG(w));
     }
     printf(" %s\n\n%s\n", k->args, k->help);
+    if (strcmp(k->name, "s2s") == 0)
+        print_verbs();
 }
 
 /* ---- completion */
@@ -73,6 +90,11 @@ static void print_bash(void)
           "    import-users) COMPREPLY=($(compgen -f -- \"$cur\"));;\n"
           "    completion) COMPREPLY=($(compgen -W \"bash zsh\" -- \"$cur\"));;\n"
           "    log) COMPREPLY=($(compgen -W \"--category --jid --peer --level\" -- \"$cur\"));;\n"
+          "    s2s) COMPREPLY=($(compgen -W \"",
+          stdout);
+    for (size_t i = 0; i < control_s2s_verbs_n; i++)
+        printf("%s ", control_s2s_verbs[i].name);
+    fputs("--from --yes\" -- \"$cur\"));;\n"
           "    loglevel) COMPREPLY=($(compgen -W \"trace debug info warn error default --category"
           " --jid --peer\" -- \"$cur\"));;\n"
           "    *) COMPREPLY=();;\n"

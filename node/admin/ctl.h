@@ -66,6 +66,11 @@ enum ctl_exit ctl_store(const struct node_conf *conf, char *const *args);
 /* log: lines as they come, until the node or the user ends it. */
 enum ctl_exit ctl_log(const char *path, struct json **question_take, bool as_json);
 
+/* s2s: one question; what takes long says so. Exit code 1, too, when the domain is not reached. */
+/* args: what stands behind s2s. False: it has said on standard error how it is used. */
+bool ctl_s2s_fits(size_t n, char *const *args);
+enum ctl_exit ctl_s2s(const char *path, struct json **question_take, bool as_json);
+
 /* import-users: the file's lines to the node, some hundred at a time; progress on standard error.
  * The result is printed. */
 enum ctl_exit ctl_import(const char *path, const char *file, bool as_json);

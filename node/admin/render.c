@@ -113,7 +113,7 @@ static void object(struct buf *out, const struct json *v, const char *indent)
         if (json_kind(member) == JSON_KIND_OBJECT)
             object(out, member, "    ");
         else
-            array(out, member, "  ");
+            array(out, member, *indent ? "      " : "  ");
     }
 }
 
