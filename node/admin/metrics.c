@@ -1,7 +1,7 @@
 /* DOC: one table says what there is; nothing is written that is not in it, and the document is made
  * from it. A gathering takes a copy of each shard's counts on that shard (a sample), one after the
  * other, and writes the text on shard 0. Labels have few values by construction: shards, kinds,
- * conditions; no JID and no domain. */
+ * conditions, causes; no JID, and of domains only the S2S_TOP for which most waits. */
 #include "node/admin/metrics.h"
 
 #include <dirent.h>
@@ -56,8 +56,13 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(S2S_WAITING, GAUGE, "meridian_s2s_waiting_stanzas", "",                                      \
       "Stanzas that wait for a stream to another server")                                          \
     X(S2S_READY, COUNTER, "meridian_s2s_out_ready_total", "", "Streams to other servers made")     \
-    X(S2S_FAILED, COUNTER, "meridian_s2s_out_failed_total", "cause",                               \
-      "Failures to reach another server, by cause (docs/federation.md)")                           \
+    X(S2S_OUTCOMES, COUNTER, "meridian_s2s_outcomes_total", "direction,cause",                     \
+      "What became of streams, by cause (docs/federation.md); none: it worked")                    \
+    X(S2S_BOUNCED, COUNTER, "meridian_s2s_bounced_total", "cause",                                 \
+      "Stanzas given back to their senders, by cause")                                             \
+    X(S2S_DOWN, GAUGE, "meridian_s2s_domains_down", "", "Domains that are not reached now")        \
+    X(S2S_TOPS, GAUGE, "meridian_s2s_domain_waiting_stanzas", "domain",                            \
+      "Stanzas that wait for a domain: the ten for which most do")                                 \
     X(S2S_PROVED, COUNTER, "meridian_s2s_in_proved_total", "auth",                                 \
       "Domains that another server proved to us")                                                  \
     X(STORE_OPS, COUNTER, "meridian_store_operations_total", "kind", "Operations answered")        \
@@ -100,6 +105,7 @@ struct round { /* travels */
     struct node *node;
     handle gathering;
     unsigned n;
+    struct s2s_top top[S2S_TOP]; /* of the shards visited so far */
     struct sample sample[];
 };
 
@@ -235,17 +241,33 @@ static void put_stanzas(struct buf *out, const struct node_stats *n)
     put_one(out, M_OFF_FLUSHED, NULL, (double)n->offline_flushed);
 }
 
-static void put_s2s(struct buf *out, const struct s2s_stats *s)
+static void put_outcomes(struct buf *out, const struct s2s_stats *s)
+{
+    metric_head(out, &defs[M_S2S_OUTCOMES]);
+    for (unsigned c = 0; c < S2S_CAUSES; c++)
+        for (int is_in = 0; is_in < 2; is_in++)
+            if (s->outcomes[is_in][c] || !c)
+                metric_sample(out, &defs[M_S2S_OUTCOMES],
+                              (const char *const[]){is_in ? "in" : "out", s2s_cause_name(c)},
+                              (double)s->outcomes[is_in][c]);
+    metric_head(out, &defs[M_S2S_BOUNCED]);
+    for (unsigned c = 1; c < S2S_CAUSES; c++)
+        if (s->bounced[c])
+            put(out, M_S2S_BOUNCED, s2s_cause_name(c), (double)s->bounced[c]);
+}
+
+static void put_s2s(struct buf *out, const struct s2s_stats *s, const struct s2s_top *top)
 {
     metric_head(out, &defs[M_S2S_STREAMS]);
     put(out, M_S2S_STREAMS, "in", (double)s->in_streams);
     put(out, M_S2S_STREAMS, "out", (double)s->out_streams);
     put_one(out, M_S2S_WAITING, NULL, (double)s->waiting);
     put_one(out, M_S2S_READY, NULL, (double)s->out_ready);
-    metric_head(out, &defs[M_S2S_FAILED]);
-    for (unsigned c = S2S_CAUSE_NONE + 1; c < S2S_CAUSES; c++)
-        if (s->outcomes[false][c])
-            put(out, M_S2S_FAILED, s2s_cause_name(c), (double)s->outcomes[false][c]);
+    put_outcomes(out, s);
+    put_one(out, M_S2S_DOWN, NULL, (double)s->domains_down);
+    metric_head(out, &defs[M_S2S_TOPS]);
+    for (size_t i = 0; i < S2S_TOP && top[i].waiting; i++)
+        put(out, M_S2S_TOPS, top[i].domain, (double)top[i].waiting);
     metric_head(out, &defs[M_S2S_PROVED]);
     put(out, M_S2S_PROVED, "external", (double)s->in_external);
     put(out, M_S2S_PROVED, "dialback", (double)s->in_dialback);
@@ -304,7 +326,7 @@ static void write_all(struct buf *out, const struct round *r)
     put_loops(out, r);
     put_clients(out, sum);
     put_stanzas(out, &sum->node);
-    put_s2s(out, &sum->s2s);
+    put_s2s(out, &sum->s2s, r->top);
     put_store(out, &sum->store);
     put_world(out, r->node);
     mem_free(sum);
@@ -340,6 +362,8 @@ static void round_visit(struct node_shard *sh, void *ctx)
 {
     struct round *r = ctx;
     sample_take(sh, &r->sample[sh->index]);
+    if (sh->s2s)
+        s2s_top(sh->s2s, r->top);
     if (sh->index + 1 < r->n)
         node_post(&r->node->shard[sh->index + 1], round_visit, mem_free, r);
     else
