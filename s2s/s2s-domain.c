@@ -255,6 +255,8 @@ void s2s_domain_retry(struct s2s_domain *d)
 void s2s_domain_alive(struct s2s *s, struct str remote)
 {
     struct s2s_domain *d = s2s_domain_find(s, remote);
+    if (d && d->pings == S2S_PINGS_NEVER)
+        d->pings = S2S_PINGS_UNKNOWN; /* it reaches us, so its answers may */
     if (!d || !d->failures || s->is_stopping)
         return;
     uint64_t soonest = d->failed_us + s->conf.tune.retry_min_ms * 1000;

@@ -18,6 +18,8 @@ struct s2s_outcome {
     uint64_t count, last_wall_us;
     char text[S2S_TEXT_MAX]; /* of the last one */
 };
+/* Does it answer pings? Then an answer acknowledges what went before it (s2s-line-acks.c). */
+enum s2s_pings { S2S_PINGS_UNKNOWN, S2S_PINGS_ANSWERED, S2S_PINGS_NEVER };
 struct s2s_domain {
     struct s2s *s2s;
     char *remote;
@@ -30,6 +32,7 @@ struct s2s_domain {
     uint64_t failed_us;      /* loop time of the last of them */
     uint64_t next_try_us;    /* loop time; 0: now */
     struct timer retry;
+    enum s2s_pings pings;
     signed char early; /* going ahead of its answers (s2s-out-stream.c): 1 worked, -1 did not */
     struct s2s_outcome
         *outcomes[S2S_OUTCOMES_MAX]; /* the most recent kinds, NULL behind the last */

@@ -2,8 +2,11 @@
  * Design: one session of stream management per line, both directions; h counts only what the host
  * gave back by s2s_received, so a stanza the peer forgets is in somebody's custody. A quiet stream
  * is asked for an ack after ping_ms, a peer without acks by a ping if something was sent meanwhile;
- * silence for ack_timeout_ms after any question ends it. Closing
- * for idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
+ * silence for ack_timeout_ms after any question ends it. A peer without acks that answers pings
+ * acknowledges by that all that went before the ping over the same stream, as stanzas are handled
+ * in order (RFC 6120 section 10.1); one ping is out at a time. One that never answered cannot reach
+ * us, perhaps: what it was sent is done when it has left, and it is not asked again. Closing for
+ * idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
  * A receipt names (line, number); a new session gets a new name, so old receipts mean nothing to
  * it. Standards: XEP-0198 sections 4, 5, 6; XEP-0199 section 4.4; XEP-0478. */
 #include "lib/xmpp/xep.h"
@@ -170,23 +173,32 @@ static bool is_busy(const struct s2s_line *l)
            (l->sm && (sm_pending(l->sm) || sm_received(l->sm) != sm_h(l->sm)));
 }
 
+struct s2s_domain *s2s_line_pinged(const struct s2s_line *l)
+{
+    const struct list *first = l->carrier.boxes.next;
+    return first == &l->carrier.boxes ? NULL
+                                      : container_of(first, struct s2s_outbox, of_carrier)->domain;
+}
+
 /* Without acks: XEP-0199, when something was sent that no answer came behind. The answer comes over
  * whatever stream the peer sends on. */
-static void ping(struct s2s_line *l)
+void s2s_line_ping(struct s2s_line *l)
 {
     char text[2 * JID_PART_MAX + 200];
-    const struct list *first = l->carrier.boxes.next;
-    const struct s2s_outbox *b = container_of(first, struct s2s_outbox, of_carrier);
-    if (first == &l->carrier.boxes || l->pinged == l->sent)
+    const struct s2s_domain *d = s2s_line_pinged(l);
+    if (!d || d->pings == S2S_PINGS_NEVER || l->pinged == l->sent || l->ping_us)
         return;
+    const struct s2s_outbox *b = container_of(l->carrier.boxes.next, struct s2s_outbox, of_carrier);
     if (!l->id)
         get_id(l);
     l->pinged = l->sent;
     l->ping_us = loop_now_us(l->s2s->loop);
+    l->ping_at = l->written;
     snprintf(text, sizeof text,
              "<iq type='get' id='" PING_ID "%" PRIu64 "' from='%s' to='%s'><ping xmlns='%s'/></iq>",
              l->id, b->local, b->remote, NS_PING);
     l->is_blocked = !s2s_line_text(l, str_of(text));
+    timer_start(&l->quiet, l->s2s->conf.tune.ack_timeout_ms);
 }
 
 bool s2s_is_pong(const struct stanza *st)
@@ -194,7 +206,17 @@ bool s2s_is_pong(const struct stanza *st)
     return st->kind == STANZA_IQ && !stanza_iq_request(st) && str_starts(st->id, STR(PING_ID));
 }
 
-bool s2s_line_pong(const struct s2s *s, const struct stanza *st)
+static struct s2s_outbox *box_of(const struct s2s_line *l, struct str remote)
+{
+    for (const struct list *n = l->carrier.boxes.next; n != &l->carrier.boxes; n = n->next) {
+        struct s2s_outbox *b = container_of(n, struct s2s_outbox, of_carrier);
+        if (str_eqc(remote, b->remote))
+            return b;
+    }
+    return NULL;
+}
+
+bool s2s_line_pong(struct s2s *s, const struct stanza *st)
 {
     uint64_t id;
     struct str number = st->id;
@@ -202,14 +224,26 @@ bool s2s_line_pong(const struct s2s *s, const struct stanza *st)
         return false;
     number = str_make(number.p + strlen(PING_ID), number.n - strlen(PING_ID));
     struct s2s_line *l = str_to_u64(number, UINT64_MAX, &id) ? s2s_line_find(s, id) : NULL;
-    if (!l || !l->ping_us || list_empty(&l->carrier.boxes))
+    struct s2s_outbox *b = l && l->ping_us ? box_of(l, st->from.domain) : NULL;
+    if (!b)
         return false;
-    const struct s2s_outbox *b = container_of(l->carrier.boxes.next, struct s2s_outbox, of_carrier);
-    if (!str_eqc(st->from.domain, b->remote))
-        return false;
+    b->domain->pings = S2S_PINGS_ANSWERED;
     l->ping_us = 0;
+    l->ponged = l->ping_at;
     l->heard_us = loop_now_us(s->loop);
+    s2s_line_look(l);
+    timer_start(&l->leave, 0); /* the next ping, if anything went meanwhile */
     return true;
+}
+
+/* It does not answer any more, or never did: do not wait for it again. */
+static void no_pong(struct s2s_line *l)
+{
+    struct s2s_domain *d = s2s_line_pinged(l);
+    if (d)
+        d->pings = S2S_PINGS_NEVER;
+    l->ping_us = 0;
+    l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer does not answer pings");
 }
 
 static uint64_t until(uint64_t since_ms, uint64_t limit_ms)
@@ -228,14 +262,13 @@ static void on_quiet(void *ctx)
         return;
     }
     if (l->ping_us && (now - l->ping_us) / 1000 >= l->s2s->conf.tune.ack_timeout_ms) {
-        l->ping_us = 0;
-        l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer does not answer pings");
+        no_pong(l);
         return;
     }
     if (heard_ms >= ping_ms && l->sm)
         sm_ask(l->sm);
-    else if (heard_ms >= ping_ms && !l->ping_us && l->state == S2S_LINE_OPEN)
-        ping(l);
+    else if (heard_ms >= ping_ms && l->state == S2S_LINE_OPEN)
+        s2s_line_ping(l);
     uint64_t next = until(active_ms, idle_ms);
     if (until(heard_ms, ping_ms) < next)
         next = until(heard_ms, ping_ms);

@@ -2,13 +2,14 @@
  * Design: deficit round-robin over the outboxes, one quantum each, until output is past its high
  * mark; as long as it is not, nothing waits, so a single stanza is written at once. With
  * acknowledgements a stanza is done when the peer says so; without, when its bytes have left user
- * space: the stream's queue shrank below the position of its end. The queue of TLS counts sealed
+ * space: the stream's queue shrank below the position of its end (or, where the peer answers pings,
+ * when it answered one sent later). The queue of TLS counts sealed
  * bytes, so a stanza may be thought to be here a little longer than it is: after a broken stream it
  * may go out twice, never not at all. Invariant: boxes of the carrier have their flying items in
  * the session, in the order of the session. Standards: XEP-0198, XEP-0478 section 4. */
 #include "s2s/s2s-int.h"
 
-enum { TEXT_KEEP_MAX = 64 << 10 };
+enum { TEXT_KEEP_MAX = 64 << 10, PING_SOON_MS = 20 };
 
 /* ---- the connection, whichever it is ---- */
 
@@ -56,6 +57,13 @@ static void too_large(struct s2s_line *l, struct s2s_item *it, size_t size)
     s2s_item_fail(it, S2S_CAUSE_LIMIT_SIZE, text);
 }
 
+/* Without acks: the peer's answers to pings say what it has. */
+static bool trusts_pings(const struct s2s_line *l)
+{
+    const struct s2s_domain *d = l->sm ? NULL : s2s_line_pinged(l);
+    return d && d->pings == S2S_PINGS_ANSWERED;
+}
+
 static void write_unacked(struct s2s_line *l, struct s2s_item *it, struct str text)
 {
     size_t before = queued(l);
@@ -63,7 +71,8 @@ static void write_unacked(struct s2s_line *l, struct s2s_item *it, struct str te
     l->written += queued(l) - before;
     it->end = l->written;
     l->leave_ms = 1;
-    timer_start(&l->leave, 0);
+    if (!timer_running(&l->leave))
+        timer_start(&l->leave, trusts_pings(l) ? PING_SOON_MS : 0);
 }
 
 static void write_item(struct s2s_line *l, struct s2s_item *it)
@@ -175,6 +184,7 @@ void s2s_line_look(struct s2s_line *l)
         return;
     size_t in_queue = queued(l);
     size_t left = in_queue < l->written ? l->written - in_queue : in_queue ? 0 : l->written;
+    left = trusts_pings(l) ? l->ponged : left;
     list_each (&l->carrier.boxes, n)
         any = look_at(l, list_entry(n, struct s2s_outbox, of_carrier), left) || any;
     if (!any)
@@ -189,6 +199,10 @@ static void on_leave(void *ctx)
     struct s2s_line *l = ctx;
     uint64_t now = loop_now_us(l->s2s->loop);
     s2s_line_look(l);
+    if (l->state == S2S_LINE_OPEN && !l->sm && (trusts_pings(l) ? is_flying(l) : !l->pinged))
+        s2s_line_ping(l); /* also once, to learn whether it answers */
+    if (trusts_pings(l))
+        return;
     if (l->state != S2S_LINE_OPEN || !is_flying(l)) {
         l->leave_progress_us = 0;
         return;
@@ -235,6 +249,7 @@ void s2s_line_connect(struct s2s_line *l, struct stream_in *in, struct stream_ou
     l->is_blocked = l->is_closing = l->is_paused = false;
     l->written = l->max_bytes = 0;
     l->ping_us = 0;
+    l->pinged = l->ping_at = l->ponged = 0;
     l->peer_idle_ms = 0;
     l->leave_progress_us = 0;
     l->heard_us = loop_now_us(l->s2s->loop);

@@ -68,6 +68,7 @@ struct s2s_line {
     uint64_t leave_ms, leave_progress_us;
     uint64_t done, sent;      /* stanzas */
     uint64_t pinged, ping_us; /* sent, when it was pinged last; a ping is out since, 0: none */
+    size_t ping_at, ponged;   /* written, when that ping went; what answered pings acknowledge */
     struct timer leave, quiet;
     bool is_blocked;
     /* receiving */
@@ -117,10 +118,13 @@ bool s2s_line_ack(struct s2s_line *l, const struct xml *el);
 /* Number a stanza that arrived. False: a copy of one we have. */
 bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r);
 void s2s_line_drop_id(struct s2s_line *l);
+/* Without acks: the domain of its next outbox, which is pinged. NULL: it carries none. */
+struct s2s_domain *s2s_line_pinged(const struct s2s_line *l);
+void s2s_line_ping(struct s2s_line *l);
 /* An answer to such a ping. */
 bool s2s_is_pong(const struct stanza *st);
 /* The answer to a ping of ours, on whatever stream it came. */
-bool s2s_line_pong(const struct s2s *s, const struct stanza *st);
+bool s2s_line_pong(struct s2s *s, const struct stanza *st);
 struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id);
 void s2s_line_time_init(struct s2s_line *l);
 uint64_t s2s_line_idle_ms(const struct s2s_line *l);

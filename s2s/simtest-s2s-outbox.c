@@ -96,8 +96,9 @@ static void stop_stores(unsigned is_late)
     listener_close(&b->listener);
     for (int i = 0; i < 20; i++)
         host_send(a, "d1.test", 100);
-    host_put(a, "<iq id='100' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
-                "</iq>");
+    host_put(a,
+             "<iq id='100' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+             "</iq>");
     run_for(is_late * 20 * SEC / 7);
     s2s_stop(a->s2s, set_true, &stopped);
     assert_true(sim_run(SEC / 2, is_true, &stopped));
@@ -129,8 +130,9 @@ static void test_tail(void **state UNUSED)
     listener_close(&b->listener);
     for (int i = 0; i < 300; i++)
         host_send(a, "d1.test", 100);
-    host_put(a, "<iq id='999' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
-                "</iq>");
+    host_put(a,
+             "<iq id='999' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+             "</iq>");
     run_until(&a->n_back, 1, SEC);
     assert_int_equal(a->back[0].cond, STANZA_RESOURCE_CONSTRAINT);
     run_until(&a->n_taken, 300, 5 * SEC);
@@ -191,7 +193,8 @@ static void test_presence_is_coalesced(void **state UNUSED)
     end(&w);
 }
 
-/* Once it is known that the domain is away for longer than a request waits, it is answered at once. */
+/* Once it is known that the domain is away for longer than a request waits, it is answered at once.
+ */
 static void test_requests_fail_fast(void **state UNUSED)
 {
     struct world *w = world_begin(6);
@@ -205,8 +208,9 @@ static void test_requests_fail_fast(void **state UNUSED)
     host_send(a, "d1.test", 10);
     run_for(400 * SEC);
     uint64_t at = sim_now_us();
-    host_put(a, "<iq id='7' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
-                "</iq>");
+    host_put(a,
+             "<iq id='7' type='get' from='u@d0.test/r' to='d1.test'><ping xmlns='urn:xmpp:ping'/>"
+             "</iq>");
     run_until(&a->n_back, 1, 31 * SEC);
     assert_int_equal(a->back[0].id, 7);
     assert_in_range(a->back[0].at_us - at, 0, 31 * SEC);
@@ -269,10 +273,9 @@ static void test_store_fails(void **state UNUSED)
 static void disturb(struct world *w)
 {
     struct host *a = &w->h[0], *b = &w->h[1];
-    bool is_up = strcmp(host_list(a, "out", b->domain, "state"), "ready") == 0;
     switch (sim_rand(8)) {
-    case 0:
-        if (!is_up)
+    case 0: /* by pings it is not known at once that they are answered */
+        if (!a->conf.no_acks)
             kill_and_restart(a);
         break;
     case 1:
@@ -287,8 +290,6 @@ static void disturb(struct world *w)
         store_fail_nth(store, (unsigned)sim_rand(4));
         break;
     case 4: /* the peer dies, with what its streams had */
-        if (is_up)
-            break;
         s2s_free(&b->s2s);
         host_open(b);
         break;
@@ -297,15 +298,21 @@ static void disturb(struct world *w)
     }
 }
 
-/* Kills of both sides, refused connections, a store that fails: what was taken arrives, unless it
- * had left for a peer without acknowledgements that died; what arrives first keeps order. */
-static void long_seed(uint64_t seed)
+/* Kills of both sides, refused connections, a store that fails: what was taken arrives, and what
+ * arrives first keeps order. Peers acknowledge by XEP-0198, or by answers to pings. */
+static void long_seed(uint64_t seed, bool no_acks)
 {
     struct world *w = world_begin(seed);
     struct host *a = &w->h[0], *b = &w->h[1];
     store_begin(w);
     a->conf.tune.pending_stanzas = 30;
+    a->conf.no_acks = b->conf.no_acks = no_acks;
+    b->answers_pings = true;
     world_open(w);
+    if (no_acks) {
+        host_send(a, "d1.test", 10);
+        run_for(10 * SEC);
+    }
     unsigned sent = 0;
     for (int round = 0; round < 30; round++) {
         for (uint64_t i = 0, n = sim_rand(20); i < n; i++)
@@ -332,13 +339,22 @@ static void long_seed(uint64_t seed)
     end(&w);
 }
 
-static void test_long(void **state UNUSED)
+static void run_long(bool no_acks)
 {
     const char *n = getenv("SEEDS");
     for (uint64_t seed = 1; seed <= (n ? strtoull(n, NULL, 10) : SEEDS); seed++) {
-
-        long_seed(seed);
+        long_seed(seed, no_acks);
     }
+}
+
+static void test_long_acks(void **state UNUSED)
+{
+    run_long(false);
+}
+
+static void test_long_pings(void **state UNUSED)
+{
+    run_long(true);
 }
 
 int main(void)
@@ -352,7 +368,8 @@ int main(void)
         cmocka_unit_test(test_requests_fail_fast),
         cmocka_unit_test(test_notice_then_error),
         cmocka_unit_test(test_store_fails),
-        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_long_acks),
+        cmocka_unit_test(test_long_pings),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
 }

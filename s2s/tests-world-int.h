@@ -127,7 +127,7 @@ struct host {
     /* What it has no custody of yet: for ever, or given back one by one, in any order. */
     bool keeps;
     uint64_t keeps_ms;
-    bool answers_pings; /* and does not count them */
+    bool answers_pings; /* of streams; they do not count as stanzas */
     size_t n_pings;
     struct s2s_receipt kept[GOT_MAX];
     size_t n_kept;
@@ -193,9 +193,10 @@ static inline void host_custody(struct host *h, struct s2s_receipt r)
 static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     struct host *h = ctx;
-    if (h->answers_pings && stanza_child(s, NS_PING, "ping")) {
+    if (str_starts(s->id, STR("s2s-ping-"))) {
         h->n_pings++;
-        s2s_send(h->s2s, stanza_result(s), NULL);
+        if (h->answers_pings)
+            s2s_send(h->s2s, stanza_result(s), NULL);
         stanza_unref(&s);
         host_custody(h, r);
         return;
