@@ -98,6 +98,8 @@ static void test_services_last(void **state)
     assert_int_equal(last_seconds(a, "still", "bob@" RIG_DOMAIN), 0);
     sim_client_send(second, "<presence type='unavailable'><status>bed</status></presence>");
     assert_true(sim_client_expect(a, "<presence type='unavailable'/>"));
+    assert_in_range(last_seconds(a, "just", "bob@" RIG_DOMAIN), 0, 1); /* not written yet */
+    assert_true(str_eqc(xml_text(arena, xml_first(sim_client_last(a))), "bed"));
     (void)sim_run(50 * SEC, NULL, NULL);
     assert_in_range(last_seconds(a, "gone", "bob@" RIG_DOMAIN), 50, 52);
     assert_true(str_eqc(xml_text(arena, xml_first(sim_client_last(a))), "bed"));

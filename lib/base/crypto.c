@@ -1,12 +1,13 @@
 /* DOC: Digests, HMAC (RFC 2104) and PBKDF2 (RFC 8018 section 5.2) of libcrypto. Digests are fetched
  * once: an implicit fetch costs four times the hash of a short input. A failure of libcrypto here
  * is no input's fault, so it kills. */
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <pthread.h>
 
 #include "lib/base/crypto.h"
+#include "lib/base/thread-end.h"
 
 static const struct {
     const char *name;
@@ -54,10 +55,39 @@ void crypto_hash(enum digest d, struct str in, uint8_t *out)
     must(EVP_Digest(bytes(in), in.n, out, NULL, md_of(d), NULL) == 1);
 }
 
+/* One context for each digest and thread: to make one costs more than to use it. A new key replaces
+ * the old one in it, so what stays behind is the last key used. */
+static _Thread_local EVP_MAC_CTX *hmacs[ARRAY_LEN(digests)];
+static _Thread_local struct thread_end hmacs_end;
+
+static void free_hmacs(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(digests); i++)
+        EVP_MAC_CTX_free(hmacs[i]);
+}
+
+static EVP_MAC_CTX *hmac_new(enum digest d)
+{
+    char name[8];
+    snprintf(name, sizeof name, "%s", digests[d].name);
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                 OSSL_PARAM_construct_end()};
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *c = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    EVP_MAC_free(mac);
+    must(c && EVP_MAC_CTX_set_params(c, params) == 1);
+    thread_end_add(&hmacs_end, free_hmacs);
+    return c;
+}
+
 void crypto_hmac(enum digest d, struct str key, struct str in, uint8_t *out)
 {
-    unsigned size = 0;
-    must(HMAC(md_of(d), bytes(key), length(key), (const uint8_t *)bytes(in), in.n, out, &size));
+    size_t size = 0;
+    must((unsigned)d < ARRAY_LEN(digests));
+    EVP_MAC_CTX *c = hmacs[d] ? hmacs[d] : (hmacs[d] = hmac_new(d));
+    must(EVP_MAC_init(c, (const uint8_t *)bytes(key), key.n, NULL) == 1 &&
+         EVP_MAC_update(c, (const uint8_t *)bytes(in), in.n) == 1 &&
+         EVP_MAC_final(c, out, &size, digests[d].size) == 1);
     must(size == digests[d].size);
 }
 

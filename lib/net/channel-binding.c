@@ -23,37 +23,63 @@ const char *channel_binding_name(enum channel_binding b)
     return names[b];
 }
 
+static bool has_exporter(SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
+}
+
 static bool exporter(SSL *ssl, uint8_t *out, size_t *n)
 {
-    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
-        return false;
     *n = EXPORTER_BYTES;
-    return SSL_export_keying_material(ssl, out, *n, EXPORTER_LABEL, strlen(EXPORTER_LABEL),
+    return has_exporter(ssl) &&
+           SSL_export_keying_material(ssl, out, *n, EXPORTER_LABEL, strlen(EXPORTER_LABEL),
                                       (const unsigned char *)"", 0, 1) == 1;
+}
+
+/* Of the server's certificate, and how it is digested; NULL: it is not. */
+static X509 *end_point_cert(SSL *ssl, int *digest)
+{
+    X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+    if (!cert || X509_get_signature_info(cert, digest, NULL, NULL, NULL) != 1 ||
+        *digest == NID_undef)
+        return NULL;
+    if (*digest == NID_md5 || *digest == NID_sha1)
+        *digest = NID_sha256;
+    return cert;
 }
 
 static bool end_point(SSL *ssl, uint8_t *out, size_t *n)
 {
-    X509 *cert = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
     int digest = NID_undef;
     unsigned size = 0;
-    if (!cert || X509_get_signature_info(cert, &digest, NULL, NULL, NULL) != 1 ||
-        digest == NID_undef)
-        return false;
-    if (digest == NID_md5 || digest == NID_sha1)
-        digest = NID_sha256;
-    const EVP_MD *md = EVP_get_digestbynid(digest);
+    X509 *cert = end_point_cert(ssl, &digest);
+    const EVP_MD *md = cert ? EVP_get_digestbynid(digest) : NULL;
     if (!md || X509_digest(cert, md, out, &size) != 1)
         return false;
     *n = size;
     return true;
 }
 
+static SSL *finished(const struct transport *t)
+{
+    SSL *ssl = tls_ssl(t);
+    return ssl && SSL_is_init_finished(ssl) ? ssl : NULL;
+}
+
+bool channel_binding_has(const struct transport *t, enum channel_binding b)
+{
+    int digest;
+    SSL *ssl = finished(t);
+    if (!ssl)
+        return false;
+    return b == CHANNEL_BINDING_EXPORTER ? has_exporter(ssl) : end_point_cert(ssl, &digest) != NULL;
+}
+
 bool channel_binding_get(const struct transport *t, enum channel_binding b,
                          uint8_t out[CHANNEL_BINDING_MAX], size_t *n)
 {
-    SSL *ssl = tls_ssl(t);
-    if (!ssl || !SSL_is_init_finished(ssl))
+    SSL *ssl = finished(t);
+    if (!ssl)
         return false;
     ERR_clear_error();
     const bool ok = b == CHANNEL_BINDING_EXPORTER ? exporter(ssl, out, n) : end_point(ssl, out, n);

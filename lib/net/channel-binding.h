@@ -11,6 +11,8 @@ enum channel_binding {
 };
 enum { CHANNEL_BINDING_MAX = 64 }; /* bytes */
 const char *channel_binding_name(enum channel_binding b);
+/* The connection has a binding of the type; cheaper than getting it. */
+bool channel_binding_has(const struct transport *t, enum channel_binding b);
 /* False: no TLS, the handshake is not complete, or this connection has no binding of the type. */
 bool channel_binding_get(const struct transport *t, enum channel_binding b,
                          uint8_t out[CHANNEL_BINDING_MAX], size_t *n);

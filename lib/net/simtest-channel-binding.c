@@ -102,6 +102,7 @@ static size_t binding(struct world *w, enum channel_binding b, uint8_t out[CHANN
     uint8_t other[CHANNEL_BINDING_MAX];
     size_t n = 0, other_n = 0;
     const bool has = channel_binding_get(w->p[0].t, b, out, &n);
+    assert_int_equal(channel_binding_has(w->p[0].t, b), has);
     assert_int_equal(channel_binding_get(w->p[1].t, b, other, &other_n), has);
     if (!has)
         return 0;

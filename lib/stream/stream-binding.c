@@ -8,16 +8,28 @@
 RFC("5929", PARTIAL, "tls-server-end-point only");
 RFC("9266", COMPLETE);
 
-void stream_bindings(const struct transport *t, struct sasl_offer *o)
+static void add(const struct transport *t, struct sasl_offer *o, bool with_data)
 {
     _Static_assert((int)SASL_BINDINGS_MAX == (int)CHANNEL_BINDING_COUNT, "a place for each");
     _Static_assert((int)SASL_BINDING_MAX == (int)CHANNEL_BINDING_MAX, "room for each");
     o->n = 0;
-    for (unsigned i = 0; t && i < CHANNEL_BINDING_COUNT; i++) {
+    for (enum channel_binding i = 0; t && i < CHANNEL_BINDING_COUNT; i++) {
         struct sasl_binding *b = &o->bindings[o->n];
-        if (!channel_binding_get(t, (enum channel_binding)i, b->data, &b->data_n))
+        b->data_n = 0;
+        if (!(with_data ? channel_binding_get(t, i, b->data, &b->data_n)
+                        : channel_binding_has(t, i)))
             continue;
-        b->type = channel_binding_name((enum channel_binding)i);
+        b->type = channel_binding_name(i);
         o->n++;
     }
+}
+
+void stream_bindings(const struct transport *t, struct sasl_offer *o)
+{
+    add(t, o, true);
+}
+
+void stream_binding_names(const struct transport *t, struct sasl_offer *o)
+{
+    add(t, o, false);
 }

@@ -6,4 +6,6 @@
 
 /* Put all bindings the connection has into the offer, the strongest first; none without TLS. */
 void stream_bindings(const struct transport *t, struct sasl_offer *o);
+/* Their names only, without the bytes, which cost more than the rest of an offer. */
+void stream_binding_names(const struct transport *t, struct sasl_offer *o);
 #endif

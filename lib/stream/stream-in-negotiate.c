@@ -64,7 +64,7 @@ static void offer(struct stream_in *s, struct sasl_offer *o)
     if (!stream_in_is_secure(s))
         o->mechs &= ~(1U << SASL_PLAIN);
     if (o->mechs & SASL_MECHS_PLUS)
-        stream_bindings(s->b.t, o);
+        stream_binding_names(s->b.t, o);
     if (!o->n)
         o->mechs &= ~(unsigned)SASL_MECHS_PLUS;
 }
@@ -354,6 +354,8 @@ void stream_in_begin(struct stream_in *s, const struct xml *el)
         fail(s, f);
         return;
     }
+    if (SASL_MECHS_PLUS & 1U << s->mech)
+        stream_bindings(s->b.t, &o);
     if (b->state != SIN_SASL)
         stream_set_state(b, SIN_SASL);
     s->sasl = sasl_server_new(s->mech);

@@ -1,11 +1,14 @@
 /* DOC: last activity. Of the domain: how long this node runs. Of an account: when its last
  * available session went, with what it said then; 0 while one is there. A question to a resource
  * is the client's to answer, but only contacts who may see the presence may ask. The store has one
- * value an account, written when its last available session goes.
+ * value an account, written after its last available session went: all that a shard has to write is
+ * written together every GATHER_MS, because a transaction for each would cost more than the login.
  * Standards: XEP-0012; XEP-0256 is not used. */
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
+#include "lib/base/hmap.h"
 #include "lib/base/log.h"
+#include "lib/loop/timer.h"
 #include "lib/xmpp/delay.h"
 #include "lib/xmpp/xep.h"
 #include "lib/xmpp/xml-parse.h"
@@ -16,7 +19,25 @@ XEP("0012", "2.0", COMPLETE);
 
 #define TABLE "last"
 #define KEY "last"
-enum { STATUS_MAX = 1024 }; /* bytes; a longer status is not kept */
+enum {
+    STATUS_MAX = 1024, /* bytes; a longer status is not kept */
+    GATHER_MS = 2000,
+};
+
+struct due { /* not written yet */
+    char *bare, *status;
+    uint64_t at; /* wall time, us */
+};
+struct last {
+    struct node_shard *shard;
+    struct hmap due; /* by bare JID */
+    struct timer write;
+};
+
+static struct last *last_of(struct node_shard *sh)
+{
+    return module_shard_slot(sh, &mod_last);
+}
 
 static uint64_t seconds_since(uint64_t wall_us)
 {
@@ -75,10 +96,13 @@ static void looked(void *ctx, enum err e, const struct store_kv *v)
 
 static void on_account(struct iq_request *r)
 {
+    const struct due *d;
     if (!r->session && !roster_shows_to(r->user, &r->stanza->from))
         iq_error(r, STANZA_FORBIDDEN, NULL);
     else if (is_available(r->user))
         answer(r, 0, STR_NONE);
+    else if ((d = hmap_get(&last_of(r->shard)->due, r->user->bare.full)))
+        answer(r, seconds_since(d->at), d->status ? str_of(d->status) : STR_NONE);
     else
         store_kv_get(r->shard->store, &r->ops, TABLE, r->user->bare.full, STR(KEY), looked, r);
 }
@@ -145,6 +169,11 @@ static enum verdict on_probe(struct hook_run *run, struct user_stanza *us)
     if (s->type != PRES_PROBE || jid_is_full(&s->to) || is_available(u) ||
         !roster_shows_to(u, &s->from))
         return V_PASS;
+    const struct due *d = hmap_get(&last_of(u->shard)->due, u->bare.full);
+    if (d) {
+        probe_answer(u, s, d->at);
+        return V_STOP;
+    }
     struct probe *p = mem_alloc(sizeof *p);
     *p = (struct probe){.user = u, .stanza = stanza_ref(s), .parked = hook_wait(run)};
     op_start(&p->op, &u->ops, probe_cancel);
@@ -153,31 +182,72 @@ static enum verdict on_probe(struct hook_run *run, struct user_stanza *us)
 }
 
 /* ---- a session went */
-static void kept(void *ctx, enum err e)
+static void due_free(struct due *d)
 {
-    struct user *u = ctx;
+    mem_free(d->bare);
+    mem_free(d->status);
+    mem_free(d);
+}
+
+static void written(void *ctx, enum err e)
+{
+    (void)ctx;
     if (e != ERR_OK)
-        log_error(NULL, "last.write.failed", "user", LOG_STR(u->bare.full), "why", err_text(e));
-    user_release(&u);
+        log_error(NULL, "last.write.failed", "why", err_text(e));
+}
+
+static void write_one(struct last *l, const struct due *d, struct op_owner *owner)
+{
+    char at[DATEFMT_LEN + 1];
+    struct arena *a = arena_new(0);
+    struct xml *el = xml_new(a, NS_LAST, "last");
+    struct buf text;
+    xml_set(a, el, "at", str_of(datefmt_utc(at, d->at)));
+    if (d->status)
+        xml_add_text(a, el, str_of(d->status));
+    buf_init(&text, STORE_VALUE_MAX);
+    xml_write(&text, el, NS_LAST);
+    struct store_txn *t = store_txn_new(l->shard->store, str_of(d->bare));
+    store_txn_kv_put(t, TABLE, STR(KEY), buf_view(&text), STORE_REV_ANY);
+    store_commit(&t, owner, written, NULL);
+    buf_fini(&text);
+    arena_free(&a);
+}
+
+static void write_all(struct last *l, struct op_owner *owner)
+{
+    size_t it = 0;
+    for (struct due *d; (d = hmap_next(&l->due, &it, NULL));) {
+        write_one(l, d, owner);
+        (void)hmap_del(&l->due, str_of(d->bare));
+        due_free(d);
+    }
+}
+
+static void on_write(void *ctx)
+{
+    struct last *l = ctx;
+    write_all(l, &l->shard->ops);
+}
+
+static void forget(struct last *l, struct str bare)
+{
+    struct due *d = hmap_del(&l->due, bare);
+    if (d)
+        due_free(d);
 }
 
 static void keep(struct user *u, struct str status)
 {
-    char now[DATEFMT_LEN + 1];
-    struct arena *a = arena_new(0);
-    struct xml *el = xml_new(a, NS_LAST, "last");
-    xml_set(a, el, "at", str_of(datefmt_utc(now, clock_wall_us())));
-    if (status.n && status.n <= STATUS_MAX)
-        xml_add_text(a, el, status);
-    struct buf text;
-    buf_init(&text, STORE_VALUE_MAX);
-    xml_write(&text, el, NS_LAST);
-    struct store_txn *t = store_txn_new(u->shard->store, u->bare.full);
-    store_txn_kv_put(t, TABLE, STR(KEY), buf_view(&text), STORE_REV_ANY);
-    user_hold(u);
-    store_commit(&t, &u->ops, kept, u);
-    buf_fini(&text);
-    arena_free(&a);
+    struct last *l = last_of(u->shard);
+    struct due *d = mem_alloc(sizeof *d);
+    forget(l, u->bare.full);
+    d->bare = str_dup(u->bare.full);
+    d->status = status.n && status.n <= STATUS_MAX ? str_dup(status) : NULL;
+    d->at = clock_wall_us();
+    hmap_put(&l->due, str_of(d->bare), d);
+    if (!timer_running(&l->write))
+        timer_start(&l->write, GATHER_MS);
 }
 
 static enum verdict on_closed(struct hook_run *run, struct session_event *ev)
@@ -190,6 +260,34 @@ static enum verdict on_closed(struct hook_run *run, struct session_event *ev)
     keep(ev->user, status ? xml_text(a, status) : STR_NONE);
     arena_free(&a);
     return V_PASS;
+}
+
+static enum err init(struct node_shard *sh, void *state)
+{
+    struct last *l = state;
+    l->shard = sh;
+    hmap_init(&l->due);
+    timer_init(&l->write, sh->loop, on_write, l);
+    return ERR_OK;
+}
+
+static void fini(struct node_shard *sh, void *state)
+{
+    struct last *l = state;
+    (void)sh;
+    timer_stop(&l->write);
+    write_all(l, NULL);
+    hmap_fini(&l->due);
+}
+
+/* What was written while the account's data were being removed is removed after them. */
+static void user_erased(struct user *u, void *slot)
+{
+    (void)slot;
+    forget(last_of(u->shard), u->bare.full);
+    struct store_txn *t = store_txn_new(u->shard->store, u->bare.full);
+    store_txn_kv_del(t, TABLE, STR(KEY), STORE_REV_ANY);
+    store_commit(&t, &u->shard->ops, written, NULL);
 }
 
 static const struct iq_handler iqs[] = {
@@ -214,6 +312,10 @@ const struct module mod_last = {
     .iqs_need_roster = true,
     .data = data,
     .n_data = ARRAY_LEN(data),
+    .shard_size = sizeof(struct last),
+    .init = init,
+    .fini = fini,
+    .user_erased = user_erased,
     .server_features = features,
     .account_features = features,
 };
