@@ -70,12 +70,9 @@ const struct xml *stream_in_request(const struct stream_in *s)
     return s->two ? s->two->request->root : NULL;
 }
 
-void stream_in_success(struct stream_in *s, struct str identifier, struct str results)
+static void write_success(struct stream_in *s, struct str identifier, struct str results)
 {
     struct stream_base *b = &s->b;
-    if (b->state != SIN_INLINE)
-        return;
-    stream_enter(b);
     buf_printf(&b->out, "<success xmlns='%s'>", NS_SASL2);
     if (s->two->additional.n > 0) {
         buf_cstr(&b->out, "<additional-data>");
@@ -90,7 +87,28 @@ void stream_in_success(struct stream_in *s, struct str identifier, struct str re
     stream_flush_out(b);
     stream_in_sasl2_drop(s);
     stream_in_settle(s);
-    stream_in_send_features(s);
+}
+
+static void succeed(struct stream_in *s, struct str identifier, struct str results,
+                    bool has_features)
+{
+    struct stream_base *b = &s->b;
+    if (b->state != SIN_INLINE)
+        return;
+    stream_enter(b);
+    write_success(s, identifier, results);
+    if (has_features)
+        stream_in_send_features(s);
     stream_go(b, STREAM_STOP_SASL);
     stream_leave(b);
+}
+
+void stream_in_success(struct stream_in *s, struct str identifier, struct str results)
+{
+    succeed(s, identifier, results, true);
+}
+
+void stream_in_resumed(struct stream_in *s, struct str identifier, struct str results)
+{
+    succeed(s, identifier, results, false);
 }

@@ -69,6 +69,9 @@ const struct xml *stream_in_request(const struct stream_in *s);
 /* It was done: tell the client who it is, with results (elements as text), and the features, for
  * which the callback comes inside this call. Not inside the authenticated callback. */
 void stream_in_success(struct stream_in *s, struct str identifier, struct str results);
+/* The same for a stream that goes on where another was cut: no features follow (XEP-0198 section
+ * 9.2). */
+void stream_in_resumed(struct stream_in *s, struct str identifier, struct str results);
 /* Mark the stream as authenticated by other means (dialback): limits change, the auth deadline
  * ends. */
 void stream_in_set_authenticated(struct stream_in *s);

@@ -1,24 +1,61 @@
-/* DOC: what a client wants with its login (SASL2) beside being who it is: so far a resource. It is
- * done at home, after the move, and the client is told all in one <success/>; if it cannot have a
- * resource now, it is logged in without and may bind as of old. A client that names its
+/* DOC: what a client wants with its login (SASL2) beside being who it is: the session it had
+ * (XEP-0198), else a resource with stream management, carbons and client state. It is done at home,
+ * after the move, and the client is told all in one <success/>; if it cannot have a resource now,
+ * it is logged in without and may bind as of old. A client that names its
  * installation (user-agent id) gets the same resource each time, so its next login ends its last
  * session, as one full JID belongs to the youngest connection; the id itself stays hidden behind a
  * keyed digest. Offline messages are not cleared as XEP-0386 section 3.2 wants: without an archive
  * they would be lost. A feature to be had inline is read here, and told by conn_inline_features.
- * Standards: XEP-0388, XEP-0386. */
+ * Standards: XEP-0388, XEP-0386, XEP-0198 section 9, XEP-0280 and XEP-0352 as XEP-0386 section 3.2
+ * has them. */
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/xep.h"
 #include "node/c2s/c2s-int.h"
 
-XEP("0386", "1.1.0", PARTIAL, "no session features inline, no archive metadata");
+XEP("0386", "1.1.0", PARTIAL, "no archive metadata");
 
 enum { STABLE_BYTES = 9, TAG_MAX = 128, AGENT_ID_MAX = 128 };
 
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features)
 {
+    static const char *const vars[] = {NS_CARBONS, NS_CSI, NS_SM};
     (void)ctx;
-    xml_add(a, features, NS_BIND2, "bind");
+    struct xml *bind = xml_add(a, xml_add(a, features, NS_BIND2, "bind"), NS_BIND2, "inline");
+    for (size_t i = 0; i < ARRAY_LEN(vars); i++)
+        xml_set(a, xml_add(a, bind, NS_BIND2, "feature"), "var", str_of(vars[i]));
+    xml_add(a, features, NS_SM, "sm");
+}
+
+static struct conn_login *login_of(struct conn *c)
+{
+    if (!c->login) {
+        c->login = mem_alloc(sizeof *c->login);
+        buf_init(&c->login->results, SIZE_MAX);
+    }
+    return c->login;
+}
+
+void conn_inline_free(struct conn *c)
+{
+    if (!c->login)
+        return;
+    buf_fini(&c->login->results);
+    mem_free(c->login);
+    c->login = NULL;
+}
+
+/* What it wants of its new resource, an element inside <bind/>; NULL: it does not. */
+static const struct xml *wish(const struct conn *c, const char *ns, const char *name)
+{
+    const struct xml *request = c->stream ? stream_in_request(c->stream) : NULL;
+    const struct xml *bind = request ? xml_child(request, NS_BIND2, "bind") : NULL;
+    return bind ? xml_child(bind, ns, name) : NULL;
+}
+
+bool conn_inline_wants_carbons(const struct conn *c)
+{
+    return c->state == CONN_BINDING && wish(c, NS_CARBONS, "enable");
 }
 
 bool conn_inline_is_other(const struct conn *c, const struct jid *self)
@@ -74,20 +111,51 @@ static enum err bind_tagged(struct conn *c, const struct xml *request, const str
     return e;
 }
 
+/* Of the session that goes on: its queue is written behind it. */
+static void told_resumed(struct conn *c, struct str text)
+{
+    struct buf *results = &login_of(c)->results;
+    buf_str(results, text);
+    stream_in_resumed(c->stream, c->jid.full, buf_view(results));
+    conn_inline_free(c);
+}
+
+static void told_enabled(struct conn *c, struct str text)
+{
+    buf_str(&login_of(c)->results, text);
+}
+
 void conn_inline(struct conn *c)
 {
+    struct conn_login *login = login_of(c);
+    if (login->is_begun)
+        return;
+    login->is_begun = true;
     const struct xml *request = stream_in_request(c->stream);
+    const struct xml *resume = xml_child(request, NS_SM, "resume");
+    if (resume && conn_sm_resume(c, resume, &login->results, told_resumed))
+        return;
     const struct xml *bind = xml_child(request, NS_BIND2, "bind");
     if (!bind || bind_tagged(c, request, bind) != ERR_OK)
         conn_inline_end(c, false);
 }
 
+/* Nothing was written to the resource yet: it begins as the client wants it. */
+static void begin_session(struct conn *c, struct buf *results)
+{
+    const struct xml *sm = wish(c, NS_SM, "enable");
+    conn_csi_set(c, wish(c, NS_CSI, "inactive"));
+    buf_printf(results, "<bound xmlns='%s'>", NS_BIND2);
+    if (sm)
+        conn_sm_enable(c, sm, told_enabled);
+    buf_cstr(results, "</bound>");
+}
+
 void conn_inline_end(struct conn *c, bool is_bound)
 {
-    struct buf results;
-    buf_init(&results, 1024);
+    struct buf *results = &login_of(c)->results;
     if (is_bound)
-        buf_printf(&results, "<bound xmlns='%s'/>", NS_BIND2);
-    stream_in_success(c->stream, is_bound ? c->jid.full : c->jid.bare, buf_view(&results));
-    buf_fini(&results);
+        begin_session(c, results);
+    stream_in_success(c->stream, is_bound ? c->jid.full : c->jid.bare, buf_view(results));
+    conn_inline_free(c);
 }

@@ -84,6 +84,8 @@ struct conn_idle { /* c2s-idle.c */
     bool is_heard, is_pinged;
     uint64_t since_ms; /* monotonic: when it was found silent, or pinged; 0 = never looked at */
 };
+struct conn;
+typedef void conn_told(struct conn *c, struct str text);
 struct conn_sm { /* c2s-sm.c; made by <enable/> */
     struct sm_session *s;
     struct list batches; /* struct batch, oldest first: what came and is not yet in custody */
@@ -92,6 +94,12 @@ struct conn_sm { /* c2s-sm.c; made by <enable/> */
     struct timer expiry; /* detached: the session ends */
     uint64_t resume_ms;  /* 0: it cannot be resumed */
     bool is_replaying;   /* what is written was written, or queued, before */
+    /* Gets <enabled/> or <resumed/> instead of the stream, once; NULL: the stream does. */
+    conn_told *told;
+};
+struct conn_login { /* c2s-inline.c: what came with a login, until <success/> */
+    bool is_begun;
+    struct buf results; /* elements for <success/> */
 };
 struct conn_csi { /* c2s-csi.c; made when something is first held */
     bool is_inactive;
@@ -121,8 +129,9 @@ struct conn {
     struct conn_out out;
     struct conn_idle idle;
     struct conn_bind bind;
-    struct conn_sm *sm;   /* NULL without stream management */
-    struct conn_csi *csi; /* NULL until needed */
+    struct conn_sm *sm;       /* NULL without stream management */
+    struct conn_csi *csi;     /* NULL until needed */
+    struct conn_login *login; /* NULL but while something comes of it */
 };
 struct c2s_set {
     struct node_shard *sh;
@@ -174,6 +183,9 @@ void conn_external_need(struct conn *c, struct str authzid); /* ends in a verdic
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features);
 void conn_inline(struct conn *c); /* at home: do what came with the login */
 void conn_inline_end(struct conn *c, bool is_bound);
+void conn_inline_free(struct conn *c);
+/* The resource being bound shall have carbons (XEP-0280). */
+bool conn_inline_wants_carbons(const struct conn *c);
 /* A stream header that names another account than the one that logs in (XEP-0388 section 2.3). */
 bool conn_inline_is_other(const struct conn *c, const struct jid *self);
 
@@ -232,9 +244,15 @@ void conn_kept_free(struct kept *k);
 
 /* ---- c2s-sm.c, c2s-sm-in.c: NULL c->sm is stream management off */
 bool conn_sm_element(struct conn *c, const struct xml *el); /* true: it was one */
-void conn_sm_arrived(struct conn *c, size_t bytes);         /* count a stanza of the client */
-struct custody *conn_sm_custody(struct conn *c);            /* for the stanza just counted */
-void conn_sm_late(void *ctx);                               /* the timer of the oldest batch */
+/* told, if not NULL, gets the answer in place of the stream. A bound resource without it. */
+void conn_sm_enable(struct conn *c, const struct xml *el, conn_told *told);
+/* The session it names goes on with the stream of c, and told (as above) is about that session; or
+ * c is closed. False: neither, and out has the reason, an element. */
+bool conn_sm_resume(struct conn *c, const struct xml *el, struct buf *out,
+                    conn_told *told) MUST_USE;
+void conn_sm_arrived(struct conn *c, size_t bytes); /* count a stanza of the client */
+struct custody *conn_sm_custody(struct conn *c);    /* for the stanza just counted */
+void conn_sm_late(void *ctx);                       /* the timer of the oldest batch */
 void conn_sm_count_all(struct conn *c);
 void conn_sm_drop_batches(struct conn *c);
 void conn_sm_turn(struct conn *c); /* the end of this turn */
