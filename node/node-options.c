@@ -50,6 +50,9 @@ struct opt_auth {
     int64_t tries_per_address, tries_per_account;
     uint64_t tries_window;
 };
+struct opt_fast {
+    uint64_t validity_period, rotate_before_expire;
+};
 struct opt_dns {
     struct conf_list servers;
 };
@@ -146,6 +149,7 @@ struct options {
     struct opt_vcard vcard;
     struct opt_register registration;
     struct opt_blocklist blocklist;
+    struct opt_fast fast;
     struct opt_limits limits;
 };
 
@@ -444,6 +448,14 @@ static const struct conf_option blocklist_options[] = {
     CONF_INT(struct opt_blocklist, max, "max", .def = "1000", .min = 1, .max = 1000,
              .unit = "addresses", .doc = "What an account may block"),
 };
+static const struct conf_option fast_options[] = {
+    CONF_DURATION(struct opt_fast, validity_period, "validity_period", .def = "14d",
+                  .max = UINT64_C(365) * 86400000,
+                  .doc = "How long a token is good; 0: there are none"),
+    CONF_DURATION(struct opt_fast, rotate_before_expire, "rotate_before_expire", .def = "7d",
+                  .max = UINT64_C(365) * 86400000,
+                  .doc = "A token with less left than this is replaced when it is used"),
+};
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
@@ -500,6 +512,8 @@ static const struct conf_section sections[] = {
                  .doc = "Registration in the stream (XEP-0077); all off unless said otherwise"),
     CONF_SECTION(struct options, blocklist, "modules.blocklist", blocklist_options,
                  .doc = "Blocked addresses (XEP-0191)"),
+    CONF_SECTION(struct options, fast, "modules.fast_auth_token", fast_options,
+                 .doc = "Tokens for quick logins (XEP-0484)"),
     CONF_SECTION(struct options, limits, "limits", limits_options,
                  .doc = "What a peer may ask of us"),
 };
@@ -748,6 +762,8 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->register_max = (unsigned)o->registration.max;
     c->register_window_ms = o->registration.window;
     c->blocklist_max = (size_t)o->blocklist.max;
+    c->fast_validity_ms = o->fast.validity_period;
+    c->fast_rotate_ms = o->fast.rotate_before_expire;
     c->vcard_bytes = o->vcard.bytes;
 }
 

@@ -2,10 +2,11 @@
  * text form of the salted keys) and "created" (an XEP-0082 time). All are written in one
  * transaction that requires them to be absent. Later keys are written with the same "created" again
  * in its revision, so that they never bring back an account that was removed meanwhile. Standards:
- * RFC 5803 (text form). */
+ * RFC 5803 (text form). Tokens (account-token.c) are one more value, "fast". */
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
+#include "node/auth/account-token-int.h"
 #include "node/auth/auth-int.h"
 
 enum { KEY_TEXT_MAX = 1024 };
@@ -209,6 +210,17 @@ static bool has_digest(const struct replace *r, enum digest d)
     return false;
 }
 
+/* Nor do tokens that it gave, nor may a login that began with it get one. */
+static void txn_end_tokens(struct store_txn *t)
+{
+    const struct account_tokens none = {.since_us = clock_wall_us()};
+    struct buf text;
+    buf_init(&text, ACCOUNT_TOKENS_TEXT);
+    account_tokens_format(&none, &text);
+    store_txn_kv_put(t, ACCOUNT_TABLE, STR(ACCOUNT_FAST_KEY), buf_view(&text), STORE_REV_ANY);
+    buf_fini(&text);
+}
+
 static void replace_read(void *ctx, enum err e, const struct store_kv *created)
 {
     struct replace *r = ctx;
@@ -222,6 +234,7 @@ static void replace_read(void *ctx, enum err e, const struct store_kv *created)
         if (!has_digest(r, key_names[i].digest))
             store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
     txn_keys(t, r->keys, r->n, STORE_REV_ANY);
+    txn_end_tokens(t);
     store_commit(&t, &r->put.ops, replace_done, r);
 }
 
@@ -243,6 +256,7 @@ struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, stru
 void account_rows_del(struct store_txn *t)
 {
     store_txn_kv_del(t, ACCOUNT_TABLE, STR("created"), STORE_REV_ANY);
+    store_txn_kv_del(t, ACCOUNT_TABLE, STR(ACCOUNT_FAST_KEY), STORE_REV_ANY);
     for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
         store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
 }

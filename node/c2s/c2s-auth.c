@@ -68,7 +68,11 @@ unsigned conn_mechanisms(void *ctx)
             set |= 1U << m;
     if (conn_external_offered(c))
         set |= 1U << SASL_EXTERNAL;
-    return c->sh->node->conf->channel_binding ? set : set & ~(unsigned)SASL_MECHS_PLUS;
+    if (c->sh->node->conf->fast_validity_ms)
+        set |= SASL_MECHS_HT;
+    return c->sh->node->conf->channel_binding
+               ? set
+               : set & ~(unsigned)(SASL_MECHS_PLUS | SASL_MECHS_HT_BOUND);
 }
 
 /* ---- what SASL needs */
@@ -100,8 +104,14 @@ static void on_verified(void *ctx, enum err e)
 void conn_need(void *ctx, const struct stream_in_need *n)
 {
     struct conn *c = ctx;
+    if (stream_in_request(c->stream))
+        (void)conn_login_new(c);
     if (n->what == STREAM_NEED_IDENTITY) {
         conn_external_need(c, n->authzid);
+        return;
+    }
+    if (n->what == STREAM_NEED_TOKEN) {
+        conn_fast_need(c, n);
         return;
     }
     struct arena *a = arena_new(0);
@@ -126,6 +136,7 @@ void conn_need(void *ctx, const struct stream_in_need *n)
             stream_in_verdict(c->stream, SASL_FAIL_NOT_AUTHORIZED);
         break;
     case STREAM_NEED_IDENTITY:
+    case STREAM_NEED_TOKEN:
         break;
     }
     arena_free(&a);

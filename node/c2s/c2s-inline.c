@@ -8,14 +8,16 @@
  * they would be lost. A feature to be had inline is read here, and told by conn_inline_features.
  * Standards: XEP-0388, XEP-0386, XEP-0198 section 9, XEP-0280 and XEP-0352 as XEP-0386 section 3.2
  * has them. */
+#include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/xep.h"
+#include "node/auth/account-fast.h"
 #include "node/c2s/c2s-int.h"
 
 XEP("0386", "1.1.0", PARTIAL, "no archive metadata");
 
-enum { STABLE_BYTES = 9, TAG_MAX = 128, AGENT_ID_MAX = 128 };
+enum { STABLE_BYTES = 9, TAG_MAX = 128 };
 
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features)
 {
@@ -27,20 +29,29 @@ void conn_inline_features(void *ctx, struct arena *a, struct xml *features)
     xml_add(a, features, NS_SM, "sm");
 }
 
-static struct conn_login *login_of(struct conn *c)
+struct conn_login *conn_login_new(struct conn *c)
 {
-    if (!c->login) {
-        c->login = mem_alloc(sizeof *c->login);
-        buf_init(&c->login->results, SIZE_MAX);
-    }
+    conn_inline_free(c);
+    c->login = mem_alloc(sizeof *c->login);
+    c->login->since_us = clock_wall_us();
+    buf_init(&c->login->results, SIZE_MAX);
+    buf_init(&c->login->token, SIZE_MAX);
     return c->login;
+}
+
+static void wipe(struct buf *b)
+{
+    if (b->p)
+        mem_wipe(b->p, b->cap);
+    buf_fini(b);
 }
 
 void conn_inline_free(struct conn *c)
 {
     if (!c->login)
         return;
-    buf_fini(&c->login->results);
+    wipe(&c->login->results);
+    wipe(&c->login->token);
     mem_free(c->login);
     c->login = NULL;
 }
@@ -76,7 +87,7 @@ static void identifier(const struct conn *c, const struct xml *request, struct b
     uint8_t sum[DIGEST_MAX];
     const struct xml *agent = xml_child(request, NS_SASL2, "user-agent");
     const struct str id = agent ? xml_get(agent, "id") : STR_NONE;
-    if (!id.n || id.n > AGENT_ID_MAX) {
+    if (!id.n || id.n > ACCOUNT_AGENT_MAX) {
         buf_cstr(out, rand_id(random));
         return;
     }
@@ -114,26 +125,32 @@ static enum err bind_tagged(struct conn *c, const struct xml *request, const str
 /* Of the session that goes on: its queue is written behind it. */
 static void told_resumed(struct conn *c, struct str text)
 {
-    struct buf *results = &login_of(c)->results;
+    struct buf *results = &c->login->results;
     buf_str(results, text);
+    buf_str(results, buf_view(&c->login->token));
     stream_in_resumed(c->stream, c->jid.full, buf_view(results));
     conn_inline_free(c);
 }
 
 static void told_enabled(struct conn *c, struct str text)
 {
-    buf_str(&login_of(c)->results, text);
+    buf_str(&c->login->results, text);
 }
 
 void conn_inline(struct conn *c)
 {
-    struct conn_login *login = login_of(c);
-    if (login->is_begun)
+    if (c->login->is_begun)
         return;
-    login->is_begun = true;
+    c->login->is_begun = true;
+    if (!conn_fast_issue(c))
+        conn_inline_go(c);
+}
+
+void conn_inline_go(struct conn *c)
+{
     const struct xml *request = stream_in_request(c->stream);
     const struct xml *resume = xml_child(request, NS_SM, "resume");
-    if (resume && conn_sm_resume(c, resume, &login->results, told_resumed))
+    if (resume && conn_sm_resume(c, resume, &c->login->results, told_resumed))
         return;
     const struct xml *bind = xml_child(request, NS_BIND2, "bind");
     if (!bind || bind_tagged(c, request, bind) != ERR_OK)
@@ -153,9 +170,10 @@ static void begin_session(struct conn *c, struct buf *results)
 
 void conn_inline_end(struct conn *c, bool is_bound)
 {
-    struct buf *results = &login_of(c)->results;
+    struct buf *results = &c->login->results;
     if (is_bound)
         begin_session(c, results);
+    buf_str(results, buf_view(&c->login->token));
     stream_in_success(c->stream, is_bound ? c->jid.full : c->jid.bare, buf_view(results));
     conn_inline_free(c);
 }

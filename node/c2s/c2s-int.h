@@ -99,7 +99,10 @@ struct conn_sm { /* c2s-sm.c; made by <enable/> */
 };
 struct conn_login { /* c2s-inline.c: what came with a login, until <success/> */
     bool is_begun;
+    bool is_by_token;
+    uint64_t since_us;  /* wall: when it began */
     struct buf results; /* elements for <success/> */
+    struct buf token;   /* the last of them (XEP-0484) */
 };
 struct conn_csi { /* c2s-csi.c; made when something is first held */
     bool is_inactive;
@@ -181,13 +184,22 @@ void conn_external_need(struct conn *c, struct str authzid); /* ends in a verdic
 
 /* ---- c2s-inline.c */
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features);
-void conn_inline(struct conn *c); /* at home: do what came with the login */
+void conn_inline(struct conn *c);    /* at home: do what came with the login */
+void conn_inline_go(struct conn *c); /* the token is done, if one was wanted */
 void conn_inline_end(struct conn *c, bool is_bound);
 void conn_inline_free(struct conn *c);
 /* The resource being bound shall have carbons (XEP-0280). */
 bool conn_inline_wants_carbons(const struct conn *c);
 /* A stream header that names another account than the one that logs in (XEP-0388 section 2.3). */
 bool conn_inline_is_other(const struct conn *c, const struct jid *self);
+
+/* A login begins. */
+struct conn_login *conn_login_new(struct conn *c);
+
+/* ---- c2s-fast.c */
+void conn_fast_need(struct conn *c, const struct stream_in_need *n); /* ends in an answer */
+/* A token was asked for with another mechanism: true, and conn_inline_go comes when it is there. */
+bool conn_fast_issue(struct conn *c);
 
 /* ---- c2s-throttle.c */
 /* A try to log in as account begins; what came before has failed. False: too many. */
