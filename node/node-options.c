@@ -50,6 +50,10 @@ struct opt_auth {
     int64_t tries_per_address, tries_per_account;
     uint64_t tries_window;
 };
+struct opt_anonymous {
+    bool enabled, federation;
+    int64_t max;
+};
 struct opt_fast {
     uint64_t validity_period, rotate_before_expire;
 };
@@ -150,6 +154,7 @@ struct options {
     struct opt_register registration;
     struct opt_blocklist blocklist;
     struct opt_fast fast;
+    struct opt_anonymous anonymous;
     struct opt_limits limits;
 };
 
@@ -448,6 +453,14 @@ static const struct conf_option blocklist_options[] = {
     CONF_INT(struct opt_blocklist, max, "max", .def = "1000", .min = 1, .max = 1000,
              .unit = "addresses", .doc = "What an account may block"),
 };
+static const struct conf_option anonymous_options[] = {
+    CONF_BOOL(struct opt_anonymous, enabled, "enabled",
+              .doc = "Anybody may log in with ANONYMOUS, as somebody new"),
+    CONF_BOOL(struct opt_anonymous, federation, "federation",
+              .doc = "Who did may talk with other servers"),
+    CONF_INT(struct opt_anonymous, max, "max", .def = "1000", .min = 1, .max = 1000000,
+             .unit = "sessions", .doc = "At once on this node, an equal part on each shard"),
+};
 static const struct conf_option fast_options[] = {
     CONF_DURATION(struct opt_fast, validity_period, "validity_period", .def = "14d",
                   .max = UINT64_C(365) * 86400000,
@@ -477,6 +490,8 @@ static const struct conf_section sections[] = {
     CONF_ARRAY(struct options, components, components_n, "component", component_options,
                .doc = "An external component (XEP-0114); the same on all nodes of the world"),
     CONF_SECTION(struct options, auth, "auth", auth_options, .doc = "Accounts and login"),
+    CONF_SECTION(struct options, anonymous, "auth.anonymous", anonymous_options,
+                 .doc = "Users without an account (XEP-0175)"),
     CONF_SECTION(struct options, store, "store", store_options, .min_count = 1,
                  .doc = "Durable data"),
     CONF_ARRAY(struct options, routes, routes_n, "store.route", route_options,
@@ -762,6 +777,9 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->register_max = (unsigned)o->registration.max;
     c->register_window_ms = o->registration.window;
     c->blocklist_max = (size_t)o->blocklist.max;
+    c->anonymous = o->anonymous.enabled;
+    c->anonymous_federation = o->anonymous.federation;
+    c->anonymous_max = (size_t)o->anonymous.max;
     c->fast_validity_ms = o->fast.validity_period;
     c->fast_rotate_ms = o->fast.rotate_before_expire;
     c->vcard_bytes = o->vcard.bytes;

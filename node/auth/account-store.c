@@ -42,7 +42,7 @@ struct here {
     struct op op;
     struct op_owner ops;
     struct node_shard *sh;
-    bool with_keys;
+    bool with_keys, is_anonymous;
     enum digest digest;
     account_cb *cb;
     void *ctx;
@@ -58,11 +58,9 @@ static void here_cancel(struct op *op)
 static enum err here_read(const struct here *h, enum err e, const struct store_kv *v,
                           struct account_info *a)
 {
-    if (e == ERR_NOTFOUND)
-        return ERR_OK;
-    if (e != ERR_OK)
-        return e;
     const char *region = h->sh->node->conf->region_name;
+    if (e != ERR_OK && !(e == ERR_NOTFOUND && h->is_anonymous && !h->with_keys))
+        return e == ERR_NOTFOUND ? ERR_OK : e;
     a->exists = true;
     str_put(a->home, sizeof a->home, region ? region : "");
     if (!h->with_keys)
@@ -93,6 +91,8 @@ struct op *account_lookup_here(struct node_shard *sh, struct op_owner *o, struct
 {
     struct here *h = mem_alloc(sizeof *h);
     *h = (struct here){.sh = sh, .with_keys = with_keys, .digest = digest, .cb = cb, .ctx = ctx};
+    struct str rest = bare;
+    h->is_anonymous = account_is_anonymous(sh->node->conf, str_cut(&rest, '@'));
     op_owner_init(&h->ops);
     op_start(&h->op, o, here_cancel);
     const char *key = with_keys ? account_key_name(digest) : "created";

@@ -120,7 +120,7 @@ bool conn_fast_issue(struct conn *c)
     const struct xml *request = stream_in_request(c->stream);
     const struct str agent = agent_of(request);
     enum sasl_mech m;
-    if (c->login->is_by_token || !agent.n || !wanted(c, request, &m))
+    if (c->is_anonymous || c->login->is_by_token || !agent.n || !wanted(c, request, &m))
         return false;
     account_fast_issue(c->sh, &c->ops, c->jid.bare, agent, m, c->login->since_us, on_issued, c);
     return true;

@@ -123,6 +123,7 @@ struct conn {
     unsigned stops;        /* enum conn_stop */
     bool is_trying;        /* a login is under way, charged under these (c2s-throttle.c) */
     bool has_registered;
+    bool is_anonymous; /* logged in so, and counted in c2s_set.anonymous */
     uint64_t try_address, try_account;
     char *domain;      /* of the stream header, in normal form */
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
@@ -139,7 +140,7 @@ struct conn {
 struct c2s_set {
     struct node_shard *sh;
     struct list conns; /* struct conn */
-    size_t n, unauthenticated;
+    size_t n, unauthenticated, anonymous;
     struct hmap by_id;  /* connection id -> struct conn */
     struct hmap users;  /* bare JID -> struct user_count: bound connections here */
     struct hmap by_sm;  /* id of a session that may be resumed -> struct conn */
@@ -200,6 +201,11 @@ struct conn_login *conn_login_new(struct conn *c);
 void conn_fast_need(struct conn *c, const struct stream_in_need *n); /* ends in an answer */
 /* A token was asked for with another mechanism: true, and conn_inline_go comes when it is there. */
 bool conn_fast_issue(struct conn *c);
+
+/* ---- c2s-anonymous.c */
+/* Who the client becomes; into a. */
+enum sasl_failure conn_anonymous_account(struct conn *c, struct arena *a, struct jid *out);
+void conn_anonymous_end(struct conn *c);
 
 /* ---- c2s-throttle.c */
 /* A try to log in as account begins; what came before has failed. False: too many. */

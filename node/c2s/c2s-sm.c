@@ -168,8 +168,8 @@ static uint64_t wanted_ms(const struct conn *c, const struct xml *el)
 {
     struct str resume = xml_get(el, "resume");
     uint64_t max_s, ours = c->sh->node->conf->sm_resume_ms;
-    if (!str_eqc(resume, "true") && !str_eqc(resume, "1"))
-        return 0;
+    if (c->is_anonymous || (!str_eqc(resume, "true") && !str_eqc(resume, "1")))
+        return 0; /* who is anonymous could not log in as the same again */
     if (str_to_u64(xml_get(el, "max"), UINT32_MAX, &max_s) && max_s && max_s * 1000 < ours)
         return max_s * 1000;
     return ours;

@@ -273,6 +273,7 @@ void conn_free(struct conn *c)
     defer_cancel(&c->later);
     if (c->deadline.fn)
         timer_stop(&c->deadline);
+    conn_anonymous_end(c);
     conn_bind_drop(c);
     stanza_unref(&c->bind.presence);
     mem_free(c->bind.far);
