@@ -203,6 +203,35 @@ static void test_inline_without_success(void **state)
     rig_end(&r);
 }
 
+/* The client vanishes, or the account does, at any moment of the login: the node goes on, and the
+ * next login is as any. */
+static void test_inline_cut_anywhere(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 40; i++) {
+        struct rig r;
+        char id[64], jid[256];
+        rig_begin(&r, 47 + i, 1 + 3 * (i & 1), NULL);
+        struct sim_client *s = stranger(&r, 0);
+        authenticate(s, "alice", "wonder",
+                     "<user-agent id='" AGENT "'/><request-token xmlns='urn:xmpp:fast:0' "
+                     "mechanism='HT-SHA-256-NONE'/><resume xmlns='urn:xmpp:sm:3' h='0' "
+                     "previd='none'/>" BIND_SM);
+        (void)sim_run(i * 1000, NULL, NULL);
+        if (i % 4 == 3) {
+            r.is_done = false;
+            account_delete(&r.node->shard[0], &r.ops, STR("alice@" RIG_DOMAIN), rig_done, &r);
+            assert_true(sim_run(20000000, rig_is_done, &r));
+            assert_int_equal(rig_create(&r, "alice@" RIG_DOMAIN, "wonder"), ERR_OK);
+        }
+        sim_client_free(&s);
+        (void)sim_run(i * 500, NULL, NULL);
+        s = managed(&r, 0, id, jid);
+        sim_client_free(&s);
+        rig_end(&r);
+    }
+}
+
 /* The session begins inactive: a presence waits, until something comes that does not. */
 static void test_inline_csi(void **state)
 {
@@ -273,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_inline_resume_foreign),
         cmocka_unit_test(test_inline_resume_too_high),
         cmocka_unit_test(test_inline_without_success),
+        cmocka_unit_test(test_inline_cut_anywhere),
         cmocka_unit_test(test_inline_csi),
         cmocka_unit_test(test_inline_carbons),
     };

@@ -139,7 +139,7 @@ static void told_enabled(struct conn *c, struct str text)
 
 void conn_inline(struct conn *c)
 {
-    if (c->login->is_begun)
+    if (!c->login || c->login->is_begun) /* or it is done, and its stream is ending */
         return;
     c->login->is_begun = true;
     if (!conn_fast_issue(c))
@@ -170,6 +170,8 @@ static void begin_session(struct conn *c, struct buf *results)
 
 void conn_inline_end(struct conn *c, bool is_bound)
 {
+    if (!c->login)
+        return;
     struct buf *results = &c->login->results;
     if (is_bound)
         begin_session(c, results);
