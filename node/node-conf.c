@@ -59,6 +59,9 @@ void node_conf_init(struct node_conf *c)
         .register_max = 5,
         .register_window_ms = 3600000,
         .blocklist_max = 1000,
+        .anonymous_max = 1000,
+        .fast_validity_ms = UINT64_C(14) * 86400000,
+        .fast_rotate_ms = UINT64_C(7) * 86400000,
         .vcard_bytes = 64 << 10,
         .sessions_max = 50,
     };

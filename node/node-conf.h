@@ -56,6 +56,11 @@ struct node_conf {
     const char *client_ca_file; /* NULL: clients are not asked for certificates */
     bool channel_binding;       /* default true: -PLUS mechanisms */
     unsigned scram_digests; /* bit set (1 << enum digest): stored for new passwords, and offered */
+    /* [auth.anonymous]: XEP-0175 */
+    bool anonymous, anonymous_federation;
+    size_t anonymous_max; /* of the node; each shard has its part */
+    /* [modules.fast_auth_token]: XEP-0484 */
+    uint64_t fast_validity_ms, fast_rotate_ms; /* validity 0: no tokens */
     /* [store] */
     struct store_place store;
     const struct store_route *store_routes; /* [[store.route]] */

@@ -50,6 +50,13 @@ struct opt_auth {
     int64_t tries_per_address, tries_per_account;
     uint64_t tries_window;
 };
+struct opt_anonymous {
+    bool enabled, federation;
+    int64_t max;
+};
+struct opt_fast {
+    uint64_t validity_period, rotate_before_expire;
+};
 struct opt_dns {
     struct conf_list servers;
 };
@@ -151,6 +158,8 @@ struct options {
     struct opt_vcard vcard;
     struct opt_register registration;
     struct opt_blocklist blocklist;
+    struct opt_fast fast;
+    struct opt_anonymous anonymous;
     struct opt_limits limits;
 };
 
@@ -457,6 +466,22 @@ static const struct conf_option blocklist_options[] = {
     CONF_INT(struct opt_blocklist, max, "max", .def = "1000", .min = 1, .max = 1000,
              .unit = "addresses", .doc = "What an account may block"),
 };
+static const struct conf_option anonymous_options[] = {
+    CONF_BOOL(struct opt_anonymous, enabled, "enabled",
+              .doc = "Anybody may log in with ANONYMOUS, as somebody new"),
+    CONF_BOOL(struct opt_anonymous, federation, "federation",
+              .doc = "Who did may talk with other servers"),
+    CONF_INT(struct opt_anonymous, max, "max", .def = "1000", .min = 1, .max = 1000000,
+             .unit = "sessions", .doc = "At once on this node, an equal part on each shard"),
+};
+static const struct conf_option fast_options[] = {
+    CONF_DURATION(struct opt_fast, validity_period, "validity_period", .def = "14d",
+                  .max = UINT64_C(365) * 86400000,
+                  .doc = "How long a token is good; 0: there are none"),
+    CONF_DURATION(struct opt_fast, rotate_before_expire, "rotate_before_expire", .def = "7d",
+                  .max = UINT64_C(365) * 86400000,
+                  .doc = "A token with less left than this is replaced when it is used"),
+};
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
@@ -481,6 +506,8 @@ static const struct conf_section sections[] = {
     CONF_ARRAY(struct options, components, components_n, "component", component_options,
                .doc = "An external component (XEP-0114); the same on all nodes of the world"),
     CONF_SECTION(struct options, auth, "auth", auth_options, .doc = "Accounts and login"),
+    CONF_SECTION(struct options, anonymous, "auth.anonymous", anonymous_options,
+                 .doc = "Users without an account (XEP-0175)"),
     CONF_SECTION(struct options, store, "store", store_options, .min_count = 1,
                  .doc = "Durable data"),
     CONF_ARRAY(struct options, routes, routes_n, "store.route", route_options,
@@ -516,6 +543,8 @@ static const struct conf_section sections[] = {
                  .doc = "Registration in the stream (XEP-0077); all off unless said otherwise"),
     CONF_SECTION(struct options, blocklist, "modules.blocklist", blocklist_options,
                  .doc = "Blocked addresses (XEP-0191)"),
+    CONF_SECTION(struct options, fast, "modules.fast_auth_token", fast_options,
+                 .doc = "Tokens for quick logins (XEP-0484)"),
     CONF_SECTION(struct options, limits, "limits", limits_options,
                  .doc = "What a peer may ask of us"),
 };
@@ -774,6 +803,11 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->register_max = (unsigned)o->registration.max;
     c->register_window_ms = o->registration.window;
     c->blocklist_max = (size_t)o->blocklist.max;
+    c->anonymous = o->anonymous.enabled;
+    c->anonymous_federation = o->anonymous.federation;
+    c->anonymous_max = (size_t)o->anonymous.max;
+    c->fast_validity_ms = o->fast.validity_period;
+    c->fast_rotate_ms = o->fast.rotate_before_expire;
     c->vcard_bytes = o->vcard.bytes;
 }
 

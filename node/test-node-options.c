@@ -76,6 +76,9 @@ static const struct {
     {MINIMAL "[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n", NULL},
     {MINIMAL "[auth]\nscram_hashes = [\"sha-224\"]\n", "\"sha-224\" is not one of"},
     {MINIMAL "[auth]\nscram_hashes = []\n", "scram_hashes"},
+    {MINIMAL "[auth.anonymous]\nenabled = true\n", NULL},
+    {MINIMAL "[auth.anonymous]\nmax = 0\n", "max"},
+    {MINIMAL "[auth.anonymous]\nprotocol = \"both\"\n", "here it is \"enabled\""},
     {POOLED("postgresql://me@db1,db2/im?target_session_attrs=any"), NULL},
     {POOLED("postgresql:///im?host=/run/pg"), NULL},
     {POOLED("postgresql://me:secret@db/im"), "goes into the option password"},
@@ -119,7 +122,9 @@ static void test_options_reach_conf(void **state)
     static const char text[] = REGION(
         "wait = \"2m\"\n[auth]\nscram_hashes = [\"sha-1\", \"sha-512\"]\n[c2s]\nsessions_max = "
         "7\n[modules.roster]\nmax = 9\n[modules.offline]\n"
-        "max = 11\n[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
+        "max = 11\n[auth.anonymous]\nenabled = true\nfederation = true\nmax = 12\n"
+        "[modules.fast_auth_token]\nvalidity_period = \"2d\"\nrotate_before_expire = \"3h\"\n"
+        "[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
         "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
         "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n");
@@ -132,6 +137,10 @@ static void test_options_reach_conf(void **state)
         fail_msg("%s", errs.lines[0]);
     node_settings_open(c, &s);
     assert_string_equal(s.conf.domains[0], "im.test");
+    assert_true(s.conf.anonymous && s.conf.anonymous_federation);
+    assert_int_equal(s.conf.anonymous_max, 12);
+    assert_int_equal(s.conf.fast_validity_ms, 2 * 86400000);
+    assert_int_equal(s.conf.fast_rotate_ms, 3 * 3600000);
     assert_string_equal(s.conf.region_name, "eu");
     assert_string_equal(s.conf.node_name, "eu1");
     assert_int_equal(s.conf.region_wait_ms, 120000);

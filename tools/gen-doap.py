@@ -31,6 +31,7 @@ XEPS = {
     "0128": "Service Discovery Extensions",
     "0157": "Contact Addresses for XMPP Services",
     "0160": "Best Practices for Handling Offline Messages",
+    "0175": "Best Practices for Use of SASL ANONYMOUS",
     "0178": "Best Practices for Use of SASL EXTERNAL with Certificates",
     "0185": "Dialback Key Generation and Validation",
     "0191": "Blocking Command",
@@ -52,8 +53,10 @@ XEPS = {
     "0440": "SASL Channel-Binding Type Capability",
     "0474": "SASL SCRAM Downgrade Protection",
     "0478": "Stream Limits Advertisement",
+    "0484": "Fast Authentication Streamlining Tokens",
 }
 RFCS = {
+    "4505": "The ANONYMOUS SASL Mechanism",
     "4616": "The PLAIN SASL Mechanism",
     "5802": "SCRAM",
     "5929": "Channel Bindings for TLS",

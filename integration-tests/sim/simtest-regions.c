@@ -1,5 +1,6 @@
 /* Clients in a region that is not the home of their account: login, bind, messages, conflicts, and
  * what happens when one of the two nodes dies and comes back. */
+#include "integration-tests/sim/tests-fast-int.h"
 #include "integration-tests/sim/tests-world-int.h"
 
 static void chat(struct sim_client *from, const char *to_bare, struct sim_client *to,
@@ -49,6 +50,51 @@ static void test_regions_login_and_messages(void **state)
         sim_client_free(&b);
         pair_end(&w);
     }
+}
+
+/* What a roaming client wants inline reaches its anchor; a session goes on at the front. A token is
+ * of the account's own region: elsewhere none is given, and none is good. */
+static void test_regions_inline(void **state)
+{
+    struct pair w;
+    char id[64], jid[256], token[TOKEN_MAX], more[256];
+    (void)state;
+    pair_begin(&w, 9, 4);
+    struct sim_client *b = rig_online(&w.at[EU].rig, "bob", "desk");
+    struct sim_client *plain = rig_online(&w.at[EU].rig, "alice", "plain");
+    struct sim_client *a = stranger(&w.at[US].rig, 0);
+    authenticate(a, "alice", "wonder",
+                 UA "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+                    "<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:carbons:2'/>"
+                    "<enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>");
+    assert_true(sim_client_expect_next(
+        a, "<success xmlns='%s'><bound xmlns='%s'><enabled xmlns='%s' id='*'/></bound></success>",
+        NS_SASL2, NS_BIND2, NS_SM));
+    assert_null(xml_child(sim_client_last(a), NS_FAST, "token"));
+    attr_of(a, "bound", "enabled", "id", id, sizeof id);
+    identifier_of(a, jid);
+    chat(b, sim_client_jid(plain), plain, "copied");
+    assert_true(sim_client_expect(a, "<message><received xmlns='%s'/></message>", NS_CARBONS));
+    sim_client_free(&a);
+    (void)sim_run(SEC, NULL, NULL);
+    sim_client_send(b, "<message to='%s'><body>missed</body></message>", jid);
+    settle(b);
+    a = stranger(&w.at[US].rig, 0);
+    snprintf(more, sizeof more, "<resume xmlns='%s' h='1' previd='%s'/>" BIND, NS_SM, id);
+    authenticate(a, "alice", "wonder", more);
+    assert_true(sim_client_expect_next(a, "<success xmlns='%s'><resumed xmlns='%s'/></success>",
+                                       NS_SASL2, NS_SM));
+    assert_true(sim_client_expect(a, "<message><body>missed</body></message>"));
+    earn(&w.at[EU].rig, AGENT, SASL_HT_SHA_256_NONE, token);
+    assert_string_equal(
+        outcome_of(&w.at[EU].rig, "alice", token, SASL_HT_SHA_256_NONE, UA FAST, NULL), "success");
+    assert_string_equal(
+        outcome_of(&w.at[US].rig, "alice", token, SASL_HT_SHA_256_NONE, UA FAST, NULL),
+        "not-authorized");
+    sim_client_free(&a);
+    sim_client_free(&b);
+    sim_client_free(&plain);
+    pair_end(&w);
 }
 
 static void test_regions_conflict(void **state)
@@ -267,6 +313,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regions_login_and_messages),
+        cmocka_unit_test(test_regions_inline),
         cmocka_unit_test(test_regions_conflict),
         cmocka_unit_test(test_regions_bind_limit),
         cmocka_unit_test(test_regions_anchor_restarts),

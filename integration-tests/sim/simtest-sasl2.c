@@ -1,51 +1,5 @@
 /* SASL2 and Bind 2 against a whole node: what comes with a login, in how many round trips. */
-#include "integration-tests/sim/tests-node-int.h"
-
-#include "lib/base/encode.h"
-
-#define AGENT "d4565fa7-4d72-4749-b3d3-740edbf87770"
-
-/* A client with TLS and features, that has not authenticated; its script does. */
-static struct sim_client *stranger(const struct rig *r, unsigned listener)
-{
-    struct sim_client_conf c = rig_conf(r, "alice", NULL);
-    c.no_sasl = true;
-    c.direct_tls = listener == 1;
-    c.server = r->listen[listener].at;
-    struct sim_client *s = sim_client_new(&c);
-    assert_true(sim_client_wait(s, SIM_CLIENT_READY));
-    return s;
-}
-
-/* <authenticate/> with PLAIN. inline_text: what else is in it. */
-static void authenticate(struct sim_client *s, const char *user, const char *password,
-                         const char *inline_text)
-{
-    struct buf raw, text;
-    buf_init(&raw, 256);
-    buf_init(&text, 512);
-    buf_char(&raw, '\0');
-    buf_cstr(&raw, user);
-    buf_char(&raw, '\0');
-    buf_cstr(&raw, password);
-    base64_encode(&text, raw.p, raw.n);
-    sim_client_send(s,
-                    "<authenticate xmlns='%s' mechanism='PLAIN'><initial-response>" STR_FMT
-                    "</initial-response>%s</authenticate>",
-                    NS_SASL2, STR_ARG(buf_view(&text)), inline_text);
-    buf_fini(&raw);
-    buf_fini(&text);
-}
-
-/* The identifier of the <success/> just expected. */
-static void identifier_of(const struct sim_client *s, char out[256])
-{
-    struct arena *a = arena_new(0);
-    const struct xml *id = xml_child(sim_client_last(s), NS_SASL2, "authorization-identifier");
-    assert_non_null(id);
-    snprintf(out, 256, STR_FMT, STR_ARG(xml_text(a, id)));
-    arena_free(&a);
-}
+#include "integration-tests/sim/tests-sasl2-int.h"
 
 /* One message up, one answer down: logged in, bound, usable. The next elements are <success/> and
  * features without bind; no header comes in between. */

@@ -110,6 +110,8 @@ static void on_need(void *ctx, const struct stream_in_need *n)
     struct player *p = ctx;
     if (n->what == STREAM_NEED_KEYS)
         stream_in_keys(p->s, NULL);
+    else if (n->what == STREAM_NEED_TOKEN && n->user.n % 2 == 0)
+        stream_in_token(p->s, (const uint8_t *)n->proof.p);
     else
         stream_in_verdict(p->s, n->user.n & 1 ? SASL_FAIL_NOT_AUTHORIZED : SASL_FAIL_NONE);
 }
@@ -156,7 +158,11 @@ static const struct stream_in_events player_events = {on_header, on_features,   
 /* The user of SASL2 has done what came inline. */
 static void finish(struct player *p)
 {
-    if (p->ends == 0 && stream_in_request(p->s))
+    if (p->ends != 0 || !stream_in_request(p->s))
+        return;
+    if (p->closes)
+        stream_in_resumed(p->s, STR("me@im.example/x"), STR("<resumed xmlns='urn:xmpp:sm:3'/>"));
+    else
         stream_in_success(p->s, STR("me@im.example"), STR("<bound xmlns='urn:xmpp:bind:0'/>"));
 }
 

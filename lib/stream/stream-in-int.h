@@ -19,9 +19,10 @@ enum stream_in_state {
     SIN_STATES
 };
 struct stream_in_answer {
-    enum { ANSWER_NONE, ANSWER_KEYS, ANSWER_VERDICT } kind;
+    enum { ANSWER_NONE, ANSWER_KEYS, ANSWER_VERDICT, ANSWER_TOKEN } kind;
     enum sasl_failure verdict;
     struct scram_key *keys; /* heap; NULL: there are none */
+    uint8_t response[SASL_HT_BYTES];
 };
 struct stream_in {
     struct stream_base b; /* first */

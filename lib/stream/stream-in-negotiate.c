@@ -62,11 +62,12 @@ static void offer(struct stream_in *s, struct sasl_offer *o)
     if (stream_is_shut(&s->b))
         return;
     if (!stream_in_is_secure(s))
-        o->mechs &= ~(1U << SASL_PLAIN);
-    if (o->mechs & SASL_MECHS_PLUS)
+        o->mechs &= ~(1U << SASL_PLAIN | (unsigned)SASL_MECHS_HT);
+    if (o->mechs & (SASL_MECHS_PLUS | SASL_MECHS_HT_BOUND))
         stream_binding_names(s->b.t, o);
     if (!o->n)
         o->mechs &= ~(unsigned)SASL_MECHS_PLUS;
+    o->mechs = sasl_ht_usable(o->mechs, o);
 }
 
 static void add_starttls(struct stream_in *s, struct arena *a, struct xml *features)
@@ -95,7 +96,7 @@ static void add_mechanisms(struct stream_in *s, struct arena *a, struct xml *fea
         add_bindings(&o, a, features);
     struct xml *list = o.mechs ? xml_add(a, features, NS_SASL, "mechanisms") : NULL;
     for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
-        if (o.mechs & 1U << m)
+        if (o.mechs & ~(unsigned)SASL_MECHS_HT & 1U << m)
             xml_add_text(a, xml_add(a, list, NS_SASL, "mechanism"), str_of(sasl_mech_name(m)));
     if (o.mechs && s->ev->inline_features && stream_in_is_secure(s))
         stream_in_sasl2_features(s, &o, a, features);
@@ -253,13 +254,19 @@ static void ask(struct stream_in *s, enum sasl_status status)
     struct stream_in_need need = {
         .what = status == SASL_NEED_KEYS       ? STREAM_NEED_KEYS
                 : status == SASL_NEED_PASSWORD ? STREAM_NEED_PASSWORD
+                : status == SASL_NEED_TOKEN    ? STREAM_NEED_TOKEN
                                                : STREAM_NEED_IDENTITY,
+        .mech = s->mech,
         .digest = sasl_server_digest(s->sasl),
         .user = sasl_server_user(s->sasl),
         .authzid = sasl_server_authzid(s->sasl),
     };
     if (status == SASL_NEED_PASSWORD)
         need.password = sasl_server_password(s->sasl);
+    if (status == SASL_NEED_TOKEN) {
+        need.proof = sasl_server_proof(s->sasl);
+        need.binding = sasl_server_binding(s->sasl);
+    }
     stream_set_state(&s->b, SIN_SASL_WAIT);
     stream_stop(&s->b, STREAM_STOP_SASL);
     s->ev->need(s->ctx, &need);
@@ -274,6 +281,7 @@ static void act(struct stream_in *s, enum sasl_status status, struct str out)
     case SASL_NEED_KEYS:
     case SASL_NEED_PASSWORD:
     case SASL_NEED_IDENTITY:
+    case SASL_NEED_TOKEN:
         ask(s, status);
         return;
     case SASL_DONE:
@@ -337,6 +345,8 @@ static enum sasl_failure choose(struct stream_in *s, struct str name, const stru
         return SASL_FAIL_ENCRYPTION_REQUIRED;
     if (!sasl_mech_find(name, &s->mech))
         return SASL_FAIL_INVALID_MECHANISM;
+    if (sasl_mech_is_ht(s->mech) && !s->two) /* XEP-0484: only there */
+        return SASL_FAIL_INVALID_MECHANISM;
     if (s->mech == SASL_PLAIN && !stream_in_is_secure(s))
         return SASL_FAIL_ENCRYPTION_REQUIRED;
     return o->mechs & 1U << s->mech ? SASL_FAIL_NONE : SASL_FAIL_INVALID_MECHANISM;
@@ -354,7 +364,7 @@ void stream_in_begin(struct stream_in *s, const struct xml *el)
         fail(s, f);
         return;
     }
-    if (SASL_MECHS_PLUS & 1U << s->mech)
+    if ((SASL_MECHS_PLUS | SASL_MECHS_HT_BOUND) & 1U << s->mech)
         stream_bindings(s->b.t, &o);
     if (b->state != SIN_SASL)
         stream_set_state(b, SIN_SASL);
@@ -415,7 +425,9 @@ void stream_in_on_answer(struct stream_base *b, struct stream_input *in)
     stream_set_state(b, SIN_SASL);
     buf_init(&out, SASL_MESSAGE_MAX);
     enum sasl_status status = a.kind == ANSWER_KEYS ? sasl_server_keys(s->sasl, a.keys, &out)
-                                                    : sasl_server_verdict(s->sasl, a.verdict, &out);
+                              : a.kind == ANSWER_TOKEN
+                                  ? sasl_server_token(s->sasl, a.response, &out)
+                                  : sasl_server_verdict(s->sasl, a.verdict, &out);
     act(s, status, buf_view(&out));
     stream_in_forget_answer(&a);
     buf_fini(&out);

@@ -26,14 +26,27 @@ void stream_in_sasl2_drop(struct stream_in *s)
     mem_free(two);
 }
 
+static void add_name(struct arena *a, struct xml *list, const char *ns, unsigned mech)
+{
+    xml_add_text(a, xml_add(a, list, ns, "mechanism"),
+                 str_of(sasl_mech_name((enum sasl_mech)mech)));
+}
+
+/* The mechanisms for tokens have a list of their own (XEP-0484 section 3.1). TLS early data is not
+ * taken (lib/net), so it is not announced. */
 void stream_in_sasl2_features(struct stream_in *s, const struct sasl_offer *o, struct arena *a,
                               struct xml *features)
 {
     struct xml *list = xml_add(a, features, NS_SASL2, "authentication");
     for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
-        if (o->mechs & 1U << m)
-            xml_add_text(a, xml_add(a, list, NS_SASL2, "mechanism"), str_of(sasl_mech_name(m)));
-    s->ev->inline_features(s->ctx, a, xml_add(a, list, NS_SASL2, "inline"));
+        if (o->mechs & ~(unsigned)SASL_MECHS_HT & 1U << m)
+            add_name(a, list, NS_SASL2, m);
+    struct xml *in = xml_add(a, list, NS_SASL2, "inline");
+    struct xml *fast = o->mechs & SASL_MECHS_HT ? xml_add(a, in, NS_FAST, "fast") : NULL;
+    for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
+        if (o->mechs & SASL_MECHS_HT & 1U << m)
+            add_name(a, fast, NS_FAST, m);
+    s->ev->inline_features(s->ctx, a, in);
 }
 
 const struct xml *stream_in_sasl_data(const struct xml *el)
@@ -70,12 +83,9 @@ const struct xml *stream_in_request(const struct stream_in *s)
     return s->two ? s->two->request->root : NULL;
 }
 
-void stream_in_success(struct stream_in *s, struct str identifier, struct str results)
+static void write_success(struct stream_in *s, struct str identifier, struct str results)
 {
     struct stream_base *b = &s->b;
-    if (b->state != SIN_INLINE)
-        return;
-    stream_enter(b);
     buf_printf(&b->out, "<success xmlns='%s'>", NS_SASL2);
     if (s->two->additional.n > 0) {
         buf_cstr(&b->out, "<additional-data>");
@@ -90,7 +100,28 @@ void stream_in_success(struct stream_in *s, struct str identifier, struct str re
     stream_flush_out(b);
     stream_in_sasl2_drop(s);
     stream_in_settle(s);
-    stream_in_send_features(s);
+}
+
+static void succeed(struct stream_in *s, struct str identifier, struct str results,
+                    bool has_features)
+{
+    struct stream_base *b = &s->b;
+    if (b->state != SIN_INLINE)
+        return;
+    stream_enter(b);
+    write_success(s, identifier, results);
+    if (has_features)
+        stream_in_send_features(s);
     stream_go(b, STREAM_STOP_SASL);
     stream_leave(b);
+}
+
+void stream_in_success(struct stream_in *s, struct str identifier, struct str results)
+{
+    succeed(s, identifier, results, true);
+}
+
+void stream_in_resumed(struct stream_in *s, struct str identifier, struct str results)
+{
+    succeed(s, identifier, results, false);
 }

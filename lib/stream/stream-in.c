@@ -188,6 +188,13 @@ void stream_in_verdict(struct stream_in *s, enum sasl_failure f)
     answer(s, &(struct stream_in_answer){.kind = ANSWER_VERDICT, .verdict = f});
 }
 
+void stream_in_token(struct stream_in *s, const uint8_t response[SASL_HT_BYTES])
+{
+    struct stream_in_answer a = {.kind = ANSWER_TOKEN};
+    memcpy(a.response, response, sizeof a.response);
+    answer(s, &a);
+}
+
 void stream_in_set_authenticated(struct stream_in *s)
 {
     if (s->b.is_authenticated || stream_is_shut(&s->b))

@@ -12,11 +12,13 @@
 struct stream_in;
 struct stream_in_need { /* what SASL asks; answer with stream_in_keys or stream_in_verdict, now or
                            later */
-    enum { STREAM_NEED_KEYS, STREAM_NEED_PASSWORD, STREAM_NEED_IDENTITY } what;
+    enum { STREAM_NEED_KEYS, STREAM_NEED_PASSWORD, STREAM_NEED_IDENTITY, STREAM_NEED_TOKEN } what;
     enum digest digest;  /* KEYS */
-    struct str user;     /* KEYS, PASSWORD: prepared name without domain */
+    struct str user;     /* KEYS, PASSWORD, TOKEN: prepared name without domain */
     struct str password; /* PASSWORD; wiped after the verdict */
     struct str authzid;  /* as sent */
+    enum sasl_mech mech;
+    struct str proof, binding; /* TOKEN: answer with stream_in_token or stream_in_verdict */
 };
 struct stream_in_events {
     /* A header arrived (also after restarts). Check to/from/namespace; return STREAM_OK or the
@@ -63,12 +65,17 @@ void stream_in_free(
     struct stream_in **ps); /* any time, also inside callbacks; closes the transport (flushing) */
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null);
 void stream_in_verdict(struct stream_in *s, enum sasl_failure f);
-/* SASL2 (XEP-0388): from the authenticated callback on until stream_in_success, the client's
- * <authenticate/>, with what it wants inline; NULL otherwise. The stream may be moved meanwhile. */
+void stream_in_token(struct stream_in *s, const uint8_t response[SASL_HT_BYTES]);
+/* SASL2 (XEP-0388): from the first question or the authenticated callback on until
+ * stream_in_success, the client's <authenticate/>, with what it wants inline; NULL otherwise. The
+ * stream may be moved meanwhile. */
 const struct xml *stream_in_request(const struct stream_in *s);
 /* It was done: tell the client who it is, with results (elements as text), and the features, for
  * which the callback comes inside this call. Not inside the authenticated callback. */
 void stream_in_success(struct stream_in *s, struct str identifier, struct str results);
+/* The same for a stream that goes on where another was cut: no features follow (XEP-0198 section
+ * 9.2). */
+void stream_in_resumed(struct stream_in *s, struct str identifier, struct str results);
 /* Mark the stream as authenticated by other means (dialback): limits change, the auth deadline
  * ends. */
 void stream_in_set_authenticated(struct stream_in *s);

@@ -143,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     const struct str rest = str_make((const char *)data + 1, size - 1);
-    const char who[] = "SsUPECcN5B";
+    const char who[] = "SsUPECcN5BAH";
     const char *at = data[0] ? strchr(who, data[0]) : NULL;
     switch (at ? *at : who[data[0] % (sizeof who - 1)]) {
     case 'S':
@@ -166,6 +166,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'E':
         fuzz_server(SASL_EXTERNAL, true, rest);
+        break;
+    case 'A':
+        fuzz_server(SASL_ANONYMOUS, true, rest);
+        break;
+    case 'H':
+        fuzz_server(SASL_HT_SHA_256_NONE, true, rest);
         break;
     case 'C':
         fuzz_client(SASL_SCRAM_SHA_256, rest);

@@ -14,6 +14,7 @@
     X(SASL, "urn:ietf:params:xml:ns:xmpp-sasl")                                                    \
     X(SASL2, "urn:xmpp:sasl:2")                                                                    \
     X(BIND2, "urn:xmpp:bind:0")                                                                    \
+    X(FAST, "urn:xmpp:fast:0")                                                                     \
     X(SASL_CB, "urn:xmpp:sasl-cb:0")                                                               \
     X(BIND, "urn:ietf:params:xml:ns:xmpp-bind")                                                    \
     X(SESSION, "urn:ietf:params:xml:ns:xmpp-session")                                              \

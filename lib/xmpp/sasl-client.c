@@ -1,5 +1,5 @@
-/* SASL client side: PLAIN (RFC 4616), EXTERNAL (RFC 4422 appendix A), SCRAM (RFC 5802, 7677) with
- * the digest of the offer (XEP-0474).
+/* SASL client side: PLAIN (RFC 4616), ANONYMOUS (RFC 4505, no trace), EXTERNAL (RFC 4422 appendix
+ * A), SCRAM (RFC 5802, 7677) with the digest of the offer (XEP-0474).
  *
  * The server is not trusted before its signature is checked: a foreign nonce, a tiny or huge
  * iteration count and success without a valid signature all end in ERR_AUTH. */
@@ -43,8 +43,9 @@ struct sasl_client *sasl_client_new(enum sasl_mech m, struct str user, struct st
     c->mech = m;
     c->mem = arena_new(0);
     c->iterations_max = ITERATIONS_MAX;
-    c->is_prepared = m == SASL_EXTERNAL || (jid_prep_username(c->mem, user, &name) == ERR_OK &&
-                                            jid_prep_password(tmp, password, &secret) == ERR_OK);
+    c->is_prepared = m == SASL_EXTERNAL || m == SASL_ANONYMOUS ||
+                     (jid_prep_username(c->mem, user, &name) == ERR_OK &&
+                      jid_prep_password(tmp, password, &secret) == ERR_OK);
     c->password = STR("");
     if (c->is_prepared)
         sasl_password_set(&c->password, secret);

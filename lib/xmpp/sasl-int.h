@@ -30,6 +30,7 @@ struct sasl_server {
     bool has_offer;
     struct sasl_offer offer;
     const struct sasl_binding *binding; /* the client chose it; into offer */
+    uint8_t proof[SASL_HT_BYTES];       /* HT */
     uint8_t fake_secret[32];
     unsigned fake_iterations;
 };
@@ -42,6 +43,8 @@ void sasl_password_wipe(struct str *dst);
 
 enum sasl_status sasl_plain_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_external_step(struct sasl_server *s, struct str in, struct buf *out);
+enum sasl_status sasl_anonymous_step(struct sasl_server *s, struct str in, struct buf *out);
+enum sasl_status sasl_ht_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_scram_step(struct sasl_server *s, struct str in, struct buf *out);
 enum sasl_status sasl_scram_keys(struct sasl_server *s, const struct scram_key *k, struct buf *out);
 

@@ -34,7 +34,7 @@ void sasl_offer_hash(const struct sasl_offer *o, enum digest d, struct buf *out)
     uint8_t sum[DIGEST_MAX];
     buf_init(&list, LIST_MAX);
     for (unsigned m = 0; m < SASL_MECH_COUNT; m++)
-        if (o->mechs & 1U << m)
+        if (o->mechs & ~(unsigned)SASL_MECHS_HT & 1U << m)
             names[n++] = sasl_mech_name((enum sasl_mech)m);
     add_sorted(&list, names, n);
     for (size_t i = 0; i < o->n; i++)

@@ -20,6 +20,10 @@ static const struct {
     [SASL_SCRAM_SHA_1] = {"SCRAM-SHA-1", DIGEST_SHA1, sasl_scram_step},
     [SASL_PLAIN] = {"PLAIN", DIGEST_SHA256, sasl_plain_step},
     [SASL_EXTERNAL] = {"EXTERNAL", DIGEST_SHA256, sasl_external_step},
+    [SASL_ANONYMOUS] = {"ANONYMOUS", DIGEST_SHA256, sasl_anonymous_step},
+    [SASL_HT_SHA_256_EXPR] = {"HT-SHA-256-EXPR", DIGEST_SHA256, sasl_ht_step},
+    [SASL_HT_SHA_256_ENDP] = {"HT-SHA-256-ENDP", DIGEST_SHA256, sasl_ht_step},
+    [SASL_HT_SHA_256_NONE] = {"HT-SHA-256-NONE", DIGEST_SHA256, sasl_ht_step},
 };
 
 static const char *const failure_names[] = {[SASL_FAIL_NONE] = "none",
@@ -151,7 +155,7 @@ enum sasl_status sasl_server_keys(struct sasl_server *s, const struct scram_key 
 
 enum sasl_status sasl_server_verdict(struct sasl_server *s, enum sasl_failure f, struct buf *out)
 {
-    (void)out; /* no mechanism with a verdict has data to go with success */
+    (void)out; /* with a mere verdict no mechanism has data to go with success */
     bool keys_refused = s->phase == SASL_PHASE_KEYS && f != SASL_FAIL_NONE;
     if (s->phase != SASL_PHASE_VERDICT && !keys_refused)
         return out_of_order(s);

@@ -1,6 +1,7 @@
 #ifndef LIB_XMPP_SASL_H
 #define LIB_XMPP_SASL_H
-/* SASL mechanisms as pure state machines (RFC 6120 section 6, RFC 5802, 7677, 4616, XEP-0178).
+/* SASL mechanisms as pure state machines (RFC 6120 section 6, RFC 5802, 7677, 4616, 4505, XEP-0178,
+ * draft-schmaus-kitten-sasl-ht-09).
  * Messages here are raw bytes, base64 is the stream's. No I/O: when a mechanism needs the account
  * it says so and is continued with the answer. */
 #include "lib/base/buf.h"
@@ -16,8 +17,12 @@ enum sasl_mech {
     SASL_SCRAM_SHA_1,
     SASL_PLAIN,
     SASL_EXTERNAL,
+    SASL_ANONYMOUS,
+    SASL_HT_SHA_256_EXPR,
+    SASL_HT_SHA_256_ENDP,
+    SASL_HT_SHA_256_NONE,
     SASL_MECH_COUNT
-}; /* strongest first */
+}; /* strongest first; HT, for tokens (XEP-0484), by themselves */
 const char *sasl_mech_name(enum sasl_mech m);
 /* Digest of a SCRAM mechanism; SHA-256 for others. */
 enum digest sasl_mech_digest(enum sasl_mech m);
@@ -29,7 +34,15 @@ static inline bool sasl_mech_is_plus(enum sasl_mech m)
 {
     return m <= SASL_SCRAM_SHA_1_PLUS;
 }
-enum { SASL_MECHS_PLUS = (1 << (SASL_SCRAM_SHA_1_PLUS + 1)) - 1 }; /* bit set of them */
+static inline bool sasl_mech_is_ht(enum sasl_mech m)
+{
+    return m >= SASL_HT_SHA_256_EXPR && m <= SASL_HT_SHA_256_NONE;
+}
+enum { /* bit sets */
+       SASL_MECHS_PLUS = (1 << (SASL_SCRAM_SHA_1_PLUS + 1)) - 1,
+       SASL_MECHS_HT_BOUND = 1 << SASL_HT_SHA_256_EXPR | 1 << SASL_HT_SHA_256_ENDP,
+       SASL_MECHS_HT = SASL_MECHS_HT_BOUND | 1 << SASL_HT_SHA_256_NONE,
+};
 bool sasl_mech_find(struct str name, enum sasl_mech *out);
 
 enum sasl_status {
@@ -40,8 +53,10 @@ enum sasl_status {
                            sasl_server_user */
     SASL_NEED_IDENTITY, /* EXTERNAL: give sasl_server_verdict: may the peer act as
                            sasl_server_authzid ("" = derive) */
-    SASL_DONE,          /* authenticated; out is additional data with success */
-    SASL_FAILED,        /* sasl_server_failure says which */
+    SASL_NEED_TOKEN, /* HT: give sasl_server_token when one of the tokens of sasl_server_user makes
+                        sasl_server_proof, else sasl_server_verdict with a failure */
+    SASL_DONE,       /* authenticated; out is additional data with success */
+    SASL_FAILED,     /* sasl_server_failure says which */
 };
 #define SASL_FAIL_TABLE(X)                                                                         \
     X(ABORTED, "aborted")                                                                          \
@@ -49,10 +64,10 @@ enum sasl_status {
     X(CREDENTIALS_EXPIRED, "credentials-expired")                                                  \
     X(ENCRYPTION_REQUIRED, "encryption-required")                                                  \
     X(INCORRECT_ENCODING, "incorrect-encoding")                                                    \
-    X(INVALID_AUTHZID, "invalid-authzid") X(INVALID_MECHANISM, "invalid-mechanism")                \
-        X(MALFORMED_REQUEST, "malformed-request") X(MECHANISM_TOO_WEAK, "mechanism-too-weak")      \
-            X(NOT_AUTHORIZED, "not-authorized")                                                    \
-                X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
+    X(INVALID_AUTHZID, "invalid-authzid")                                                          \
+    X(INVALID_MECHANISM, "invalid-mechanism") X(MALFORMED_REQUEST, "malformed-request")            \
+        X(MECHANISM_TOO_WEAK, "mechanism-too-weak") X(NOT_AUTHORIZED, "not-authorized")            \
+            X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
 enum sasl_failure {
     SASL_FAIL_NONE,
 #define SASL_FAIL_ENUM(id, name) SASL_FAIL_##id,
@@ -75,7 +90,8 @@ struct sasl_offer {
     size_t n;
     struct sasl_binding bindings[SASL_BINDINGS_MAX];
 };
-/* Digest of the offer's names as SCRAM carries it, base64 (XEP-0474 section 6.1). */
+/* Digest of the offer's names, those of HT apart, as SCRAM carries it, base64 (XEP-0474
+ * section 6.1). */
 void sasl_offer_hash(const struct sasl_offer *o, enum digest d, struct buf *out);
 /* NULL: not offered. */
 const struct sasl_binding *sasl_offer_binding(const struct sasl_offer *o, struct str type);
@@ -108,6 +124,21 @@ sasl_server_authzid(const struct sasl_server *s); /* as sent, "" if none; the ca
 struct str sasl_server_password(const struct sasl_server *s); /* PLAIN only */
 enum digest sasl_server_digest(const struct sasl_server *s);
 enum sasl_failure sasl_server_failure(const struct sasl_server *s);
+
+/* ---- HT (sasl-ht.c) */
+enum { SASL_HT_BYTES = 32 };
+/* Of set, what needs no channel binding that the offer lacks. */
+unsigned sasl_ht_usable(unsigned set, const struct sasl_offer *o);
+struct str sasl_server_proof(const struct sasl_server *s);   /* SASL_HT_BYTES */
+struct str sasl_server_binding(const struct sasl_server *s); /* bytes of the channel's, or "" */
+/* Was the proof made with this token? In constant time; response: ours, to go with success. */
+bool sasl_ht_check(struct str token, struct str binding, struct str proof,
+                   uint8_t response[SASL_HT_BYTES]);
+enum sasl_status sasl_server_token(struct sasl_server *s, const uint8_t response[SASL_HT_BYTES],
+                                   struct buf *out);
+/* The HMAC of either side; who: "Initiator" or "Responder". */
+void sasl_ht_sign(struct str token, const char *who, struct str binding,
+                  uint8_t out[SASL_HT_BYTES]);
 
 /* Client side, for s2s EXTERNAL, tests and the simulator. Blocking PBKDF2 inside SCRAM. */
 struct sasl_client;

@@ -35,6 +35,7 @@ static enum sasl_status answer(struct sasl_server *s, enum sasl_status st,
             s,
             str_eqc(sasl_server_authzid(s), acc->user) ? SASL_FAIL_NONE : SASL_FAIL_INVALID_AUTHZID,
             out);
+    case SASL_NEED_TOKEN:
     case SASL_CONTINUE:
     case SASL_DONE:
     case SASL_FAILED:

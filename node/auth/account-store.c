@@ -2,10 +2,11 @@
  * text form of the salted keys) and "created" (an XEP-0082 time). All are written in one
  * transaction that requires them to be absent. Later keys are written with the same "created" again
  * in its revision, so that they never bring back an account that was removed meanwhile. Standards:
- * RFC 5803 (text form). */
+ * RFC 5803 (text form). Tokens (account-token.c) are one more value, "fast". */
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
+#include "node/auth/account-token-int.h"
 #include "node/auth/auth-int.h"
 
 enum { KEY_TEXT_MAX = 1024 };
@@ -41,7 +42,7 @@ struct here {
     struct op op;
     struct op_owner ops;
     struct node_shard *sh;
-    bool with_keys;
+    bool with_keys, is_anonymous;
     enum digest digest;
     account_cb *cb;
     void *ctx;
@@ -57,11 +58,9 @@ static void here_cancel(struct op *op)
 static enum err here_read(const struct here *h, enum err e, const struct store_kv *v,
                           struct account_info *a)
 {
-    if (e == ERR_NOTFOUND)
-        return ERR_OK;
-    if (e != ERR_OK)
-        return e;
     const char *region = h->sh->node->conf->region_name;
+    if (e != ERR_OK && !(e == ERR_NOTFOUND && h->is_anonymous && !h->with_keys))
+        return e == ERR_NOTFOUND ? ERR_OK : e;
     a->exists = true;
     str_put(a->home, sizeof a->home, region ? region : "");
     if (!h->with_keys)
@@ -92,6 +91,8 @@ struct op *account_lookup_here(struct node_shard *sh, struct op_owner *o, struct
 {
     struct here *h = mem_alloc(sizeof *h);
     *h = (struct here){.sh = sh, .with_keys = with_keys, .digest = digest, .cb = cb, .ctx = ctx};
+    struct str rest = bare;
+    h->is_anonymous = account_is_anonymous(sh->node->conf, str_cut(&rest, '@'));
     op_owner_init(&h->ops);
     op_start(&h->op, o, here_cancel);
     const char *key = with_keys ? account_key_name(digest) : "created";
@@ -209,6 +210,17 @@ static bool has_digest(const struct replace *r, enum digest d)
     return false;
 }
 
+/* Nor do tokens that it gave, nor may a login that began with it get one. */
+static void txn_end_tokens(struct store_txn *t)
+{
+    const struct account_tokens none = {.since_us = clock_wall_us()};
+    struct buf text;
+    buf_init(&text, ACCOUNT_TOKENS_TEXT);
+    account_tokens_format(&none, &text);
+    store_txn_kv_put(t, ACCOUNT_TABLE, STR(ACCOUNT_FAST_KEY), buf_view(&text), STORE_REV_ANY);
+    buf_fini(&text);
+}
+
 static void replace_read(void *ctx, enum err e, const struct store_kv *created)
 {
     struct replace *r = ctx;
@@ -222,6 +234,7 @@ static void replace_read(void *ctx, enum err e, const struct store_kv *created)
         if (!has_digest(r, key_names[i].digest))
             store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
     txn_keys(t, r->keys, r->n, STORE_REV_ANY);
+    txn_end_tokens(t);
     store_commit(&t, &r->put.ops, replace_done, r);
 }
 
@@ -243,6 +256,7 @@ struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, stru
 void account_rows_del(struct store_txn *t)
 {
     store_txn_kv_del(t, ACCOUNT_TABLE, STR("created"), STORE_REV_ANY);
+    store_txn_kv_del(t, ACCOUNT_TABLE, STR(ACCOUNT_FAST_KEY), STORE_REV_ANY);
     for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
         store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);
 }

@@ -48,6 +48,10 @@ struct account_tries;
 struct account_tries *account_tries_new(void);
 void account_tries_free(struct account_tries **pt);
 bool account_may_try(struct account_tries *t, const struct node_conf *c, struct str key);
+/* account-anonymous.c: one that logged in with ANONYMOUS (XEP-0175), by its name. */
+#define ACCOUNT_ANONYMOUS_LEN 43
+bool account_is_anonymous(const struct node_conf *c, struct str local);
+void account_anonymous_name(const struct node_conf *c, char out[ACCOUNT_ANONYMOUS_LEN + 1]);
 /* For who empties an account at its anchor (session/user-erase.c): its rows in this transaction. */
 struct store_txn;
 void account_rows_del(struct store_txn *t);

@@ -58,12 +58,15 @@ static void send_to_anchor(struct conn *c, enum region_purpose p, struct stanza 
     world_send(c->sh, c->bind.far->peer, s, cu, &r);
 }
 
-/* A presence from the full JID to the bare one: what UP and DOWN carry. */
+/* A presence from the full JID to the bare one: what UP and DOWN carry. UP may say that the session
+ * wants carbons. */
 static struct stanza *note(const struct conn *c, enum stanza_type t)
 {
     struct stanza_build b;
     struct jid bare = jid_to_bare(&c->jid);
     stanza_build(&b, STANZA_PRESENCE, t, &c->jid, &bare, STR_NONE);
+    if (conn_inline_wants_carbons(c))
+        xml_add(b.arena, b.el, NS_CARBONS, "enable");
     return stanza_finish(&b);
 }
 
@@ -76,6 +79,8 @@ void conn_attach(struct conn *c)
     }
     enum err e = user_attach(c->sh, &c->jid, c->bind.id, SESSION_HERE, c->h, NULL, 0);
     c->bind.is_attached = e == ERR_OK;
+    if (e == ERR_OK && conn_inline_wants_carbons(c))
+        user_wants_copies(c->sh, &c->jid, c->bind.id);
     if (c->state == CONN_BINDING)
         conn_bind_end(c, e);
     else if (e == ERR_CONFLICT)

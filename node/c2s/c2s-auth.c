@@ -68,7 +68,13 @@ unsigned conn_mechanisms(void *ctx)
             set |= 1U << m;
     if (conn_external_offered(c))
         set |= 1U << SASL_EXTERNAL;
-    return c->sh->node->conf->channel_binding ? set : set & ~(unsigned)SASL_MECHS_PLUS;
+    if (c->sh->node->conf->anonymous)
+        set |= 1U << SASL_ANONYMOUS;
+    if (c->sh->node->conf->fast_validity_ms)
+        set |= SASL_MECHS_HT;
+    return c->sh->node->conf->channel_binding
+               ? set
+               : set & ~(unsigned)(SASL_MECHS_PLUS | SASL_MECHS_HT_BOUND);
 }
 
 /* ---- what SASL needs */
@@ -100,8 +106,15 @@ static void on_verified(void *ctx, enum err e)
 void conn_need(void *ctx, const struct stream_in_need *n)
 {
     struct conn *c = ctx;
+    conn_inline_free(c);
+    if (stream_in_request(c->stream))
+        (void)conn_login_new(c);
     if (n->what == STREAM_NEED_IDENTITY) {
         conn_external_need(c, n->authzid);
+        return;
+    }
+    if (n->what == STREAM_NEED_TOKEN) {
+        conn_fast_need(c, n);
         return;
     }
     struct arena *a = arena_new(0);
@@ -126,6 +139,7 @@ void conn_need(void *ctx, const struct stream_in_need *n)
             stream_in_verdict(c->stream, SASL_FAIL_NOT_AUTHORIZED);
         break;
     case STREAM_NEED_IDENTITY:
+    case STREAM_NEED_TOKEN:
         break;
     }
     arena_free(&a);
@@ -158,11 +172,14 @@ enum sasl_failure conn_authenticated(void *ctx, enum sasl_mech m, struct str use
     enum sasl_failure f = SASL_FAIL_NONE;
     if (m == SASL_EXTERNAL)
         f = conn_external_account(c, authzid, a, &j);
+    else if (m == SASL_ANONYMOUS)
+        f = conn_anonymous_account(c, a, &j);
     else if (jid_make(a, user, str_of(c->domain), STR_NONE, &j) != ERR_OK)
         f = SASL_FAIL_NOT_AUTHORIZED;
     else if (!authzid_is(a, authzid, &j))
         f = SASL_FAIL_INVALID_AUTHZID;
-    if (f == SASL_FAIL_NONE && stream_in_request(c->stream) && conn_inline_is_other(c, &j))
+    if (f == SASL_FAIL_NONE && m != SASL_ANONYMOUS && stream_in_request(c->stream) &&
+        conn_inline_is_other(c, &j))
         f = SASL_FAIL_NOT_AUTHORIZED;
     if (f == SASL_FAIL_NONE) {
         jid_dup_heap(&j, &c->jid);

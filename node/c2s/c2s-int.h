@@ -84,6 +84,8 @@ struct conn_idle { /* c2s-idle.c */
     bool is_heard, is_pinged;
     uint64_t since_ms; /* monotonic: when it was found silent, or pinged; 0 = never looked at */
 };
+struct conn;
+typedef void conn_told(struct conn *c, struct str text);
 struct conn_sm { /* c2s-sm.c; made by <enable/> */
     struct sm_session *s;
     struct list batches; /* struct batch, oldest first: what came and is not yet in custody */
@@ -92,6 +94,15 @@ struct conn_sm { /* c2s-sm.c; made by <enable/> */
     struct timer expiry; /* detached: the session ends */
     uint64_t resume_ms;  /* 0: it cannot be resumed */
     bool is_replaying;   /* what is written was written, or queued, before */
+    /* Gets <enabled/> or <resumed/> instead of the stream, once; NULL: the stream does. */
+    conn_told *told;
+};
+struct conn_login { /* c2s-inline.c: what came with a login, until <success/> */
+    bool is_begun;
+    bool is_by_token;
+    uint64_t since_us;  /* wall: when it began */
+    struct buf results; /* elements for <success/> */
+    struct buf token;   /* the last of them (XEP-0484) */
 };
 struct conn_csi { /* c2s-csi.c; made when something is first held */
     bool is_inactive;
@@ -112,6 +123,7 @@ struct conn {
     unsigned stops;        /* enum conn_stop */
     bool is_trying;        /* a login is under way, charged under these (c2s-throttle.c) */
     bool has_registered;
+    bool is_anonymous; /* logged in so, and counted in c2s_set.anonymous */
     uint64_t try_address, try_account;
     char *domain;      /* of the stream header, in normal form */
     struct jid jid;    /* heap: bare once authenticated, full once a resource was chosen */
@@ -121,13 +133,14 @@ struct conn {
     struct conn_out out;
     struct conn_idle idle;
     struct conn_bind bind;
-    struct conn_sm *sm;   /* NULL without stream management */
-    struct conn_csi *csi; /* NULL until needed */
+    struct conn_sm *sm;       /* NULL without stream management */
+    struct conn_csi *csi;     /* NULL until needed */
+    struct conn_login *login; /* NULL but while something comes of it */
 };
 struct c2s_set {
     struct node_shard *sh;
     struct list conns; /* struct conn */
-    size_t n, unauthenticated;
+    size_t n, unauthenticated, anonymous;
     struct hmap by_id;  /* connection id -> struct conn */
     struct hmap users;  /* bare JID -> struct user_count: bound connections here */
     struct hmap by_sm;  /* id of a session that may be resumed -> struct conn */
@@ -172,10 +185,27 @@ void conn_external_need(struct conn *c, struct str authzid); /* ends in a verdic
 
 /* ---- c2s-inline.c */
 void conn_inline_features(void *ctx, struct arena *a, struct xml *features);
-void conn_inline(struct conn *c); /* at home: do what came with the login */
+void conn_inline(struct conn *c);    /* at home: do what came with the login */
+void conn_inline_go(struct conn *c); /* the token is done, if one was wanted */
 void conn_inline_end(struct conn *c, bool is_bound);
+void conn_inline_free(struct conn *c);
+/* The resource being bound shall have carbons (XEP-0280). */
+bool conn_inline_wants_carbons(const struct conn *c);
 /* A stream header that names another account than the one that logs in (XEP-0388 section 2.3). */
 bool conn_inline_is_other(const struct conn *c, const struct jid *self);
+
+/* A login begins. */
+struct conn_login *conn_login_new(struct conn *c);
+
+/* ---- c2s-fast.c */
+void conn_fast_need(struct conn *c, const struct stream_in_need *n); /* ends in an answer */
+/* A token was asked for with another mechanism: true, and conn_inline_go comes when it is there. */
+bool conn_fast_issue(struct conn *c);
+
+/* ---- c2s-anonymous.c */
+/* Who the client becomes; into a. */
+enum sasl_failure conn_anonymous_account(struct conn *c, struct arena *a, struct jid *out);
+void conn_anonymous_end(struct conn *c);
 
 /* ---- c2s-throttle.c */
 /* A try to log in as account begins; what came before has failed. False: too many. */
@@ -232,9 +262,15 @@ void conn_kept_free(struct kept *k);
 
 /* ---- c2s-sm.c, c2s-sm-in.c: NULL c->sm is stream management off */
 bool conn_sm_element(struct conn *c, const struct xml *el); /* true: it was one */
-void conn_sm_arrived(struct conn *c, size_t bytes);         /* count a stanza of the client */
-struct custody *conn_sm_custody(struct conn *c);            /* for the stanza just counted */
-void conn_sm_late(void *ctx);                               /* the timer of the oldest batch */
+/* told, if not NULL, gets the answer in place of the stream. A bound resource without it. */
+void conn_sm_enable(struct conn *c, const struct xml *el, conn_told *told);
+/* The session it names goes on with the stream of c, and told (as above) is about that session; or
+ * c is closed. False: neither, and out has the reason, an element. */
+bool conn_sm_resume(struct conn *c, const struct xml *el, struct buf *out,
+                    conn_told *told) MUST_USE;
+void conn_sm_arrived(struct conn *c, size_t bytes); /* count a stanza of the client */
+struct custody *conn_sm_custody(struct conn *c);    /* for the stanza just counted */
+void conn_sm_late(void *ctx);                       /* the timer of the oldest batch */
 void conn_sm_count_all(struct conn *c);
 void conn_sm_drop_batches(struct conn *c);
 void conn_sm_turn(struct conn *c); /* the end of this turn */

@@ -13,7 +13,7 @@
 #include "lib/xmpp/xep.h"
 #include "node/c2s/c2s-int.h"
 
-XEP("0198", "1.6.3", PARTIAL, "no location; inline use with SASL2 is missing");
+XEP("0198", "1.6.3", PARTIAL, "no location");
 
 /* ---- what goes to the client */
 static struct kept *kept_of(struct sm_entry *e)
@@ -24,7 +24,11 @@ static struct kept *kept_of(struct sm_entry *e)
 static bool up_text(void *ctx, struct str text)
 {
     struct conn *c = ctx;
-    if (c->stream && !stream_in_send_text(c->stream, text))
+    conn_told *told = c->sm->told;
+    c->sm->told = NULL;
+    if (told)
+        told(c, text);
+    else if (c->stream && !stream_in_send_text(c->stream, text))
         conn_stop(c, STOP_OUTPUT, true);
     return true;
 }
@@ -153,13 +157,9 @@ void conn_graves_free(struct c2s_set *set)
 }
 
 /* ---- enable */
-static void fail(struct conn *c, enum stanza_cond cond, const uint32_t *h)
+static void fail(struct conn *c, struct buf *out, enum stanza_cond cond, const uint32_t *h)
 {
-    struct buf out;
-    buf_init(&out, SIZE_MAX);
-    sm_write_failed(&out, stanza_cond_name(cond), h);
-    (void)stream_in_send_text(c->stream, buf_view(&out));
-    buf_fini(&out);
+    sm_write_failed(out, stanza_cond_name(cond), h);
     log_info(NULL, "c2s.sm.refused", "jid", LOG_STR(c->jid.full), "why", stanza_cond_name(cond));
 }
 
@@ -168,8 +168,8 @@ static uint64_t wanted_ms(const struct conn *c, const struct xml *el)
 {
     struct str resume = xml_get(el, "resume");
     uint64_t max_s, ours = c->sh->node->conf->sm_resume_ms;
-    if (!str_eqc(resume, "true") && !str_eqc(resume, "1"))
-        return 0;
+    if (c->is_anonymous || (!str_eqc(resume, "true") && !str_eqc(resume, "1")))
+        return 0; /* who is anonymous could not log in as the same again */
     if (str_to_u64(xml_get(el, "max"), UINT32_MAX, &max_s) && max_s && max_s * 1000 < ours)
         return max_s * 1000;
     return ours;
@@ -184,15 +184,9 @@ static void expired(void *ctx)
     conn_close(c, STREAM_OK, NULL);
 }
 
-static void enable(struct conn *c, const struct xml *el)
+void conn_sm_enable(struct conn *c, const struct xml *el, conn_told *told)
 {
     char id[RAND_ID_LEN + 1];
-    if (c->state != CONN_BOUND || c->sm) {
-        fail(c, STANZA_UNEXPECTED_REQUEST, NULL);
-        if (c->sm)
-            conn_close(c, STREAM_POLICY_VIOLATION, "stream management is enabled already");
-        return;
-    }
     struct conn_sm *sm = c->sm = mem_alloc(sizeof *sm);
     const struct sm_policy policy = {.ask_every = c->sh->node->conf->sm_ask_every,
                                      .ask_idle_ms = C2S_SM_ASK_MS,
@@ -205,10 +199,22 @@ static void enable(struct conn *c, const struct xml *el)
     sm->resume_ms = wanted_ms(c, el);
     sm->s = sm_session_new(c->sh->loop, &sm_up, c, NS_CLIENT);
     sm_set_policy(sm->s, &policy);
+    sm->told = told;
     sm_accept(sm->s, sm->resume_ms ? rand_id(id) : NULL, (unsigned)(sm->resume_ms / 1000));
     if (sm->resume_ms)
         hmap_put(&c->sh->c2s->by_sm, str_of(sm_id(sm->s)), c);
     c->sh->stats.sm_enabled++;
+}
+
+/* False: out says why not. */
+static bool enable(struct conn *c, const struct xml *el, struct buf *out)
+{
+    if (c->state == CONN_BOUND && !c->sm) {
+        conn_sm_enable(c, el, NULL);
+        return true;
+    }
+    fail(c, out, STANZA_UNEXPECTED_REQUEST, NULL);
+    return false;
 }
 
 /* ---- the stream ended */
@@ -268,12 +274,12 @@ static struct conn *resumable(struct conn *fresh, struct str previd)
     return old && jid_bare_eq(&old->jid, &fresh->jid) ? old : NULL;
 }
 
-static void fail_unknown(struct conn *fresh, struct str previd)
+static void fail_unknown(struct conn *fresh, struct buf *out, struct str previd)
 {
     const struct grave *g = hmap_get(&fresh->sh->c2s->graves_by_id, previd);
     bool is_ours = g && str_eqc(fresh->jid.bare, g->bare);
     fresh->sh->stats.sm_resume_failed++;
-    fail(fresh, STANZA_ITEM_NOT_FOUND, is_ours ? &g->h : NULL);
+    fail(fresh, out, STANZA_ITEM_NOT_FOUND, is_ours ? &g->h : NULL);
 }
 
 /* The old object gets the new stream, the new one what is left of the old. */
@@ -285,12 +291,15 @@ static void swap_streams(struct conn *old, struct conn *fresh)
     stream_in_hand_over(old->stream, &old->conf, old);
     if (s)
         stream_in_hand_over(s, &fresh->conf, fresh);
+    conn_inline_free(old);
+    old->login = fresh->login;
+    fresh->login = NULL;
     old->stops = 0;
     old->out.added = old->out.left[0] = old->out.left[1] = 0;
     old->out.is_over = false;
 }
 
-static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
+static void take_up(struct conn *old, struct conn *fresh, uint32_t h, conn_told *told)
 {
     if (old->state == CONN_BOUND) { /* its stream is still open */
         conn_set_state(old, CONN_DETACHED);
@@ -303,6 +312,7 @@ static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
     conn_close(fresh, STREAM_CONFLICT, "resumed by another connection");
     conn_sm_count_all(old);
     old->sm->is_replaying = true;
+    old->sm->told = told;
     (void)expect(sm_accept_resume(old->sm->s, h)); /* h was looked at */
     old->sm->is_replaying = false;
     conn_csi_set(old, false);
@@ -311,34 +321,36 @@ static void take_up(struct conn *old, struct conn *fresh, uint32_t h)
              LOG_NUM(sm_pending(old->sm->s)));
 }
 
-static void resume(struct conn *c, const struct xml *el)
+bool conn_sm_resume(struct conn *c, const struct xml *el, struct buf *out, conn_told *told)
 {
     struct str previd;
     uint32_t h;
-    if (c->state != CONN_UNBOUND) {
-        fail(c, STANZA_UNEXPECTED_REQUEST, NULL);
-        return;
-    }
-    if (sm_read_resume(el, &previd, &h) != ERR_OK) {
-        fail(c, STANZA_BAD_REQUEST, NULL);
-        return;
-    }
-    struct conn *old = resumable(c, previd);
-    if (!old)
-        fail_unknown(c, previd);
+    struct conn *old = NULL;
+    if (c->state != CONN_UNBOUND)
+        fail(c, out, STANZA_UNEXPECTED_REQUEST, NULL);
+    else if (sm_read_resume(el, &previd, &h) != ERR_OK)
+        fail(c, out, STANZA_BAD_REQUEST, NULL);
+    else if (!(old = resumable(c, previd)))
+        fail_unknown(c, out, previd);
     else if (!sm_may_ack(old->sm->s, h))
         close_too_high(c, old->sm->s, h);
     else
-        take_up(old, c, h);
+        take_up(old, c, h, told);
+    return old != NULL;
 }
 
 bool conn_sm_element(struct conn *c, const struct xml *el)
 {
-    if (xml_is(el, NS_SM, "enable"))
-        enable(c, el);
-    else if (xml_is(el, NS_SM, "resume"))
-        resume(c, el);
-    else
+    const bool is_enable = xml_is(el, NS_SM, "enable");
+    if (!is_enable && !xml_is(el, NS_SM, "resume"))
         return c->sm && sm_element(c->sm->s, el);
+    struct buf out;
+    buf_init(&out, SIZE_MAX);
+    if (!(is_enable ? enable(c, el, &out) : conn_sm_resume(c, el, &out, NULL))) {
+        (void)stream_in_send_text(c->stream, buf_view(&out));
+        if (is_enable && c->sm)
+            conn_close(c, STREAM_POLICY_VIOLATION, "stream management is enabled already");
+    }
+    buf_fini(&out);
     return true;
 }

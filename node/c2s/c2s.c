@@ -169,7 +169,8 @@ static void conn_features(void *ctx, struct arena *a, struct xml *features)
         struct xml *session = xml_add(a, features, NS_SESSION, "session");
         xml_add(a, session, NS_SESSION, "optional");
     }
-    xml_add(a, features, NS_SM, "sm");
+    if (!c->sm) /* else it was enabled inline */
+        xml_add(a, features, NS_SM, "sm");
     xml_add(a, features, NS_CSI, "csi");
 }
 
@@ -272,10 +273,12 @@ void conn_free(struct conn *c)
     defer_cancel(&c->later);
     if (c->deadline.fn)
         timer_stop(&c->deadline);
+    conn_anonymous_end(c);
     conn_bind_drop(c);
     stanza_unref(&c->bind.presence);
     mem_free(c->bind.far);
     conn_out_free(c);
+    conn_inline_free(c);
     conn_csi_free(c);
     conn_sm_free(c);
     conn_part(c);

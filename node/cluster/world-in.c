@@ -109,6 +109,8 @@ static void in_up(struct node_shard *sh, void *ctx)
     struct stanza *s = i->stanza;
     enum err e =
         user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
+    if (e == ERR_OK && stanza_child(s, NS_CARBONS, "enable"))
+        user_wants_copies(sh, &s->from, i->route.resource);
     struct stanza_build b;
     stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from,
                  STR_NONE);

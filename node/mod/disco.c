@@ -1,11 +1,14 @@
 /* DOC: Service Discovery of the domain and of accounts. Features come from the module tables,
  * everything else from the hook disco. An account shows itself to its user and to contacts who may
  * see its presence; to others it does not exist (the roster is loaded before, see needs_roster in
- * node/session/user-queue.c). Standards: XEP-0030. */
+ * node/session/user-queue.c). One without a password shows to all what it is. Standards: XEP-0030,
+ * XEP-0175 section 5. */
 #include "node/mod/disco.h"
 #include "lib/xmpp/xep.h"
+#include "node/auth/account.h"
 #include "node/mod/mods.h"
 #include "node/session/roster.h"
+#include "node/session/user.h"
 
 static void add_features(struct arena *a, struct xml *query, const struct node *n, bool account)
 {
@@ -18,12 +21,12 @@ static void add_features(struct arena *a, struct xml *query, const struct node *
     }
 }
 
-static void add_identity(struct arena *a, struct xml *query, bool account)
+static void add_identity(struct arena *a, struct xml *query, const char *account_or_null)
 {
     struct xml *id = xml_add(a, query, NS_DISCO_INFO, "identity");
-    xml_set(a, id, "category", account ? STR("account") : STR("server"));
-    xml_set(a, id, "type", account ? STR("registered") : STR("im"));
-    if (!account)
+    xml_set(a, id, "category", account_or_null ? STR("account") : STR("server"));
+    xml_set(a, id, "type", account_or_null ? str_of(account_or_null) : STR("im"));
+    if (!account_or_null)
         xml_set(a, id, "name", STR("Meridian"));
 }
 
@@ -42,11 +45,11 @@ static void collected(void *ctx, struct hook_run *run, struct disco_subject *d, 
         iq_result_el(an->request, d->query);
 }
 
-static struct xml *basics(struct arena *a, const struct node *n, bool account)
+static struct xml *basics(struct arena *a, const struct node *n, const char *account_or_null)
 {
     struct xml *query = xml_new(a, NS_DISCO_INFO, "query");
-    add_identity(a, query, account);
-    add_features(a, query, n, account);
+    add_identity(a, query, account_or_null);
+    add_features(a, query, n, account_or_null != NULL);
     return query;
 }
 
@@ -61,9 +64,20 @@ static void collected_basics(void *ctx, struct hook_run *run, struct disco_subje
 
 struct xml *mod_disco_server(struct node_shard *sh, struct arena *a)
 {
-    struct disco_subject d = {.arena = a, .query = basics(a, sh->node, false)};
+    struct disco_subject d = {.arena = a, .query = basics(a, sh->node, NULL)};
     hook_run_disco(sh, &d, collected_basics, NULL);
     return d.query;
+}
+
+static bool is_anonymous(const struct user *u)
+{
+    return account_is_anonymous(u->shard->node->conf, u->bare.local);
+}
+
+/* The type of the account; NULL: the domain is asked. */
+static const char *account_type(const struct user *u_or_null)
+{
+    return !u_or_null ? NULL : is_anonymous(u_or_null) ? "anonymous" : "registered";
 }
 
 static void answer(struct iq_request *r, bool items)
@@ -72,7 +86,7 @@ static void answer(struct iq_request *r, bool items)
     bool account = r->user != NULL;
     struct str node = xml_get(stanza_payload(r->stanza), "node");
     bool plain = !items && !node.p;
-    struct xml *query = plain ? basics(a, r->shard->node, account)
+    struct xml *query = plain ? basics(a, r->shard->node, account_type(r->user))
                               : xml_new(a, items ? NS_DISCO_ITEMS : NS_DISCO_INFO, "query");
     xml_set(a, query, "node", node);
     struct answer an = {.request = r, .is_known_node = !node.p};
@@ -84,7 +98,8 @@ static void answer(struct iq_request *r, bool items)
 
 static bool may_see(const struct iq_request *r)
 {
-    return !r->user || r->session || roster_shows_to(r->user, &r->stanza->from);
+    return !r->user || r->session || is_anonymous(r->user) ||
+           roster_shows_to(r->user, &r->stanza->from);
 }
 
 static void on_info(struct iq_request *r)

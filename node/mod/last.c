@@ -12,6 +12,7 @@
 #include "lib/xmpp/delay.h"
 #include "lib/xmpp/xep.h"
 #include "lib/xmpp/xml-parse.h"
+#include "node/auth/account.h"
 #include "node/mod/mods.h"
 #include "node/session/roster.h"
 
@@ -253,7 +254,8 @@ static void keep(struct user *u, struct str status)
 static enum verdict on_closed(struct hook_run *run, struct session_event *ev)
 {
     (void)run;
-    if (is_available(ev->user))
+    const struct user *u = ev->user;
+    if (is_available(ev->user) || account_is_anonymous(u->shard->node->conf, u->bare.local))
         return V_PASS;
     struct arena *a = arena_new(0);
     const struct xml *status = stanza_child(ev->presence, NS_CLIENT, "status");

@@ -20,7 +20,8 @@
     X(register)                                                                                    \
     X(component)                                                                                   \
     X(stanza_id)                                                                                   \
-    X(carbons)
+    X(carbons)                                                                                     \
+    X(anonymous)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

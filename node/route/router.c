@@ -4,6 +4,7 @@
  * 6121 section 8. */
 #include "lib/base/log.h"
 #include "lib/base/rand.h"
+#include "node/auth/account.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
 #include "node/component/component.h"
@@ -69,11 +70,35 @@ static void to_peer(struct route *r, const struct anchor *a)
     route_free(r);
 }
 
+/* RFC 6121 section 8.5.1: in silence, as for an account that is offline */
+static void no_account(struct route *r)
+{
+    if (r->stanza->kind == STANZA_PRESENCE ||
+        (r->stanza->type == MSG_HEADLINE && !jid_is_full(&r->stanza->to)))
+        route_free(r);
+    else
+        route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+}
+
+/* An account without a password ends with its session (XEP-0175). */
+static bool is_gone(const struct route *r)
+{
+    const struct jid *to = &r->stanza->to;
+    if (!account_is_anonymous(r->shard->node->conf, to->local))
+        return false;
+    const struct user *u = user_find(r->shard, to->bare);
+    return !u || !u->n_sessions;
+}
+
 static void to_anchor(void *ctx, const struct anchor *a)
 {
     struct route *r = ctx;
     switch (a->what) {
     case ANCHOR_HERE:
+        if (is_gone(r)) {
+            no_account(r);
+            break;
+        }
         user_to(r->shard, r);
         mem_free(r);
         break;
@@ -81,12 +106,7 @@ static void to_anchor(void *ctx, const struct anchor *a)
         to_peer(r, a);
         break;
     case ANCHOR_NO_ACCOUNT:
-        /* RFC 6121 section 8.5.1: in silence, as for an account that is offline */
-        if (r->stanza->kind == STANZA_PRESENCE ||
-            (r->stanza->type == MSG_HEADLINE && !jid_is_full(&r->stanza->to)))
-            route_free(r);
-        else
-            route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
+        no_account(r);
         break;
     case ANCHOR_UNKNOWN:
         route_end_bounce(r, STANZA_REMOTE_SERVER_TIMEOUT,
