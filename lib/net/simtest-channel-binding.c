@@ -136,7 +136,8 @@ static void test_channel_binding_exporter(void **state UNUSED)
     sim_end();
 }
 
-/* RFC 5929 section 3.1: 12 bytes of TLS 1.2, others with each handshake; none where it is unsafe. */
+/* RFC 5929 section 3.1: 12 bytes of TLS 1.2, others with each handshake; none where it is unsafe.
+ */
 static void test_channel_binding_unique(void **state UNUSED)
 {
     sim_begin(10);
