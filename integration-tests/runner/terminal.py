@@ -15,14 +15,14 @@ class Terminal:
     """One tmux server with one window; env: more variables for the program. It ends with the lab."""
 
     def __init__(self, lab, name, argv, env=None):
-        self.socket = lab.path(name, "tmux")
-        self.server = lab.start("tmux-" + name, ["tmux", "-S", self.socket, "-f", "/dev/null", "-D"],
-                                env={"TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})})
+        self.socket, self.env = lab.path(name, "tmux"), {"TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})}
+        self.server = lab.start("tmux-" + name, ["tmux", "-S", self.socket, "-f", "/dev/null", "-D"], env=self.env)
         until("a tmux server", lambda: os.path.exists(self.socket))
         self._tmux("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), shlex.join(argv))
 
     def _tmux(self, *args):
-        p = subprocess.run(["tmux", "-S", self.socket, *args], capture_output=True, text=True, timeout=20)
+        p = subprocess.run(["tmux", "-S", self.socket, *args], capture_output=True, text=True, timeout=20,
+                           env={**os.environ, **self.env})  # the program's PATH is that of who asks for the session
         if p.returncode != 0:
             raise Failed("tmux %s: %s" % (args[0], p.stderr.strip()))
         return p.stdout
@@ -31,11 +31,14 @@ class Terminal:
         return subprocess.run(["tmux", "-S", self.socket, "has-session"], capture_output=True).returncode == 0
 
     def screen(self):
-        return self._tmux("capture-pane", "-p")
+        return self._tmux("capture-pane", "-p", "-J")  # long lines in one piece
 
     def type(self, line):
         self._tmux("send-keys", "-l", line)
         self._tmux("send-keys", "Enter")
+
+    def interrupt(self):
+        self._tmux("send-keys", "C-c")
 
     async def see(self, *texts, seconds=15):
         """Wait until all of the texts stand on the screen, in this order; returns the screen."""
