@@ -18,7 +18,7 @@ class Terminal:
         self.socket, self.env = lab.path(name, "tmux"), {"TERM": "xterm", "LC_ALL": "C.UTF-8", **(env or {})}
         self.server = lab.start("tmux-" + name, ["tmux", "-S", self.socket, "-f", "/dev/null", "-D"], env=self.env)
         until("a tmux server", lambda: os.path.exists(self.socket))
-        self._tmux("new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), shlex.join(argv))
+        self._tmux("new-session", "-d", "-c", lab.dir, "-x", str(COLUMNS), "-y", str(ROWS), shlex.join(argv))
 
     def _tmux(self, *args):
         p = subprocess.run(["tmux", "-S", self.socket, *args], capture_output=True, text=True, timeout=20,
