@@ -1,6 +1,7 @@
 """The configuration and the certificates of a running node taken over anew, by meridianctl and by SIGHUP: what applies now, what waits
 for a restart, what is refused as a whole; a stream goes on over a new certificate. And what systemd is told meanwhile."""
 import os
+import select
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ import meridian  # noqa: E402
 from procs import C2S, C2S_TLS, Lab  # noqa: E402
 
 DOMAIN = "one.test"
+WATCHDOG_US = 400000  # what systemd would say in WATCHDOG_USEC
 
 
 class Notify:
@@ -34,6 +36,14 @@ class Notify:
                 return got
             if got != "WATCHDOG=1":
                 raise meridian.Failed("told %r instead of %s" % (got, state))
+
+    def drain(self):
+        """Forget what has come."""
+        while self.hears(0):
+            self.socket.recv(4096)
+
+    def hears(self, seconds):
+        return bool(select.select([self.socket], [], [], seconds)[0])
 
 
 def serial(node, ca):
@@ -129,6 +139,13 @@ def sighup(node, authority, notify, verdict):
     notify.wait("WATCHDOG=1")
     notify.wait("WATCHDOG=1")
     verdict.check(True, "the watchdog hears of us")
+    node.proc.signal(signal.SIGSTOP)
+    checks.until("a node that stands still", lambda: open("/proc/%d/stat" % node.proc.pid).read().split()[2] == "T")
+    notify.drain()
+    heard = notify.hears(3 * WATCHDOG_US / 1e6)
+    node.proc.signal(signal.SIGCONT)
+    notify.wait("WATCHDOG=1")
+    verdict.check(not heard, "the watchdog hears nothing while the node stands still, and hears again when it goes on")
 
 
 def main():
@@ -143,7 +160,7 @@ def main():
     node.ctl_good = lambda *args: (setattr(node, "config", node.good), node.ctl(*args), setattr(node, "config", node.own))[1]
     node.own = node.config
     node.proc = lab.start(node.name, [meridian.program(options.build, "meridiand"), "-c", node.config],
-                          env={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": "400000"})
+                          env={"NOTIFY_SOCKET": notify.path, "WATCHDOG_USEC": str(WATCHDOG_US)})
     try:
         notify.wait("READY=1")
         verdict.check(True, "systemd is told READY=1")

@@ -48,7 +48,7 @@ class Client(slixmpp.ClientXMPP):
         self.add_event_handler("message_error", self._on_message)
         self.add_event_handler("disconnected", lambda e: self.ended.set())
         self.add_event_handler("failed_all_auth", lambda e: self.ended.set())
-        for name in ("presence_available", "presence_unavailable", "presence_subscribe", "presence_subscribed",
+        for name in ("presence_available", "presence_away", "presence_chat", "presence_dnd", "presence_xa", "presence_unavailable", "presence_subscribe", "presence_subscribed",
                      "presence_unsubscribe", "presence_unsubscribed"):
             self.add_event_handler(name, self._on_presence)
 

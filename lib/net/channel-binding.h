@@ -7,6 +7,7 @@
 enum channel_binding {
     CHANNEL_BINDING_EXPORTER,  /* "tls-exporter", RFC 9266: of this very connection */
     CHANNEL_BINDING_END_POINT, /* "tls-server-end-point", RFC 5929: of the server's certificate */
+    CHANNEL_BINDING_UNIQUE,    /* "tls-unique", RFC 5929: of this connection, before TLS 1.3 only */
     CHANNEL_BINDING_COUNT
 };
 enum { CHANNEL_BINDING_MAX = 64 }; /* bytes */

@@ -136,6 +136,35 @@ static void test_channel_binding_exporter(void **state UNUSED)
     sim_end();
 }
 
+/* RFC 5929 section 3.1: 12 bytes of TLS 1.2, others with each handshake; none where it is unsafe.
+ */
+static void test_channel_binding_unique(void **state UNUSED)
+{
+    sim_begin(10);
+    sim_net_begin();
+    struct world w;
+    uint8_t first[CHANNEL_BINDING_MAX], second[CHANNEL_BINDING_MAX];
+    meet(&w, "server", TLS1_2_VERSION, true);
+    assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, first), 12);
+    /* of a full handshake the first Finished is the client's: what the server has got */
+    assert_int_equal(SSL_get_peer_finished(tls_ssl(w.p[1].t), second, sizeof second), 12);
+    const bool is_server = SSL_is_server(tls_ssl(w.p[1].t));
+    assert_int_equal(memcmp(first, second, 12) == 0, is_server);
+    part(&w);
+    meet(&w, "server", TLS1_2_VERSION, true);
+    assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, second), 12);
+    assert_memory_not_equal(first, second, 12);
+    part(&w);
+    meet(&w, "server", TLS1_2_VERSION, false);
+    assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, first), 0);
+    part(&w);
+    meet(&w, "server", TLS1_3_VERSION, true);
+    assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, first), 0);
+    part(&w);
+    sim_net_end();
+    sim_end();
+}
+
 /* RFC 5929 section 4.1: the certificate as it was sent, by the digest of its signature. */
 static void test_channel_binding_end_point(void **state UNUSED)
 {
@@ -176,6 +205,7 @@ static void test_channel_binding_needs_tls(void **state UNUSED)
     assert_false(channel_binding_get(&plain, CHANNEL_BINDING_EXPORTER, out, &n));
     assert_string_equal(channel_binding_name(CHANNEL_BINDING_EXPORTER), "tls-exporter");
     assert_string_equal(channel_binding_name(CHANNEL_BINDING_END_POINT), "tls-server-end-point");
+    assert_string_equal(channel_binding_name(CHANNEL_BINDING_UNIQUE), "tls-unique");
     part(&w);
     sim_net_end();
     sim_end();
@@ -186,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_channel_binding_exporter),
         cmocka_unit_test(test_channel_binding_end_point),
+        cmocka_unit_test(test_channel_binding_unique),
         cmocka_unit_test(test_channel_binding_needs_tls),
     };
     test_certs_begin(dir);

@@ -5,7 +5,7 @@
 #include "lib/net/channel-binding.h"
 #include "lib/xmpp/xep.h"
 
-RFC("5929", PARTIAL, "tls-server-end-point only");
+RFC("5929", PARTIAL, "no tls-unique without the extended master secret, no tls-unique-for-telnet");
 RFC("9266", COMPLETE);
 
 static void add(const struct transport *t, struct sasl_offer *o, bool with_data)

@@ -79,7 +79,7 @@ enum sasl_failure sasl_failure_find(struct str name);
 
 /* What the server offered to this client: bits of enum sasl_mech, and channel bindings with their
  * bytes (RFC 5056). */
-enum { SASL_BINDINGS_MAX = 2, SASL_BINDING_MAX = 64 };
+enum { SASL_BINDINGS_MAX = 3, SASL_BINDING_MAX = 64 };
 struct sasl_binding {
     const char *type; /* static: "tls-exporter" */
     uint8_t data[SASL_BINDING_MAX];

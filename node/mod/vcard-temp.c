@@ -16,9 +16,10 @@ static bool is_own(const struct iq_request *r)
     return r->session || jid_bare_eq(&r->stanza->from, &r->user->bare);
 }
 
-static void failed(struct iq_request *r, const char *event, enum err e)
+static void failed(struct iq_request *r, bool is_write, enum err e)
 {
-    log_error(NULL, event, "user", LOG_STR(r->user->bare.full), "why", err_text(e));
+    log_error(NULL, is_write ? "vcard.write.failed" : "vcard.read.failed", "user",
+              LOG_STR(r->user->bare.full), "why", err_text(e));
     iq_error(r, STANZA_INTERNAL_SERVER_ERROR, NULL);
 }
 
@@ -35,7 +36,7 @@ static void got(void *ctx, enum err e, const struct store_kv *v)
     if (e == ERR_OK)
         iq_result_el(r, doc->root);
     else
-        failed(r, "vcard.read.failed", e);
+        failed(r, false, e);
     xml_doc_free(&doc);
 }
 
@@ -45,7 +46,7 @@ static void written(void *ctx, enum err e)
     if (e == ERR_OK)
         iq_result(r);
     else
-        failed(r, "vcard.write.failed", e);
+        failed(r, true, e);
 }
 
 static void on_set(struct iq_request *r)
