@@ -10,6 +10,7 @@ struct addr {
     uint8_t ip[16]; /* v4: first four bytes */
 };
 #define ADDR_TEXT_MAX 56
+void addr_unmap(struct addr *a); /* an IPv4 address in the clothes of IPv6 becomes one */
 enum err addr_parse(struct str ip, uint16_t port,
                     struct addr *out) MUST_USE; /* literal only, no look-up */
 enum err addr_parse_hostport(struct str text,
