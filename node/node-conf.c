@@ -49,6 +49,7 @@ void node_conf_init(struct node_conf *c)
         .registry_lease_ms = 15000,
         .offline_max = 1000,
         .limits = stream_limits_default,
+        .connections_per_address = 1000,
         .guard_resources = true,
         .roster_max = 1000,
         .ping_timeout_ms = 60000,

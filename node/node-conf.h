@@ -13,6 +13,7 @@
 struct node_conf_listen {
     struct addr at;
     bool direct_tls;
+    bool has_proxy_header; /* connections come through a load balancer that speaks PROXY */
 };
 enum contact {
     CONTACT_ABUSE,
@@ -110,6 +111,7 @@ struct node_conf {
     size_t blocklist_max; /* addresses of an account */
     /* [limits] */
     struct stream_limits limits;
+    unsigned connections_per_address; /* on ports for clients, servers, components; 0: no limit */
     bool guard_resources; /* requests reach a resource only from who may see its presence */
     size_t roster_max;    /* items per account; default 1,000 */
     size_t sessions_max;  /* resources per account; default 50 */

@@ -10,6 +10,8 @@
 struct node_listener {
     struct node_shard *shard;
     struct listener *listener;
+    struct proxy_gate *gate; /* NULL: connections come as they are */
+    listen_accept *accept;   /* of the kind of port */
     bool direct_tls;
 };
 /* ---- node-tls.c */

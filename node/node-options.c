@@ -26,6 +26,7 @@ struct opt_tls {
 struct opt_listen {
     const char *at;
     enum listen_tls tls;
+    bool proxy_protocol;
 };
 enum component_tls { COMPONENT_PLAIN, COMPONENT_DIRECT };
 enum component_conflict { CONFLICT_REFUSE, CONFLICT_KICK_OLD };
@@ -113,7 +114,8 @@ struct opt_blocklist {
     int64_t max;
 };
 struct opt_limits {
-    uint64_t stanza_bytes, auth_timeout;
+    uint64_t stanza_bytes, tag_bytes, auth_timeout, auth_bytes;
+    int64_t depth, attributes, elements, auth_failures, connections_per_address;
 };
 struct options {
     struct opt_general general;
@@ -173,6 +175,10 @@ static const struct conf_option listen_options[] = {
                 .doc = "Address and port: \"0.0.0.0:5222\", \"[::]:5222\""),
     CONF_ENUM(struct opt_listen, tls, "tls", listen_tls_names, .def = "starttls",
               .doc = "starttls, or direct: TLS from the first byte (XEP-0368)"),
+    CONF_BOOL(struct opt_listen, proxy_protocol, "proxy_protocol",
+              .doc = "Connections come through a load balancer that speaks the PROXY protocol, "
+                     "version 1 or 2; all others are refused. Whoever reaches this port can claim "
+                     "any address: let only the load balancer"),
 };
 static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
@@ -447,8 +453,24 @@ static const struct conf_option blocklist_options[] = {
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
+    CONF_INT(struct opt_limits, depth, "depth", .def = "64", .min = 16, .max = 1000,
+             .unit = "levels", .doc = "Elements within elements, of a stanza"),
+    CONF_INT(struct opt_limits, attributes, "attributes", .def = "64", .min = 32, .max = 1000,
+             .unit = "attributes", .doc = "Of one element, namespace declarations included"),
+    CONF_INT(struct opt_limits, elements, "elements", .def = "10000", .min = 500, .max = 100000,
+             .unit = "elements", .doc = "Of one stanza"),
+    CONF_SIZE(struct opt_limits, tag_bytes, "tag_bytes", .def = "16KiB", .min = 8192,
+              .max = 1 << 20, .doc = "One start tag: its name, attributes and their values"),
     CONF_DURATION(struct opt_limits, auth_timeout, "auth_timeout", .def = "60s", .min = 1000,
                   .max = 600000, .doc = "A connection must be authenticated after this long"),
+    CONF_SIZE(struct opt_limits, auth_bytes, "auth_bytes", .def = "64KiB", .min = 16384,
+              .max = 1 << 20, .doc = "What a connection may send before it is authenticated"),
+    CONF_INT(struct opt_limits, auth_failures, "auth_failures", .def = "3", .min = 1, .max = 100,
+             .unit = "attempts", .doc = "Failed logins of a connection; then it is closed"),
+    CONF_INT(struct opt_limits, connections_per_address, "connections_per_address", .def = "1000",
+             .max = 1000000, .unit = "connections",
+             .doc = "Of clients, servers and components from one address (IPv6: one /64) at a time; "
+                    "0: no limit"),
 };
 
 static const struct conf_section sections[] = {
@@ -641,6 +663,7 @@ static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
     for (size_t i = 0; i < n; i++) {
         must(addr_parse_hostport(str_of(in[i].at), &out[i].at) == ERR_OK);
         out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
+        out[i].has_proxy_header = in[i].proxy_protocol;
     }
     return out;
 }
@@ -751,6 +774,19 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->vcard_bytes = o->vcard.bytes;
 }
 
+static void open_limits(const struct opt_limits *o, struct node_conf *c)
+{
+    c->limits.after_auth = (struct xml_limits){.max_stanza_bytes = o->stanza_bytes,
+                                               .max_depth = (unsigned)o->depth,
+                                               .max_attrs = (unsigned)o->attributes,
+                                               .max_elements = (unsigned)o->elements,
+                                               .max_tag_bytes = o->tag_bytes};
+    c->limits.auth_timeout_ms = o->auth_timeout;
+    c->limits.auth_bytes = o->auth_bytes;
+    c->limits.auth_failures = (unsigned)o->auth_failures;
+    c->connections_per_address = (unsigned)o->connections_per_address;
+}
+
 void node_settings_open(const struct conf *snapshot, struct node_settings *out)
 {
     const struct options *o = conf_root(snapshot);
@@ -791,8 +827,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->has_metrics = o->metrics.listen != NULL;
     if (c->has_metrics)
         must(addr_parse_hostport(str_of(o->metrics.listen), &c->metrics_listen) == ERR_OK);
-    c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
-    c->limits.auth_timeout_ms = o->limits.auth_timeout;
+    open_limits(&o->limits, c);
     open_s2s(o, c);
     open_region(o, c);
 }

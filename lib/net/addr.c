@@ -7,6 +7,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "lib/base/siphash.h"
+
 void addr_unmap(struct addr *a)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -99,4 +101,12 @@ bool addr_is_loopback(const struct addr *a)
     if (a->family == ADDR_V4)
         return a->ip[0] == 127;
     return a->family == ADDR_V6 && !memcmp(a->ip, v6, sizeof v6);
+}
+
+uint64_t addr_network_key(const struct addr *a)
+{
+    enum { V6_NETWORK = 8, V4_ADDRESS = 4 }; /* bytes */
+    if (a->family == ADDR_NONE)
+        return 0;
+    return siphash(siphash_secret(), a->ip, a->family == ADDR_V6 ? V6_NETWORK : V4_ADDRESS);
 }

@@ -17,5 +17,8 @@ enum err addr_parse_hostport(struct str text,
                              struct addr *out) MUST_USE;          /* "1.2.3.4:5", "[::1]:5" */
 char *addr_format(char out[ADDR_TEXT_MAX], const struct addr *a); /* "1.2.3.4:5", "[::1]:5" */
 bool addr_eq(const struct addr *a, const struct addr *b);
+/* For counts by address, keyed by the secret of the process: an IPv4 address, or the /64 of an IPv6
+ * one, which is what one customer has. 0: of no address. */
+uint64_t addr_network_key(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
 #endif

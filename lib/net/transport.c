@@ -12,6 +12,18 @@ void transport_set_events(struct transport *t, const struct transport_events *ev
     t->ctx = ctx;
 }
 
+void transport_set_seat(struct transport *t, struct transport_seat *s)
+{
+    must(!t->seat);
+    t->seat = s;
+}
+
+static void leave_seat(struct transport_seat *s)
+{
+    if (s)
+        s->leave(s);
+}
+
 static void transport_give_up(struct transport **pt, bool abort_it)
 {
     struct transport *t = *pt;
@@ -19,7 +31,10 @@ static void transport_give_up(struct transport **pt, bool abort_it)
         return;
     *pt = NULL;
     t->events = NULL;
+    struct transport_seat *seat = t->seat;
+    t->seat = NULL;
     t->ops->close(t, abort_it);
+    leave_seat(seat);
 }
 
 void transport_close(struct transport **pt)
@@ -37,14 +52,21 @@ struct parcel *transport_detach(struct transport **pt)
     struct transport *t = *pt;
     *pt = NULL;
     t->events = NULL;
-    return t->ops->detach(t);
+    struct transport_seat *seat = t->seat;
+    t->seat = NULL;
+    struct parcel *p = t->ops->detach(t);
+    p->seat = seat;
+    return p;
 }
 
 struct transport *parcel_attach(struct parcel **pp, struct loop *to)
 {
     struct parcel *p = *pp;
     *pp = NULL;
-    return p->attach(p, to);
+    struct transport_seat *seat = p->seat;
+    struct transport *t = p->attach(p, to);
+    t->seat = seat;
+    return t;
 }
 
 void parcel_drop(struct parcel **pp)
@@ -53,5 +75,7 @@ void parcel_drop(struct parcel **pp)
     if (!p)
         return;
     *pp = NULL;
+    struct transport_seat *seat = p->seat;
     p->drop(p);
+    leave_seat(seat);
 }

@@ -31,6 +31,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
       "Turns that took more processor time than the watchdog allows")                              \
     X(BYTES, COUNTER, "meridian_network_bytes_total", "direction",                                 \
       "Bytes read from and given to the network, TLS included")                                    \
+    X(REFUSED, COUNTER, "meridian_connections_refused_total", "",                                  \
+      "Connections of addresses that had as many as they may")                                     \
     X(C2S_OPEN, GAUGE, "meridian_c2s_connections", "state",                                        \
       "Client connections now, authenticated or not")                                              \
     X(C2S_ACCEPTED, COUNTER, "meridian_c2s_accepted_total", "", "Client connections accepted")     \
@@ -195,6 +197,7 @@ static void put_loops(struct buf *out, const struct round *r)
 static void put_clients(struct buf *out, const struct sample *s)
 {
     const struct node_stats *n = &s->node;
+    put_one(out, M_REFUSED, NULL, (double)n->connections_refused);
     metric_head(out, &defs[M_C2S_OPEN]);
     put(out, M_C2S_OPEN, "authenticated", (double)(s->connections - s->unauthenticated));
     put(out, M_C2S_OPEN, "unauthenticated", (double)s->unauthenticated);
