@@ -13,7 +13,8 @@
 struct node_conf_listen {
     struct addr at;
     bool direct_tls;
-    bool has_proxy_header; /* connections come through a load balancer that speaks PROXY */
+    struct stream_rate rate; /* how fast each peer may send; default: no limit */
+    bool has_proxy_header;   /* connections come through a load balancer that speaks PROXY */
 };
 enum contact {
     CONTACT_ABUSE,

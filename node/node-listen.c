@@ -14,19 +14,19 @@
 static void accept_c2s(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
-    c2s_accept(l->shard, t, l->direct_tls);
+    c2s_accept(l->shard, t, l->conf->direct_tls, &l->conf->rate);
 }
 
 static void accept_component(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
-    component_accept(l->shard, t, l->direct_tls);
+    component_accept(l->shard, t, l->conf->direct_tls);
 }
 
 static void accept_s2s(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
-    s2s_accept(l->shard->s2s, t, l->direct_tls);
+    s2s_accept(l->shard->s2s, t, l->conf->direct_tls, &l->conf->rate);
 }
 
 static void accept_region(void *ctx, struct transport *t)
@@ -104,7 +104,7 @@ static enum err open_public(struct node_shard *sh, const struct node_conf_listen
 {
     struct node_listener *l = mem_alloc(sizeof *l);
     l->shard = sh;
-    l->direct_tls = c->direct_tls;
+    l->conf = c;
     l->accept = accept;
     if (!c->has_proxy_header)
         return open_at(l, &c->at, admit, l, what, why, why_size);

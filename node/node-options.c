@@ -10,6 +10,8 @@
 #include "s2s/s2s.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
+#define SHAPER_DEFAULT "default"
+enum { SHAPER_BYTES = 10 << 20, SHAPER_STANZAS = 20000, SHAPER_BYTES_MIN = 1000 };
 static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
 static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
@@ -27,6 +29,12 @@ struct opt_listen {
     const char *at;
     enum listen_tls tls;
     bool proxy_protocol;
+    const char *shaper;
+};
+struct opt_shaper {
+    const char *name;
+    uint64_t max_rate;
+    int64_t max_stanzas;
 };
 enum component_tls { COMPONENT_PLAIN, COMPONENT_DIRECT };
 enum component_conflict { CONFLICT_REFUSE, CONFLICT_KICK_OLD };
@@ -122,6 +130,8 @@ struct options {
     struct opt_tls tls;
     struct opt_listen *listen_c2s, *listen_s2s;
     size_t listen_c2s_n, listen_s2s_n;
+    struct opt_shaper *shapers;
+    size_t shapers_n;
     struct opt_component_listen *listen_component;
     struct opt_component *components;
     size_t listen_component_n, components_n;
@@ -179,6 +189,17 @@ static const struct conf_option listen_options[] = {
               .doc = "Connections come through a load balancer that speaks the PROXY protocol, "
                      "version 1 or 2; all others are refused. Whoever reaches this port can claim "
                      "any address: let only the load balancer"),
+    CONF_STRING(struct opt_listen, shaper, "shaper", .def = SHAPER_DEFAULT,
+                .doc =
+                    "How fast each peer may send: a name of [shaper.NAME]; \"default\" need not be "
+                    "there and is 10 MiB and 20,000 stanzas a second"),
+};
+static const struct conf_option shaper_options[] = {
+    CONF_SIZE(struct opt_shaper, max_rate, "max_rate", .def = "10MiB", .max = 1ll << 32,
+              .doc = "Bytes a second, and as many at once; past it the peer is read more slowly, "
+                     "nothing is lost; 0: no limit"),
+    CONF_INT(struct opt_shaper, max_stanzas, "max_stanzas", .def = "20000", .max = 1000000,
+             .unit = "stanzas a second", .doc = "The same in stanzas"),
 };
 static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
@@ -469,8 +490,9 @@ static const struct conf_option limits_options[] = {
              .unit = "attempts", .doc = "Failed logins of a connection; then it is closed"),
     CONF_INT(struct opt_limits, connections_per_address, "connections_per_address", .def = "1000",
              .max = 1000000, .unit = "connections",
-             .doc = "Of clients, servers and components from one address (IPv6: one /64) at a time; "
-                    "0: no limit"),
+             .doc =
+                 "Of clients, servers and components from one address (IPv6: one /64) at a time; "
+                 "0: no limit"),
 };
 
 static const struct conf_section sections[] = {
@@ -482,6 +504,8 @@ static const struct conf_section sections[] = {
                .doc = "A port for clients"),
     CONF_ARRAY(struct options, listen_s2s, listen_s2s_n, "listen.s2s", listen_options,
                .doc = "A port for servers"),
+    CONF_NAMED(struct options, shapers, shapers_n, name, "shaper", shaper_options,
+               .doc = "How fast a peer may send, for listeners that name it"),
     CONF_ARRAY(struct options, listen_component, listen_component_n, "listen.component",
                component_listen_options, .doc = "A port for components"),
     CONF_ARRAY(struct options, components, components_n, "component", component_options,
@@ -609,6 +633,46 @@ static void check_components(const struct conf *c, struct conf_errors *errs,
     }
 }
 
+static const struct opt_shaper *find_shaper(const struct options *o, const char *name)
+{
+    for (size_t i = 0; i < o->shapers_n; i++)
+        if (strcmp(o->shapers[i].name, name) == 0)
+            return &o->shapers[i];
+    return NULL;
+}
+
+static void check_shaper(const struct conf *c, struct conf_errors *errs, const struct options *o,
+                         const char *section, size_t i, const char *name)
+{
+    if (strcmp(name, SHAPER_DEFAULT) == 0 || find_shaper(o, name))
+        return;
+    const char **names = mem_calloc(o->shapers_n + 1, sizeof *names);
+    for (size_t k = 0; k < o->shapers_n; k++)
+        names[k] = o->shapers[k].name;
+    names[o->shapers_n] = SHAPER_DEFAULT;
+    const char *near = conf_nearest(name, names, o->shapers_n + 1);
+    conf_error_at(errs, c, section, i, "shaper", "there is no [shaper.%s]%s%s%s", name,
+                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    mem_free(names);
+}
+
+static void check_listeners(const struct conf *c, struct conf_errors *errs, const struct options *o,
+                            const char *section, const struct opt_listen *l, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        check_address(c, errs, section, i, "at", l[i].at);
+        check_shaper(c, errs, o, section, i, l[i].shaper);
+    }
+}
+
+static void check_shapers(const struct conf *c, struct conf_errors *errs, const struct options *o)
+{
+    for (size_t i = 0; i < o->shapers_n; i++)
+        if (o->shapers[i].max_rate && o->shapers[i].max_rate < SHAPER_BYTES_MIN)
+            conf_error_at(errs, c, "shaper", i, "max_rate",
+                          "must be at least %d, or 0 for no limit", SHAPER_BYTES_MIN);
+}
+
 static struct store_options of_store(const struct options *o)
 {
     return (struct store_options){&o->store, o->routes, o->routes_n, &o->pool};
@@ -624,10 +688,9 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
     check_hashes(c, errs, &o->auth.scram_hashes);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
-    for (size_t i = 0; i < o->listen_c2s_n; i++)
-        check_address(c, errs, "listen.c2s", i, "at", o->listen_c2s[i].at);
-    for (size_t i = 0; i < o->listen_s2s_n; i++)
-        check_address(c, errs, "listen.s2s", i, "at", o->listen_s2s[i].at);
+    check_listeners(c, errs, o, "listen.c2s", o->listen_c2s, o->listen_c2s_n);
+    check_listeners(c, errs, o, "listen.s2s", o->listen_s2s, o->listen_s2s_n);
+    check_shapers(c, errs, o);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);
     for (size_t i = 0; i < o->dns.servers.n; i++)
@@ -657,13 +720,23 @@ const struct conf_schema node_schema = {.sections = sections,
                                         .known = node_known};
 
 /* ---- into struct node_conf */
-static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
+static struct stream_rate rate_of(const struct options *o, const char *name)
+{
+    const struct opt_shaper *s = find_shaper(o, name);
+    if (!s)
+        return (struct stream_rate){SHAPER_BYTES, SHAPER_STANZAS};
+    return (struct stream_rate){s->max_rate, (uint64_t)s->max_stanzas};
+}
+
+static struct node_conf_listen *listeners(const struct options *o, const struct opt_listen *in,
+                                          size_t n)
 {
     struct node_conf_listen *out = mem_calloc(n + 1, sizeof *out);
     for (size_t i = 0; i < n; i++) {
         must(addr_parse_hostport(str_of(in[i].at), &out[i].at) == ERR_OK);
         out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
         out[i].has_proxy_header = in[i].proxy_protocol;
+        out[i].rate = rate_of(o, in[i].shaper);
     }
     return out;
 }
@@ -799,9 +872,9 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->cert_file = o->tls.cert;
     c->key_file = o->tls.key;
     c->ca_file = o->tls.ca;
-    c->c2s = listeners(o->listen_c2s, o->listen_c2s_n);
+    c->c2s = listeners(o, o->listen_c2s, o->listen_c2s_n);
     c->c2s_n = o->listen_c2s_n;
-    c->s2s = listeners(o->listen_s2s, o->listen_s2s_n);
+    c->s2s = listeners(o, o->listen_s2s, o->listen_s2s_n);
     c->s2s_n = o->listen_s2s_n;
     c->c2s_tls_required = o->c2s.tls_required;
     c->sessions_max = (size_t)o->c2s.sessions_max;

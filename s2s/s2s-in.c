@@ -273,7 +273,7 @@ void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_nul
     stream_in_close(in->stream, c, text_or_null);
 }
 
-void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
+void s2s_in_new(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate)
 {
     struct s2s_in *in = mem_alloc(sizeof *in);
     if (direct)
@@ -286,6 +286,7 @@ void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
     timer_start(&in->idle, s->conf.tune.idle_timeout_ms);
     list_push(&s->ins, &in->link);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
+    stream_in_set_rate(in->stream, rate);
 }
 
 void s2s_in_free(struct s2s_in *in)

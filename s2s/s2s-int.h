@@ -158,7 +158,7 @@ struct s2s_in {
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
-void s2s_in_new(struct s2s *s, struct transport *t, bool direct);
+void s2s_in_new(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate);
 void s2s_in_close(struct s2s_in *in, enum stream_cond c, const char *text_or_null);
 void s2s_in_free(struct s2s_in *in);
 bool s2s_in_has_pair(const struct s2s_in *in, struct str local, struct str remote);

@@ -175,7 +175,7 @@ static const struct s2s_host_ops world_host_ops = {.is_local_domain = host_is_lo
 
 static inline void host_accept(void *ctx, struct transport *t)
 {
-    s2s_accept(((struct host *)ctx)->s2s, t, false);
+    s2s_accept(((struct host *)ctx)->s2s, t, false, NULL);
 }
 
 static inline void host_listen(struct host *h)

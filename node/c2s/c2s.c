@@ -251,7 +251,8 @@ static struct conn *conn_new(struct node_shard *sh)
     return c;
 }
 
-void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
+void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                const struct stream_rate *rate)
 {
     struct c2s_set *s = sh->c2s;
     sh->stats.c2s_accepted++;
@@ -264,6 +265,7 @@ void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
     if (direct_tls)
         t = tls_server(&t, sh->node->tls_c2s);
     c->stream = stream_in_new(&t, &c->conf, &conn_events, c);
+    stream_in_set_rate(c->stream, rate);
 }
 
 void conn_free(struct conn *c)

@@ -12,7 +12,9 @@
 struct c2s_set; /* connections of a shard, by connection id */
 struct c2s_set *c2s_set_new(struct node_shard *sh);
 void c2s_set_free(struct c2s_set **ps); /* crash-like: no closing handshake */
-void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls);
+/* rate: how fast the client may send; borrowed for the life of the node. */
+void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                const struct stream_rate *rate);
 /* Write to the connection with this handle / connection id. Takes s and c. False when there is no
  * such connection: then s and c stay the caller's. Both are kept until the bytes left our memory;
  * when the connection dies before, messages go to user_returned (or back to their anchor as
