@@ -444,7 +444,7 @@ struct sim_client *sim_client_login(const struct sim_client_conf *conf)
 static __attribute__((format(printf, 2, 0))) void send_va(struct sim_client *c, const char *fmt,
                                                           va_list args, bool counted)
 {
-    char text[16384];
+    char text[32768];
     int n = vsnprintf(text, sizeof text, fmt, args);
     must(n >= 0 && n < (int)sizeof text);
     if (counted && sim_client_sm_send(c, str_make(text, (size_t)n)))
