@@ -29,6 +29,7 @@ struct reg_driver;
     X(c2s_auth_failed)                                                                             \
     X(c2s_auth_unavailable)                                                                        \
     X(c2s_auth_throttled)                                                                          \
+    X(c2s_redirected)                                                                              \
     X(c2s_moved)                                                                                   \
     X(c2s_closed)                                                                                  \
     X(stanzas_bounced)                                                                             \

@@ -18,6 +18,9 @@ void control_run_sessions(struct control_request *r);
 void control_run_kick(struct control_request *r);
 void control_run_send(struct control_request *r);
 
+/* ---- cmd-drain.c */
+void control_run_drain(struct control_request *r);
+
 /* ---- cmd-log.c */
 void control_run_loglevel(struct control_request *r);
 void control_run_log(struct control_request *r);

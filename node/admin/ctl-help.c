@@ -72,6 +72,7 @@ static void print_bash(void)
           "    help) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"));;\n"
           "    import-users) COMPREPLY=($(compgen -f -- \"$cur\"));;\n"
           "    completion) COMPREPLY=($(compgen -W \"bash zsh\" -- \"$cur\"));;\n"
+          "    drain) COMPREPLY=($(compgen -W \"off --over\" -- \"$cur\"));;\n"
           "    log) COMPREPLY=($(compgen -W \"--category --jid --peer --level\" -- \"$cur\"));;\n"
           "    loglevel) COMPREPLY=($(compgen -W \"trace debug info warn error default --category"
           " --jid --peer\" -- \"$cur\"));;\n"

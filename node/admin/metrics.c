@@ -39,6 +39,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(C2S_CLOSED, COUNTER, "meridian_c2s_closed_total", "", "Client connections ended")            \
     X(C2S_MOVED, COUNTER, "meridian_c2s_moved_total", "",                                          \
       "Client connections that moved to their home shard")                                         \
+    X(C2S_REDIRECTED, COUNTER, "meridian_c2s_redirected_total", "",                                \
+      "Client connections that were sent to another host")                                         \
     X(LOGINS, COUNTER, "meridian_c2s_logins_total", "outcome",                                     \
       "Authentications: ok, failed (refused or given up), unavailable (nobody could tell), "       \
       "throttled (not tried)")                                                                     \
@@ -204,6 +206,7 @@ static void put_clients(struct buf *out, const struct sample *s)
     put_one(out, M_C2S_ACCEPTED, NULL, (double)n->c2s_accepted);
     put_one(out, M_C2S_CLOSED, NULL, (double)n->c2s_closed);
     put_one(out, M_C2S_MOVED, NULL, (double)n->c2s_moved);
+    put_one(out, M_C2S_REDIRECTED, NULL, (double)n->c2s_redirected);
     metric_head(out, &defs[M_LOGINS]);
     put(out, M_LOGINS, "ok", (double)n->c2s_authenticated);
     put(out, M_LOGINS, "failed", (double)n->c2s_auth_failed);

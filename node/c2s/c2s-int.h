@@ -124,9 +124,11 @@ struct conn {
     struct conn_sm *sm;   /* NULL without stream management */
     struct conn_csi *csi; /* NULL until needed */
 };
+struct c2s_drain; /* c2s-drain.c */
 struct c2s_set {
     struct node_shard *sh;
-    struct list conns; /* struct conn */
+    struct c2s_drain *drain; /* NULL: clients may stay */
+    struct list conns;       /* struct conn */
     size_t n, unauthenticated;
     struct hmap by_id;  /* connection id -> struct conn */
     struct hmap users;  /* bare JID -> struct user_count: bound connections here */
@@ -213,6 +215,10 @@ void conn_in_back(struct conn *c, size_t stanzas, size_t bytes);  /* no longer *
 /* ---- c2s-register.c: an element before authentication. True: it was a registration's, and taken.
  */
 bool conn_register(struct conn *c, struct xml_doc **doc);
+
+/* ---- c2s-drain.c: a stream reached its features. True: the client is to go elsewhere, and was
+ * told. */
+bool conn_redirect(struct conn *c, bool is_secure, bool is_authenticated);
 
 /* ---- c2s-idle.c */
 void c2s_idle_init(struct c2s_set *s);

@@ -101,6 +101,7 @@ void c2s_set_free(struct c2s_set **ps)
     struct list *n;
     while ((n = list_first(&s->conns)))
         conn_free(list_entry(n, struct conn, link));
+    c2s_drain_end(s->sh);
     *ps = NULL;
     if (s->stop_deadline.fn) {
         timer_stop(&s->stop_deadline);
@@ -157,6 +158,8 @@ static void features_collected(void *ctx, struct hook_run *run, struct features_
 static void conn_features(void *ctx, struct arena *a, struct xml *features)
 {
     struct conn *c = ctx;
+    if (conn_redirect(c, stream_in_is_secure(c->stream), stream_in_is_authenticated(c->stream)))
+        return;
     struct features_subject f = {.arena = a,
                                  .features = features,
                                  .is_authenticated = stream_in_is_authenticated(c->stream),

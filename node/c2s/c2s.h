@@ -36,6 +36,11 @@ void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, co
 void c2s_reattach(struct node_shard *sh, const char *peer_or_null);
 /* system-shutdown to all; done when all are closed or 3 s passed. */
 void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx);
+/* Send clients to another host, HOST or HOST:PORT: sessions end over this time, evenly, with
+ * see-other-host; new ones are told at once, until c2s_drain_end. Again: anew, from now. */
+void c2s_drain(struct node_shard *sh, const char *to, uint64_t over_ms);
+void c2s_drain_end(struct node_shard *sh);
+const char *c2s_drains_to(const struct node_shard *sh); /* NULL: it does not */
 /* For operators (c2s-admin.c). whose: a domain, an account or a full JID; NULL = all.
  * Objects: jid, state, ip, tls, shard, anchor, since, stanzas_in, stanzas_out, queued. False: there
  * are more than max. */
