@@ -65,7 +65,7 @@ struct opt_dns {
 struct opt_c2s {
     bool tls_required;
     int64_t sessions_max, sm_queue, sm_ask_every;
-    uint64_t sm_queue_bytes, sm_resume;
+    uint64_t output_bytes, sm_queue_bytes, sm_resume;
 };
 struct opt_s2s {
     bool enabled, tls_required, dialback, external, bidi, acks;
@@ -123,7 +123,8 @@ struct opt_blocklist {
 };
 struct opt_limits {
     uint64_t stanza_bytes, tag_bytes, auth_timeout, auth_bytes;
-    int64_t depth, attributes, elements, auth_failures, connections_per_address;
+    int64_t depth, attributes, elements, auth_failures;
+    int64_t connections_per_address, unauthenticated_connections;
 };
 struct options {
     struct opt_general general;
@@ -259,6 +260,9 @@ static const struct conf_option c2s_options[] = {
     CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
              .unit = "sessions", .apply = CONF_RELOAD,
              .doc = "Resources an account may bind at once"),
+    CONF_SIZE(struct opt_c2s, output_bytes, "output_bytes", .def = "4MiB", .min = 262144,
+              .max = 1 << 30,
+              .doc = "Queued to a client that reads too slowly; past it it is closed"),
     CONF_INT(struct opt_c2s, sm_queue, "sm_queue", .def = "1000", .min = 10, .max = 100000,
              .unit = "stanzas",
              .doc = "May wait for a client that was cut off (XEP-0198); a connected one may owe "
@@ -493,6 +497,9 @@ static const struct conf_option limits_options[] = {
              .doc =
                  "Of clients, servers and components from one address (IPv6: one /64) at a time; "
                  "0: no limit"),
+    CONF_INT(struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
+             .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
+             .doc = "Of clients that are not logged in yet, on each shard"),
 };
 
 static const struct conf_section sections[] = {
@@ -858,6 +865,7 @@ static void open_limits(const struct opt_limits *o, struct node_conf *c)
     c->limits.auth_bytes = o->auth_bytes;
     c->limits.auth_failures = (unsigned)o->auth_failures;
     c->connections_per_address = (unsigned)o->connections_per_address;
+    c->unauthenticated_connections = (size_t)o->unauthenticated_connections;
 }
 
 void node_settings_open(const struct conf *snapshot, struct node_settings *out)
@@ -878,6 +886,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->s2s_n = o->listen_s2s_n;
     c->c2s_tls_required = o->c2s.tls_required;
     c->sessions_max = (size_t)o->c2s.sessions_max;
+    c->c2s_output_bytes = o->c2s.output_bytes;
     c->sm_queue = (size_t)o->c2s.sm_queue;
     c->sm_queue_bytes = o->c2s.sm_queue_bytes;
     c->sm_resume_ms = o->c2s.sm_resume;

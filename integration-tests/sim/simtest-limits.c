@@ -3,6 +3,7 @@
  * second. docs/limits.md has the whole list. */
 #include "integration-tests/sim/tests-node-int.h"
 #include "lib/base/buf.h"
+#include "node/c2s/c2s.h"
 
 /* ---- a peer that only connects ---- */
 struct bare {
@@ -193,6 +194,39 @@ static void test_limits_addresses_behind_proxy(void **state)
     rig_end(&r);
 }
 
+static void three_unauthenticated(struct node_conf *c)
+{
+    c->unauthenticated_connections = 3;
+}
+
+/* Who logs in makes room. */
+static void test_limits_unauthenticated_connections(void **state)
+{
+    struct rig r;
+    struct bare b[3];
+    (void)state;
+    rig_begin(&r, 10, 1, three_unauthenticated);
+    for (int i = 0; i < 2; i++) {
+        bare_open(&b[i], &r.listen[0].at, "client/0", HEADER);
+        assert_true(bare_is_served(&b[i]));
+    }
+    struct sim_client *c = rig_login(&r, "alice", "phone"); /* the third, for a while */
+    bare_open(&b[2], &r.listen[0].at, "client/0", HEADER);
+    assert_true(bare_is_served(&b[2]));
+    struct sim_client_conf conf = rig_conf(&r, "bob", "desk");
+    struct sim_client *fourth = sim_client_new(&conf);
+    assert_true(sim_client_wait(fourth, SIM_CLIENT_ENDED));
+    assert_int_equal(sim_client_end(fourth)->received, STREAM_OK); /* without a byte */
+    sim_client_free(&fourth);
+    bare_close(&b[2]);
+    fourth = rig_login(&r, "bob", "desk");
+    sim_client_free(&fourth);
+    sim_client_free(&c);
+    bare_close(&b[0]);
+    bare_close(&b[1]);
+    rig_end(&r);
+}
+
 /* ---- before authentication ---- */
 static void small_auth(struct node_conf *c)
 {
@@ -344,6 +378,57 @@ static void test_limits_shape_of_stanzas(void **state)
     rig_end(&r);
 }
 
+/* ---- what waits for one that does not read ---- */
+enum { OUTPUT_BYTES = 300000 };
+static void little_output(struct node_conf *c)
+{
+    c->c2s_output_bytes = OUTPUT_BYTES;
+}
+
+/* Bytes queued to the only session of bob; -1: there is none. */
+static int64_t queued_to_bob(const struct rig *r)
+{
+    struct arena *a = arena_new(0);
+    struct jid bob;
+    assert_int_equal(jid_parse(a, STR("bob@" RIG_DOMAIN), &bob, NULL), ERR_OK);
+    struct json *list = json_new_array();
+    int64_t n = -1;
+    for (unsigned i = 0; i < r->node->n_shards; i++)
+        assert_true(c2s_list(&r->node->shard[i], &bob, 10, list));
+    const struct json *one = json_at(list, 0);
+    if (one && str_eqc(str_of(json_get_str(one, "state")), "bound"))
+        n = json_get_num(one, "queued", 0);
+    json_free(&list);
+    arena_free(&a);
+    return n;
+}
+
+static void test_limits_output_queue(void **state)
+{
+    struct rig r;
+    int64_t before, now = 0;
+    (void)state;
+    rig_begin(&r, 11, 2, little_output);
+    struct sim_client *alice = rig_online(&r, "alice", "phone");
+    struct sim_client *bob = rig_online(&r, "bob", "desk");
+    sim_client_pause(bob, true);
+    do {
+        before = now;
+        sim_client_send(alice, "<message to='%s'><body>%0*d</body></message>", sim_client_jid(bob),
+                        2000, 1);
+        settle(alice);
+        (void)sim_run(200000, NULL, NULL);
+        now = queued_to_bob(&r);
+        assert_true(now <= OUTPUT_BYTES);
+    } while (now >= 0);
+    assert_in_range(before, OUTPUT_BYTES - 3000, OUTPUT_BYTES);
+    sim_client_pause(bob, false);
+    assert_true(sim_client_wait(bob, SIM_CLIENT_ENDED));
+    sim_client_free(&alice);
+    sim_client_free(&bob);
+    rig_end(&r);
+}
+
 /* ---- how fast ---- */
 static struct node_conf_listen slow_listen[1];
 static void slow(struct node_conf *c)
@@ -452,6 +537,8 @@ int main(void)
         cmocka_unit_test(test_limits_connections_per_address),
         cmocka_unit_test(test_limits_seats_move_along),
         cmocka_unit_test(test_limits_addresses_behind_proxy),
+        cmocka_unit_test(test_limits_unauthenticated_connections),
+        cmocka_unit_test(test_limits_output_queue),
         cmocka_unit_test(test_limits_unauthenticated_bytes),
         cmocka_unit_test(test_limits_unauthenticated_time),
         cmocka_unit_test(test_limits_shape_of_stanzas),

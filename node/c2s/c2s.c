@@ -259,7 +259,7 @@ void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
 {
     struct c2s_set *s = sh->c2s;
     sh->stats.c2s_accepted++;
-    if (s->is_stopping || s->unauthenticated >= C2S_UNAUTHENTICATED_MAX) {
+    if (s->is_stopping || s->unauthenticated >= sh->node->conf->unauthenticated_connections) {
         log_warn(NULL, "c2s.refused", "why", s->is_stopping ? "stopping" : "too many");
         transport_abort(&t);
         return;
