@@ -271,7 +271,7 @@ static void check_element(void *ctx, const struct xml *el)
     (void)ctx;
     const struct str from = xml_get(el, "from");
     must(!from.p || may_speak(from));
-    if (xml_child(el, NS_ROSTER, "query"))
+    if (xml_is(el, NS_CLIENT, "iq") && xml_child(el, NS_ROSTER, "query"))
         must(!xml_child(xml_child(el, NS_ROSTER, "query"), NS_ROSTER, "item"));
     xml_each(el, n)
     {
