@@ -36,17 +36,10 @@ static void accept_region(void *ctx, struct transport *t)
 }
 
 /* ---- seats */
-struct seat {
-    struct transport_seat base;
-    struct tally *tally;
-    uint64_t key;
-};
-
-static void seat_left(struct transport_seat *base)
+static void seat_left(struct transport_seats *s, uint64_t key)
 {
-    struct seat *s = container_of(base, struct seat, base);
-    tally_give_back(s->tally, s->key);
-    mem_free(s);
+    const struct node *n = container_of(s, struct node, seats);
+    tally_give_back(n->addresses, key);
 }
 
 static void refuse(struct node_listener *l, struct transport *t)
@@ -62,16 +55,14 @@ static void refuse(struct node_listener *l, struct transport *t)
 static void admit(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
-    const struct node *n = l->shard->node;
+    struct node *n = l->shard->node;
     const uint64_t key = addr_network_key(&t->peer);
     if (n->conf->connections_per_address) {
         if (!tally_take(n->addresses, key)) {
             refuse(l, t);
             return;
         }
-        struct seat *s = mem_alloc(sizeof *s);
-        *s = (struct seat){{seat_left}, n->addresses, key};
-        transport_set_seat(t, &s->base);
+        transport_set_seat(t, (struct transport_seat){&n->seats, key});
     }
     l->accept(l, t);
 }
@@ -139,6 +130,7 @@ static enum err open_shard(struct node_shard *sh, char *why, size_t why_size)
 enum err node_listen_open(struct node *n, char *why, size_t why_size)
 {
     enum err e = ERR_OK;
+    n->seats.leave = seat_left;
     for (unsigned i = 0; i < n->n_shards && e == ERR_OK; i++)
         e = open_shard(&n->shard[i], why, why_size);
     return e;

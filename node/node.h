@@ -91,7 +91,8 @@ struct node {
     struct stream_in_fake fake;                     /* what logins to unknown accounts are shown */
     struct throttle *tries_address, *tries_account; /* logins, of all shards: c2s/c2s-throttle.c */
     struct tally *addresses; /* connections of each address, of all shards: node-listen.c */
-    struct world *world;     /* registry and region links, on shard 0 (cluster/world.h) */
+    struct transport_seats seats;
+    struct world *world; /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;

@@ -12,16 +12,18 @@ void transport_set_events(struct transport *t, const struct transport_events *ev
     t->ctx = ctx;
 }
 
-void transport_set_seat(struct transport *t, struct transport_seat *s)
+void transport_set_seat(struct transport *t, struct transport_seat s)
 {
-    must(!t->seat);
+    must(!t->seat.of);
     t->seat = s;
 }
 
-static void leave_seat(struct transport_seat *s)
+static const struct transport_seat no_seat = {NULL, 0};
+
+static void leave_seat(struct transport_seat s)
 {
-    if (s)
-        s->leave(s);
+    if (s.of)
+        s.of->leave(s.of, s.key);
 }
 
 static void transport_give_up(struct transport **pt, bool abort_it)
@@ -31,8 +33,8 @@ static void transport_give_up(struct transport **pt, bool abort_it)
         return;
     *pt = NULL;
     t->events = NULL;
-    struct transport_seat *seat = t->seat;
-    t->seat = NULL;
+    const struct transport_seat seat = t->seat;
+    t->seat = no_seat;
     t->ops->close(t, abort_it);
     leave_seat(seat);
 }
@@ -52,8 +54,8 @@ struct parcel *transport_detach(struct transport **pt)
     struct transport *t = *pt;
     *pt = NULL;
     t->events = NULL;
-    struct transport_seat *seat = t->seat;
-    t->seat = NULL;
+    const struct transport_seat seat = t->seat;
+    t->seat = no_seat;
     struct parcel *p = t->ops->detach(t);
     p->seat = seat;
     return p;
@@ -63,7 +65,7 @@ struct transport *parcel_attach(struct parcel **pp, struct loop *to)
 {
     struct parcel *p = *pp;
     *pp = NULL;
-    struct transport_seat *seat = p->seat;
+    const struct transport_seat seat = p->seat;
     struct transport *t = p->attach(p, to);
     t->seat = seat;
     return t;
@@ -75,7 +77,7 @@ void parcel_drop(struct parcel **pp)
     if (!p)
         return;
     *pp = NULL;
-    struct transport_seat *seat = p->seat;
+    const struct transport_seat seat = p->seat;
     p->drop(p);
     leave_seat(seat);
 }
