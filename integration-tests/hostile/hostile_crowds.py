@@ -36,7 +36,11 @@ class Crowd:
         self.selector, self.open, self.ended = selectors.DefaultSelector(), [], 0
         for n in range(sources):
             for _ in range(each):
-                sock = socket.create_connection((s.node.ip, C2S), 10, source_address=(s.lab.ip(100 + n), 0))
+                try:
+                    sock = socket.create_connection((s.node.ip, C2S), 10, source_address=(s.lab.ip(100 + n), 0))
+                except ConnectionResetError:  # refused before connect() looked
+                    self.ended += 1
+                    continue
                 sock.setblocking(False)
                 self.selector.register(sock, selectors.EVENT_READ)
                 self.open.append(sock)
