@@ -86,10 +86,36 @@ static void fill_array(struct fill *f, const struct conf_section *s, const struc
     }
 }
 
+static void fill_named(struct fill *f, const struct conf_section *s, const struct toml_pair *pair)
+{
+    const bool is_table = pair && pair->value.type == TOML_TABLE;
+    const size_t n = is_table ? pair->value.u.table->n : 0;
+    if (pair && !is_table)
+        conf_error(f->errs, f->c->file, pair->pos, "each of these has a name: write [%s.NAME]",
+                   s->name);
+    char *items = arena_alloc(f->c->mem, (n + 1) * s->size);
+    memcpy(f->c->root + s->offset, &items, sizeof items);
+    memcpy(f->c->root + s->count_offset, &n, sizeof n);
+    for (size_t i = 0; i < n; i++) {
+        const struct toml_pair *one = &pair->value.u.table->pairs[i];
+        const char *key = one->key.p;
+        memcpy(items + i * s->size + s->key_offset, &key, sizeof key);
+        if (one->value.type == TOML_TABLE)
+            fill_struct(f, s, one->value.u.table, one->pos, items + i * s->size);
+        else
+            conf_error(f->errs, f->c->file, one->pos, "[%s] each has a name: write [%s.NAME]",
+                       s->name, s->name);
+    }
+}
+
 static void fill_section(struct fill *f, const struct conf_section *s)
 {
     const struct toml_pair *pair = s->name[0] ? conf_doc_find(f->c->doc, s->name) : NULL;
     const struct toml_pos pos = pair ? pair->pos : (struct toml_pos){1, 1};
+    if (s->is_named) {
+        fill_named(f, s, pair);
+        return;
+    }
     if (s->is_array) {
         fill_array(f, s, pair);
         return;
@@ -187,9 +213,22 @@ static void unknown(struct fill *f, const struct toml_pair *pair, const char *pa
 
 static void check_names(struct fill *f, const struct toml_table *t, const char *path);
 
+/* The options of [path.KEY]. */
+static void check_named(struct fill *f, const struct conf_section *s, const struct toml_table *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (!conf_option_find(s, t->pairs[i].key))
+            unknown(f, &t->pairs[i], s->name);
+}
+
 static void check_pair(struct fill *f, const struct toml_pair *pair, const char *path)
 {
     const struct conf_section *here = conf_section_find(f->c->schema, str_of(path));
+    if (here && here->is_named) {
+        if (pair->value.type == TOML_TABLE) /* else fill_named has said so */
+            check_named(f, here, pair->value.u.table);
+        return;
+    }
     if (here && conf_option_find(here, pair->key))
         return;
     if (str_find(pair->key, '.') >= 0 || !is_section_part(f->c->schema, path, pair->key)) {

@@ -40,6 +40,11 @@ const struct toml_table *conf_doc_section(const struct toml_table *doc,
     if (!pair)
         return NULL;
     const struct toml_value *v = &pair->value;
+    if (s->is_named && v->type == TOML_TABLE) {
+        if (index >= v->u.table->n)
+            return NULL;
+        v = &v->u.table->pairs[index].value;
+    }
     if (v->type == TOML_ARRAY && index < v->u.array.n)
         v = &v->u.array.items[index];
     return v->type == TOML_TABLE ? v->u.table : NULL;
@@ -59,4 +64,11 @@ const char *conf_section_at(const struct conf_section *s, const char *root, size
     if (s->is_array)
         memcpy(&base, root + s->offset, sizeof base);
     return base + index * s->size;
+}
+
+const char *conf_section_key(const struct conf_section *s, const char *root, size_t index)
+{
+    const char *key;
+    memcpy(&key, conf_section_at(s, root, index) + s->key_offset, sizeof key);
+    return key ? key : "";
 }

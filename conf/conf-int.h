@@ -61,6 +61,8 @@ const struct conf_option *conf_option_find(const struct conf_section *s, struct 
 /* The value at a dotted name, NULL when there is none. */
 const struct toml_pair *conf_doc_find(const struct toml_table *doc, const char *name);
 /* The index-th table of a section in the document, NULL when absent. */
+/* The key of a named section's element, "" when it has none. */
+const char *conf_section_key(const struct conf_section *s, const char *root, size_t index);
 const struct toml_table *conf_doc_section(const struct toml_table *doc,
                                           const struct conf_section *s, size_t index);
 /* The structs of a section in a root: how many, and the i-th. */

@@ -70,11 +70,29 @@ static void each_section(const struct conf_schema *schema, section_fn *fn, void 
                 fn(ctx, &schema->sections[i]);
 }
 
-static void print_header(struct buf *out, const struct conf_section *s)
+static bool is_bare_key(const char *s)
+{
+    if (!*s)
+        return false;
+    for (; *s; s++)
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+              *s == '_' || *s == '-'))
+            return false;
+    return true;
+}
+
+/* key: of a named section. */
+static void print_header(struct buf *out, const struct conf_section *s, const char *key)
 {
     if (out->n > 0)
         buf_char(out, '\n');
-    if (s->name[0])
+    if (s->is_named && is_bare_key(key)) {
+        buf_printf(out, "[%s.%s]\n", s->name, key);
+    } else if (s->is_named) {
+        buf_printf(out, "[%s.", s->name);
+        print_string(out, key);
+        buf_cstr(out, "]\n");
+    } else if (s->name[0])
         buf_printf(out, s->is_array ? "[[%s]]\n" : "[%s]\n", s->name);
 }
 
@@ -104,7 +122,7 @@ static void print_section(void *ctx, const struct conf_section *s)
     struct effective *p = ctx;
     const size_t n = conf_section_count(s, p->c->root);
     for (size_t i = 0; i < n; i++) {
-        print_header(p->out, s);
+        print_header(p->out, s, s->is_named ? conf_section_key(s, p->c->root, i) : "");
         for (size_t k = 0; k < s->option_count; k++)
             print_option(p, s, i, &s->options[k]);
     }
@@ -190,7 +208,7 @@ static void print_example(struct buf *out, const struct conf_option *o)
 static void print_section_reference(void *ctx, const struct conf_section *s)
 {
     struct buf *out = ctx;
-    print_header(out, s);
+    print_header(out, s, "NAME");
     buf_printf(out, "# %s\n", s->doc);
     for (size_t i = 0; i < s->option_count; i++) {
         const struct conf_option *o = &s->options[i];

@@ -72,6 +72,8 @@ struct conf_section {
     size_t offset; /* of the section's struct, or of the pointer to the array of structs, in the
                       root struct */
     bool is_array; /* [[name]]: allocated by the snapshot */
+    bool is_named; /* [name.KEY] once for each key; is_array besides: an array in the root struct */
+    size_t key_offset;   /* is_named: of the const char * that gets the key */
     size_t count_offset; /* is_array: of the size_t */
     size_t size;         /* of one struct */
     size_t min_count;    /* is_array: at least so many; otherwise 1 = the section must be there */
@@ -139,6 +141,11 @@ struct conf_schema {
         .offset = offsetof(Root, m), .count_offset = CONF_AT(Root, count, size_t),                 \
         .size = sizeof(*((Root *)0)->m), __VA_ARGS__                                               \
     }
+
+/* The same as [path.KEY]; key: the member of the element that gets the key. */
+#define CONF_NAMED(Root, m, count, key, path, opts, ...)                                           \
+    CONF_ARRAY(Root, m, count, path, opts, .is_named = true,                                       \
+               .key_offset = CONF_AT(__typeof__(*((Root *)0)->m), key, const char *), __VA_ARGS__)
 
 /* Die on a mistake in the tables: names twice, a default that does not parse or is out of bounds,
  * REQUIRED with a default. conf_load calls it; a program's test should too. */

@@ -36,3 +36,11 @@ void conf_suggest(struct conf_suggestion *s, struct str wrong, struct str candid
         return;
     *s = (struct conf_suggestion){candidate.p, d, candidate.n};
 }
+
+const char *conf_nearest(const char *wrong, const char *const *names, size_t n)
+{
+    struct conf_suggestion s = {0};
+    for (size_t i = 0; i < n; i++)
+        conf_suggest(&s, str_of(wrong), str_of(names[i]));
+    return s.best;
+}

@@ -240,7 +240,9 @@ static void diff_section(struct diff *d, const struct conf_section *s, const str
 {
     const size_t n = conf_section_count(s, before->root), m = conf_section_count(s, after->root);
     for (size_t i = 0; i < n || i < m; i++) {
-        if (i >= n || i >= m) {
+        if (i >= n || i >= m ||
+            (s->is_named && strcmp(conf_section_key(s, before->root, i),
+                                   conf_section_key(s, after->root, i)) != 0)) {
             diff_report(d, s, i, NULL);
             continue;
         }

@@ -42,6 +42,9 @@ bool conf_is_set(const struct conf *c, const char *section, size_t index, const 
 void conf_error_at(struct conf_errors *errs, const struct conf *c, const char *section,
                    size_t index, const char *option, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
+/* Of these names the one that was probably meant; NULL when none is near. */
+const char *conf_nearest(const char *wrong, const char *const *names, size_t n);
+
 /* Call fn for every option whose value differs; elements of array sections are compared by
  * position, and an element that came or went is one call with option NULL. Returns how many of them
  * need a restart. fn may be NULL. */

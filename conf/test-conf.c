@@ -28,10 +28,16 @@ struct port {
 struct off {
     uint64_t keep_ms;
 };
+struct rate {
+    const char *name;
+    int64_t bytes;
+};
 struct root {
     struct general general;
     struct port *c2s;
     size_t c2s_count;
+    struct rate *rates;
+    size_t rates_count;
     struct off offline;
     struct off top;
 };
@@ -64,9 +70,13 @@ static const struct conf_option off_options[] = {
 static const struct conf_option top_options[] = {
     CONF_DURATION(struct off, keep_ms, "grace", .def = "5s", .doc = "Grace"),
 };
+static const struct conf_option rate_options[] = {
+    CONF_INT(struct rate, bytes, "bytes", .def = "7", .max = 100, .doc = "Bytes"),
+};
 static const struct conf_section sections[] = {
     CONF_SECTION(struct root, general, "general", general_options, .min_count = 1, .doc = "Node"),
     CONF_ARRAY(struct root, c2s, c2s_count, "listen.c2s", port_options, .doc = "Ports"),
+    CONF_NAMED(struct root, rates, rates_count, name, "rate", rate_options, .doc = "Rates"),
     CONF_SECTION(struct root, offline, "modules.offline", off_options, .doc = "Offline"),
     CONF_SECTION(struct root, top, "", top_options, .doc = "Top"),
 };
@@ -212,6 +222,13 @@ static const struct {
      "x.toml:7:1: [listen.c2s] unknown option \"prot\"; did you mean \"port\"?"},
     {GENERAL "[[listen.c2s]]\nport = 1\n[[listen.c2s]]\nport = 666\n",
      "x.toml:6:8: 666 is not allowed"},
+    {"rate = 1\n" GENERAL, "x.toml:1:1: each of these has a name: write [rate.NAME]"},
+    {GENERAL "[rate]\nbytes = 1\n", "x.toml:4:1: [rate] each has a name: write [rate.NAME]"},
+    {GENERAL "[[rate]]\nbytes = 1\n", "x.toml:3:3: each of these has a name: write [rate.NAME]"},
+    {GENERAL "[rate.a]\n[rate.b]\nbyte = 1\n",
+     "x.toml:5:1: [rate] unknown option \"byte\"; did you mean \"bytes\"?"},
+    {GENERAL "[rate.a]\n[rate.b]\nbytes = 101\n", "x.toml:5:9: [rate] bytes must be at most 100"},
+    {GENERAL "[rat.a]\n", "x.toml:3:2: unknown section \"rat\"; did you mean \"rate\"?"},
     {"grace = 5\n" GENERAL, "x.toml:1:9: grace needs a unit: \"500ms\", \"30s\", \"5m\", \"1h\", "
                             "\"7d\""},
     {GENERAL "domain = \"e\"\n", "x.toml:3:1: \"domain\" is a string defined in line 2 already"},
@@ -386,6 +403,37 @@ static void test_conf_print_reads_back(void **state)
     buf_fini(&out);
 }
 
+static void test_conf_named_sections(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct conf *c = load(GENERAL "[rate.slow]\nbytes = 3\n[rate.\"x y\"]\n");
+    const struct root *r = conf_root(c);
+    assert_int_equal(r->rates_count, 2);
+    assert_string_equal(r->rates[0].name, "slow");
+    assert_int_equal(r->rates[0].bytes, 3);
+    assert_string_equal(r->rates[1].name, "x y");
+    assert_int_equal(r->rates[1].bytes, 7);
+    assert_true(conf_is_set(c, "rate", 0, "bytes"));
+    assert_false(conf_is_set(c, "rate", 1, "bytes"));
+    buf_init(&out, 1 << 16);
+    conf_print(c, &out);
+    buf_char(&out, '\0');
+    assert_non_null(
+        strstr(out.p, "\n[rate.slow]\nbytes = 3\n\n[rate.\"x y\"]\nbytes = 7 # default\n"));
+    struct conf *again = load(out.p);
+    assert_int_equal(conf_diff(c, again, NULL, NULL), 0);
+    struct conf *other = load(GENERAL "[rate.slow]\nbytes = 3\n[rate.other]\n");
+    assert_int_equal(conf_diff(c, other, NULL, NULL), 1);
+    struct conf *none = load(GENERAL);
+    assert_int_equal(((const struct root *)conf_root(none))->rates_count, 0);
+    conf_unref(&c);
+    conf_unref(&again);
+    conf_unref(&other);
+    conf_unref(&none);
+    buf_fini(&out);
+}
+
 static void test_conf_reference_is_toml(void **state)
 {
     (void)state;
@@ -401,6 +449,7 @@ static void test_conf_reference_is_toml(void **state)
                            "\n# Shards\n#   integer; from 1 to 64; in threads; changes with a "
                            "restart\nshards = 4\n"));
     assert_non_null(strstr(out.p, "[[listen.c2s]]\n# Ports\n"));
+    assert_non_null(strstr(out.p, "[rate.NAME]\n# Rates\n"));
     assert_non_null(strstr(out.p, "one of \"off\", \"soft\", \"hard\";"));
     buf_fini(&out);
     arena_free(&a);
@@ -505,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_conf_secrets),
         cmocka_unit_test(test_conf_units),
         cmocka_unit_test(test_conf_print_reads_back),
+        cmocka_unit_test(test_conf_named_sections),
         cmocka_unit_test(test_conf_reference_is_toml),
         cmocka_unit_test(test_conf_diff),
         cmocka_unit_test(test_conf_schema_mistakes),

@@ -13,6 +13,8 @@
 struct node_conf_listen {
     struct addr at;
     bool direct_tls;
+    struct stream_rate rate; /* how fast each peer may send; default: no limit */
+    bool has_proxy_header;   /* connections come through a load balancer that speaks PROXY */
 };
 enum contact {
     CONTACT_ABUSE,
@@ -45,7 +47,9 @@ struct node_conf {
     const struct node_conf_component *components;
     size_t component_listen_n, components_n;
     bool c2s_tls_required; /* default true */
-    /* [c2s]: XEP-0198 */
+    /* [c2s] */
+    size_t c2s_output_bytes; /* queued to one client; past it it is closed; default 4 MiB */
+    /* XEP-0198 */
     size_t sm_queue, sm_queue_bytes; /* what may wait for a client to come back */
     uint64_t sm_resume_ms;           /* how long; 0 = never */
     unsigned sm_ask_every;           /* stanzas written between two <r/> */
@@ -116,6 +120,8 @@ struct node_conf {
     size_t blocklist_max; /* addresses of an account */
     /* [limits] */
     struct stream_limits limits;
+    size_t unauthenticated_connections; /* of clients, on each shard; default 10,000 */
+    unsigned connections_per_address;   /* on ports for clients, servers, components; 0: no limit */
     bool guard_resources; /* requests reach a resource only from who may see its presence */
     size_t roster_max;    /* items per account; default 1,000 */
     size_t sessions_max;  /* resources per account; default 50 */

@@ -10,7 +10,9 @@
 struct node_listener {
     struct node_shard *shard;
     struct listener *listener;
-    bool direct_tls;
+    struct proxy_gate *gate;             /* NULL: connections come as they are */
+    listen_accept *accept;               /* of the kind of port */
+    const struct node_conf_listen *conf; /* NULL: of region links */
 };
 /* ---- node-tls.c */
 enum node_tls_role {

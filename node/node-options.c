@@ -10,6 +10,8 @@
 #include "s2s/s2s.h"
 
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
+#define SHAPER_DEFAULT "default"
+enum { SHAPER_BYTES = 10 << 20, SHAPER_STANZAS = 20000, SHAPER_BYTES_MIN = 1000 };
 static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
 static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
@@ -26,6 +28,13 @@ struct opt_tls {
 struct opt_listen {
     const char *at;
     enum listen_tls tls;
+    bool proxy_protocol;
+    const char *shaper;
+};
+struct opt_shaper {
+    const char *name;
+    uint64_t max_rate;
+    int64_t max_stanzas;
 };
 enum component_tls { COMPONENT_PLAIN, COMPONENT_DIRECT };
 enum component_conflict { CONFLICT_REFUSE, CONFLICT_KICK_OLD };
@@ -63,7 +72,7 @@ struct opt_dns {
 struct opt_c2s {
     bool tls_required;
     int64_t sessions_max, sm_queue, sm_ask_every;
-    uint64_t sm_queue_bytes, sm_resume;
+    uint64_t output_bytes, sm_queue_bytes, sm_resume;
 };
 struct opt_s2s {
     bool enabled, tls_required, dialback, external, bidi, acks;
@@ -120,7 +129,9 @@ struct opt_blocklist {
     int64_t max;
 };
 struct opt_limits {
-    uint64_t stanza_bytes, auth_timeout;
+    uint64_t stanza_bytes, tag_bytes, auth_timeout, auth_bytes;
+    int64_t depth, attributes, elements, auth_failures;
+    int64_t connections_per_address, unauthenticated_connections;
 };
 struct opt_cert {
     const char *domain, *cert, *key;
@@ -132,6 +143,8 @@ struct options {
     size_t certs_n;
     struct opt_listen *listen_c2s, *listen_s2s;
     size_t listen_c2s_n, listen_s2s_n;
+    struct opt_shaper *shapers;
+    size_t shapers_n;
     struct opt_component_listen *listen_component;
     struct opt_component *components;
     size_t listen_component_n, components_n;
@@ -195,6 +208,21 @@ static const struct conf_option listen_options[] = {
                 .doc = "Address and port: \"0.0.0.0:5222\", \"[::]:5222\""),
     CONF_ENUM(struct opt_listen, tls, "tls", listen_tls_names, .def = "starttls",
               .doc = "starttls, or direct: TLS from the first byte (XEP-0368)"),
+    CONF_BOOL(struct opt_listen, proxy_protocol, "proxy_protocol",
+              .doc = "Connections come through a load balancer that speaks the PROXY protocol, "
+                     "version 1 or 2; all others are refused. Whoever reaches this port can claim "
+                     "any address: let only the load balancer"),
+    CONF_STRING(struct opt_listen, shaper, "shaper", .def = SHAPER_DEFAULT,
+                .doc =
+                    "How fast each peer may send: a name of [shaper.NAME]; \"default\" need not be "
+                    "there and is 10 MiB and 20,000 stanzas a second"),
+};
+static const struct conf_option shaper_options[] = {
+    CONF_SIZE(struct opt_shaper, max_rate, "max_rate", .def = "10MiB", .max = 1ll << 32,
+              .doc = "Bytes a second, and as many at once; past it the peer is read more slowly, "
+                     "nothing is lost; 0: no limit"),
+    CONF_INT(struct opt_shaper, max_stanzas, "max_stanzas", .def = "20000", .max = 1000000,
+             .unit = "stanzas a second", .doc = "The same in stanzas"),
 };
 static const struct conf_option auth_options[] = {
     CONF_INT(struct opt_auth, scram_iterations, "scram_iterations", .def = "10000", .min = 4096,
@@ -254,6 +282,9 @@ static const struct conf_option c2s_options[] = {
     CONF_INT(struct opt_c2s, sessions_max, "sessions_max", .def = "50", .min = 1, .max = 10000,
              .unit = "sessions", .apply = CONF_RELOAD,
              .doc = "Resources an account may bind at once"),
+    CONF_SIZE(struct opt_c2s, output_bytes, "output_bytes", .def = "4MiB", .min = 262144,
+              .max = 1 << 30,
+              .doc = "Queued to a client that reads too slowly; past it it is closed"),
     CONF_INT(struct opt_c2s, sm_queue, "sm_queue", .def = "1000", .min = 10, .max = 100000,
              .unit = "stanzas",
              .doc = "May wait for a client that was cut off (XEP-0198); a connected one may owe "
@@ -485,8 +516,28 @@ static const struct conf_option fast_options[] = {
 static const struct conf_option limits_options[] = {
     CONF_SIZE(struct opt_limits, stanza_bytes, "stanza_bytes", .def = "256KiB", .min = 10000,
               .max = 1 << 20, .doc = "Largest stanza taken"),
+    CONF_INT(struct opt_limits, depth, "depth", .def = "64", .min = 16, .max = 1000,
+             .unit = "levels", .doc = "Elements within elements, of a stanza"),
+    CONF_INT(struct opt_limits, attributes, "attributes", .def = "64", .min = 32, .max = 1000,
+             .unit = "attributes", .doc = "Of one element, namespace declarations included"),
+    CONF_INT(struct opt_limits, elements, "elements", .def = "10000", .min = 500, .max = 100000,
+             .unit = "elements", .doc = "Of one stanza"),
+    CONF_SIZE(struct opt_limits, tag_bytes, "tag_bytes", .def = "16KiB", .min = 8192,
+              .max = 1 << 20, .doc = "One start tag: its name, attributes and their values"),
     CONF_DURATION(struct opt_limits, auth_timeout, "auth_timeout", .def = "60s", .min = 1000,
                   .max = 600000, .doc = "A connection must be authenticated after this long"),
+    CONF_SIZE(struct opt_limits, auth_bytes, "auth_bytes", .def = "64KiB", .min = 16384,
+              .max = 1 << 20, .doc = "What a connection may send before it is authenticated"),
+    CONF_INT(struct opt_limits, auth_failures, "auth_failures", .def = "3", .min = 1, .max = 100,
+             .unit = "attempts", .doc = "Failed logins of a connection; then it is closed"),
+    CONF_INT(struct opt_limits, connections_per_address, "connections_per_address", .def = "1000",
+             .max = 1000000, .unit = "connections",
+             .doc =
+                 "Of clients, servers and components from one address (IPv6: one /64) at a time; "
+                 "0: no limit"),
+    CONF_INT(struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
+             .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
+             .doc = "Of clients that are not logged in yet, on each shard"),
 };
 
 static const struct conf_section sections[] = {
@@ -501,6 +552,8 @@ static const struct conf_section sections[] = {
                .doc = "A port for clients"),
     CONF_ARRAY(struct options, listen_s2s, listen_s2s_n, "listen.s2s", listen_options,
                .doc = "A port for servers"),
+    CONF_NAMED(struct options, shapers, shapers_n, name, "shaper", shaper_options,
+               .doc = "How fast a peer may send, for listeners that name it"),
     CONF_ARRAY(struct options, listen_component, listen_component_n, "listen.component",
                component_listen_options, .doc = "A port for components"),
     CONF_ARRAY(struct options, components, components_n, "component", component_options,
@@ -632,6 +685,46 @@ static void check_components(const struct conf *c, struct conf_errors *errs,
     }
 }
 
+static const struct opt_shaper *find_shaper(const struct options *o, const char *name)
+{
+    for (size_t i = 0; i < o->shapers_n; i++)
+        if (strcmp(o->shapers[i].name, name) == 0)
+            return &o->shapers[i];
+    return NULL;
+}
+
+static void check_shaper(const struct conf *c, struct conf_errors *errs, const struct options *o,
+                         const char *section, size_t i, const char *name)
+{
+    if (strcmp(name, SHAPER_DEFAULT) == 0 || find_shaper(o, name))
+        return;
+    const char **names = mem_calloc(o->shapers_n + 1, sizeof *names);
+    for (size_t k = 0; k < o->shapers_n; k++)
+        names[k] = o->shapers[k].name;
+    names[o->shapers_n] = SHAPER_DEFAULT;
+    const char *near = conf_nearest(name, names, o->shapers_n + 1);
+    conf_error_at(errs, c, section, i, "shaper", "there is no [shaper.%s]%s%s%s", name,
+                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    mem_free(names);
+}
+
+static void check_listeners(const struct conf *c, struct conf_errors *errs, const struct options *o,
+                            const char *section, const struct opt_listen *l, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        check_address(c, errs, section, i, "at", l[i].at);
+        check_shaper(c, errs, o, section, i, l[i].shaper);
+    }
+}
+
+static void check_shapers(const struct conf *c, struct conf_errors *errs, const struct options *o)
+{
+    for (size_t i = 0; i < o->shapers_n; i++)
+        if (o->shapers[i].max_rate && o->shapers[i].max_rate < SHAPER_BYTES_MIN)
+            conf_error_at(errs, c, "shaper", i, "max_rate",
+                          "must be at least %d, or 0 for no limit", SHAPER_BYTES_MIN);
+}
+
 static struct store_options of_store(const struct options *o)
 {
     return (struct store_options){&o->store, o->routes, o->routes_n, &o->pool};
@@ -649,10 +742,9 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
     for (size_t i = 0; i < o->certs_n; i++)
         check_domain(c, errs, "tls.domain", i, "domain", o->certs[i].domain);
-    for (size_t i = 0; i < o->listen_c2s_n; i++)
-        check_address(c, errs, "listen.c2s", i, "at", o->listen_c2s[i].at);
-    for (size_t i = 0; i < o->listen_s2s_n; i++)
-        check_address(c, errs, "listen.s2s", i, "at", o->listen_s2s[i].at);
+    check_listeners(c, errs, o, "listen.c2s", o->listen_c2s, o->listen_c2s_n);
+    check_listeners(c, errs, o, "listen.s2s", o->listen_s2s, o->listen_s2s_n);
+    check_shapers(c, errs, o);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);
     for (size_t i = 0; i < o->dns.servers.n; i++)
@@ -682,12 +774,23 @@ const struct conf_schema node_schema = {.sections = sections,
                                         .known = node_known};
 
 /* ---- into struct node_conf */
-static struct node_conf_listen *listeners(const struct opt_listen *in, size_t n)
+static struct stream_rate rate_of(const struct options *o, const char *name)
+{
+    const struct opt_shaper *s = find_shaper(o, name);
+    if (!s)
+        return (struct stream_rate){SHAPER_BYTES, SHAPER_STANZAS};
+    return (struct stream_rate){s->max_rate, (uint64_t)s->max_stanzas};
+}
+
+static struct node_conf_listen *listeners(const struct options *o, const struct opt_listen *in,
+                                          size_t n)
 {
     struct node_conf_listen *out = mem_calloc(n + 1, sizeof *out);
     for (size_t i = 0; i < n; i++) {
         must(addr_parse_hostport(str_of(in[i].at), &out[i].at) == ERR_OK);
         out[i].direct_tls = in[i].tls == LISTEN_DIRECT;
+        out[i].has_proxy_header = in[i].proxy_protocol;
+        out[i].rate = rate_of(o, in[i].shaper);
     }
     return out;
 }
@@ -811,6 +914,20 @@ static void open_modules(const struct options *o, struct node_conf *c)
     c->vcard_bytes = o->vcard.bytes;
 }
 
+static void open_limits(const struct opt_limits *o, struct node_conf *c)
+{
+    c->limits.after_auth = (struct xml_limits){.max_stanza_bytes = o->stanza_bytes,
+                                               .max_depth = (unsigned)o->depth,
+                                               .max_attrs = (unsigned)o->attributes,
+                                               .max_elements = (unsigned)o->elements,
+                                               .max_tag_bytes = o->tag_bytes};
+    c->limits.auth_timeout_ms = o->auth_timeout;
+    c->limits.auth_bytes = o->auth_bytes;
+    c->limits.auth_failures = (unsigned)o->auth_failures;
+    c->connections_per_address = (unsigned)o->connections_per_address;
+    c->unauthenticated_connections = (size_t)o->unauthenticated_connections;
+}
+
 void node_settings_open(const struct conf *snapshot, struct node_settings *out)
 {
     const struct options *o = conf_root(snapshot);
@@ -824,12 +941,13 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->key_file = o->tls.key;
     c->ca_file = o->tls.ca;
     c->certs = certs(o->certs, o->certs_n);
-    c->c2s = listeners(o->listen_c2s, o->listen_c2s_n);
+    c->c2s = listeners(o, o->listen_c2s, o->listen_c2s_n);
     c->c2s_n = o->listen_c2s_n;
-    c->s2s = listeners(o->listen_s2s, o->listen_s2s_n);
+    c->s2s = listeners(o, o->listen_s2s, o->listen_s2s_n);
     c->s2s_n = o->listen_s2s_n;
     c->c2s_tls_required = o->c2s.tls_required;
     c->sessions_max = (size_t)o->c2s.sessions_max;
+    c->c2s_output_bytes = o->c2s.output_bytes;
     c->sm_queue = (size_t)o->c2s.sm_queue;
     c->sm_queue_bytes = o->c2s.sm_queue_bytes;
     c->sm_resume_ms = o->c2s.sm_resume;
@@ -852,8 +970,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     c->has_metrics = o->metrics.listen != NULL;
     if (c->has_metrics)
         must(addr_parse_hostport(str_of(o->metrics.listen), &c->metrics_listen) == ERR_OK);
-    c->limits.after_auth.max_stanza_bytes = o->limits.stanza_bytes;
-    c->limits.auth_timeout_ms = o->limits.auth_timeout;
+    open_limits(&o->limits, c);
     open_s2s(o, c);
     open_region(o, c);
 }

@@ -6,6 +6,7 @@
 #include "global-registry/reg-driver.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/base/tally.h"
 #include "lib/base/throttle.h"
 #include "lib/loop/timer.h"
 #include "node/c2s/c2s.h"
@@ -231,6 +232,7 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     n->fake = (struct stream_in_fake){c->dialback_secret, c->scram_iterations};
     n->tries_address = throttle_new(c->tries_per_address, c->tries_window_ms, TRIES_KEYS);
     n->tries_account = throttle_new(c->tries_per_account, c->tries_window_ms, TRIES_KEYS);
+    n->addresses = tally_new(c->connections_per_address);
     n->store_is_shared = shared != NULL;
     n->store = shared;
     if (!shared)
@@ -415,6 +417,7 @@ void node_free(struct node **pn)
         if (n->shard[i].loop)
             loop_drop_mail(n->shard[i].loop);
     module_set_free(n);
+    tally_free(&n->addresses);
     if (!n->store_is_shared && n->store)
         store_close(&n->store);
     node_tls_close(n);

@@ -23,11 +23,13 @@ struct reg_driver;
 
 /* Counters of one shard, summed for status. One line each. */
 #define NODE_STAT_TABLE(X)                                                                         \
+    X(connections_refused)                                                                         \
     X(c2s_accepted)                                                                                \
     X(c2s_authenticated)                                                                           \
     X(c2s_auth_failed)                                                                             \
     X(c2s_auth_unavailable)                                                                        \
     X(c2s_auth_throttled)                                                                          \
+    X(c2s_redirected)                                                                              \
     X(c2s_moved)                                                                                   \
     X(c2s_closed)                                                                                  \
     X(stanzas_bounced)                                                                             \
@@ -88,6 +90,8 @@ struct node {
     struct work_pool *hashing;                      /* PBKDF2 */
     struct stream_in_fake fake;                     /* what logins to unknown accounts are shown */
     struct throttle *tries_address, *tries_account; /* logins, of all shards: c2s/c2s-throttle.c */
+    struct tally *addresses; /* connections of each address, of all shards: node-listen.c */
+    struct transport_seats seats;
     struct world *world; /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;

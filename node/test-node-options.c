@@ -96,6 +96,18 @@ static const struct {
     {MINIMAL "[[store.route]]\ntables = []\nuri = \"mem:\"\n", "tables"},
     {MINIMAL "[[store.route]]\ntables = [\"offline\"]\nuri = \"rdbms:other\"\n",
      "the only pool is \"rdbms:default\""},
+    {MINIMAL "[shaper.normal]\nmax_rate = 16384\n[[listen.c2s]]\nat = \"127.0.0.1:1\"\nshaper = "
+             "\"normal\"\n",
+     NULL},
+    {MINIMAL "[shaper.normal]\n[[listen.s2s]]\nat = \"127.0.0.1:1\"\nshaper = \"nromal\"\n",
+     "there is no [shaper.nromal]; did you mean \"normal\"?"},
+    {MINIMAL "[[listen.c2s]]\nat = \"127.0.0.1:1\"\nshaper = \"fast\"\n",
+     "there is no [shaper.fast]"},
+    {MINIMAL "[shaper.normal]\nmax_rates = 16384\n", "did you mean \"max_rate\"?"},
+    {MINIMAL "[shapers.normal]\nmax_rate = 16384\n", "did you mean \"shaper\"?"},
+    {MINIMAL "[shaper.normal]\nmax_rate = 999\n", "must be at least 1000, or 0"},
+    {MINIMAL "[internal_databases.cets]\nbackend = \"rdbms\"\n", "by [registry] here"},
+    {MINIMAL "[[listen.c2s]]\nmax_connections = 5\n", "[limits] connections_per_address"},
     {MINIMAL "[unheard]\nof = 1\n", "unheard"},
 };
 
@@ -127,7 +139,11 @@ static void test_options_reach_conf(void **state)
         "[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
         "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
-        "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n");
+        "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n"
+        "depth = 20\nattributes = 40\nelements = 600\ntag_bytes = 9000\nauth_bytes = 17000\n"
+        "auth_failures = 5\nconnections_per_address = 12\n[[listen.s2s]]\nat = \"127.0.0.1:5269\"\n"
+        "proxy_protocol = true\nshaper = \"slow\"\n[shaper.slow]\nmax_rate = 2000\n"
+        "max_stanzas = 3\n");
     struct conf *c = NULL;
     struct conf_errors errs;
     struct node_settings s;
@@ -156,6 +172,19 @@ static void test_options_reach_conf(void **state)
     assert_string_equal(s.conf.certs[0].key_file, "k2");
     assert_null(s.conf.certs[1].domain);
     assert_int_equal(s.conf.limits.after_auth.max_stanza_bytes, 20000);
+    assert_int_equal(s.conf.limits.after_auth.max_depth, 20);
+    assert_int_equal(s.conf.limits.after_auth.max_attrs, 40);
+    assert_int_equal(s.conf.limits.after_auth.max_elements, 600);
+    assert_int_equal(s.conf.limits.after_auth.max_tag_bytes, 9000);
+    assert_int_equal(s.conf.limits.auth_bytes, 17000);
+    assert_int_equal(s.conf.limits.auth_failures, 5);
+    assert_int_equal(s.conf.connections_per_address, 12);
+    assert_false(s.conf.c2s[0].has_proxy_header);
+    assert_int_equal(s.conf.c2s[0].rate.bytes, 10 << 20);
+    assert_int_equal(s.conf.c2s[0].rate.stanzas, 20000);
+    assert_true(s.conf.s2s[0].has_proxy_header);
+    assert_int_equal(s.conf.s2s[0].rate.bytes, 2000);
+    assert_int_equal(s.conf.s2s[0].rate.stanzas, 3);
     assert_null(s.conf.control_path);
     assert_non_null(s.conf.dialback_secret); /* drawn */
     node_settings_close(&s);

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     s = s2s_new(l, &conf, NULL, dns, &host, &s);
     w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
     is_proved = data[0] & 1;
-    s2s_accept(s, &w.t, false);
+    s2s_accept(s, &w.t, false, NULL);
     play(l, &w,
          STR("<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
              "xmlns:db='jabber:server:dialback' from='d1.test' to='d0.test' version='1.0'>"),

@@ -340,12 +340,13 @@ struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p)
     return stream;
 }
 
-void s2s_in_new(struct s2s *s, struct transport *t, bool direct)
+void s2s_in_new(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate)
 {
     struct s2s_in *in = s2s_in_make(s);
     if (direct)
         t = tls_server(&t, s->conf.tls_server);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
+    stream_in_set_rate(in->stream, rate);
     s2s_line_connect(&in->line, in->stream, NULL);
 }
 

@@ -213,7 +213,7 @@ struct s2s_in {
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
-void s2s_in_new(struct s2s *s, struct transport *t, bool direct);
+void s2s_in_new(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate);
 /* In the list, without a stream; and the stream of a parcel for it. */
 struct s2s_in *s2s_in_make(struct s2s *s);
 struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p);

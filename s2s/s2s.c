@@ -262,10 +262,10 @@ void s2s_free(struct s2s **ps)
     mem_free(s);
 }
 
-void s2s_accept(struct s2s *s, struct transport *t, bool direct)
+void s2s_accept(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate)
 {
     if (s->is_stopping || (direct && !s->conf.tls_server))
         transport_close(&t);
     else
-        s2s_in_new(s, t, direct);
+        s2s_in_new(s, t, direct, rate);
 }

@@ -7,6 +7,7 @@
 #include "dns/dns.h"
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
+#include "lib/stream/stream.h"
 #include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
 #include "s2s/s2s-cause.h"
@@ -94,8 +95,9 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token);
 /* The host has custody of what it was given with this receipt (any order; also after the stream is
  * gone). On the loop of s. */
 void s2s_received(struct s2s *s, struct s2s_receipt r);
-/* A connection of the s2s listener. direct: TLS from the first byte (XEP-0368). */
-void s2s_accept(struct s2s *s, struct transport *t, bool direct);
+/* A connection of the s2s listener. direct: TLS from the first byte (XEP-0368). rate: how fast the
+ * peer may send, borrowed for the life of the instance; NULL: as fast as it likes. */
+void s2s_accept(struct s2s *s, struct transport *t, bool direct, const struct stream_rate *rate);
 /* A stream that was accepted by another instance (takes it); or nobody's: it ends. */
 void s2s_take(struct s2s *s, struct s2s_parcel **pp);
 void s2s_parcel_drop(struct s2s_parcel **pp);

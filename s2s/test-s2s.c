@@ -146,7 +146,7 @@ static void on_accept(void *ctx, struct transport *t)
     if (e->region)
         s2s_region_accept(e->region, t);
     else
-        s2s_accept(e->s2s, t, e->rig->overrides[0].target.direct_tls);
+        s2s_accept(e->s2s, t, e->rig->overrides[0].target.direct_tls, NULL);
 }
 
 static struct addr end_listen(struct end *e)

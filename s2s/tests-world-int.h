@@ -251,12 +251,12 @@ static inline void host_accept(void *ctx, struct transport *t)
 {
     struct host *h = ctx;
     h->n_accepted++;
-    s2s_accept(h->s2s, t, false);
+    s2s_accept(h->s2s, t, false, NULL);
 }
 
 static inline void host_accept_direct(void *ctx, struct transport *t)
 {
-    s2s_accept(((struct host *)ctx)->s2s, t, true);
+    s2s_accept(((struct host *)ctx)->s2s, t, true, NULL);
 }
 
 static inline void host_listen_direct(struct host *h)

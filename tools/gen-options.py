@@ -16,7 +16,7 @@ HEAD = """# Options
 Every option of the configuration file, as `meridiand --config-docs` prints them. Made by `tools/gen-options.py`; do not
 edit.
 
-The file is TOML. Unknown names are errors. `[[...]]` may stand several times. A duration needs its unit (`"30s"`,
+The file is TOML. Unknown names are errors. `[[...]]` may stand several times, `[x.NAME]` once for each name. A duration needs its unit (`"30s"`,
 `"5m"`), a size may have one (`"256KiB"`). A secret may be `"file:/path"` or `"env:NAME"` instead of the text itself.
 `meridiand --check -c FILE` checks a file, `meridiand --print-config -c FILE` shows what is in force.
 What applies at a reload is taken over by SIGHUP or `meridianctl reload`, the rest by the next start.

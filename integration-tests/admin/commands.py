@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../runner"))
 import certs  # noqa: E402
 import checks  # noqa: E402
 import clients  # noqa: E402
 import meridian  # noqa: E402
+import raw  # noqa: E402
 from procs import C2S, Lab  # noqa: E402
 
 DOMAIN = "one.test"
@@ -71,6 +73,48 @@ async def act(node, ca, verdict):
     await ends(bob)
     check(await refused(node, ca, "bob", "pw-new"), "deluser: sessions end, nobody logs in")
     check(node.ctl("users") == ["alice@" + DOMAIN], "deluser: the account is gone from the list")
+
+
+ELSEWHERE = "b.one.test:5222"
+
+
+class Sent(clients.Client):
+    """Remembers where it was sent."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.sent_to = None
+
+    def _handle_stream_error(self, error):
+        """Instead of connecting there, as slixmpp would."""
+        if error["condition"] == "see-other-host":
+            self.sent_to = error["see_other_host"]
+
+
+async def drains(node, ca, verdict):
+    """Sessions go one after the other, new streams at once, until it is called off."""
+    check, n = verdict.check, 6
+    for bad in ("a b", "host:0", "host:70000", "[::1", "", "a@b"):
+        check(run(node, "drain", bad)[0] == 1, "drain %r is refused" % bad)
+    check(run(node, "drain", ELSEWHERE, "--over", "soon")[0] == 1, "--over takes seconds")
+    here = [await Sent("carol@%s/%d" % (DOMAIN, i), "pw-carol", (node.ip, C2S), ca, False).login() for i in range(n)]
+    got = node.ctl("drain", ELSEWHERE, "--over", "6")
+    check(got["draining"] == ELSEWHERE and got["connections"] == n, "drain says whom it is about: %s" % got)
+    check(node.ctl("status")["draining_to"] == ELSEWHERE, "status tells it")
+    first = time.monotonic()
+    await asyncio.wait([asyncio.ensure_future(c.ended.wait()) for c in here], return_when=asyncio.FIRST_COMPLETED, timeout=15)
+    for c in here:
+        await ends(c)
+    check(time.monotonic() - first > 3, "they go one after the other: over %.1f s" % (time.monotonic() - first))
+    check([c.sent_to for c in here] == [ELSEWHERE] * n, "each is told where to: %s" % {c.sent_to for c in here})
+    late = raw.Raw((node.ip, C2S))
+    late.open(DOMAIN).features()
+    late.starttls(ca, DOMAIN).open(DOMAIN)
+    error = late.take("{%s}error" % raw.NS_STREAM)
+    check(error.findtext("{%s}see-other-host" % raw.NS_STREAMS) == ELSEWHERE, "a new stream is told after TLS, not before")
+    late.close()
+    check(node.ctl("drain", "off")["draining"] == "off" and "draining_to" not in node.ctl("status"), "drain off ends it")
+    await (await client(node, ca, "carol", "x", "pw-carol").login()).logout()
 
 
 async def logs(node, ca, verdict):
@@ -180,6 +224,7 @@ def main():
             node.adduser(name, "pw-" + name)
         clients.run(act(node, authority.crt, verdict))
         node.adduser("carol", "pw-carol")
+        clients.run(drains(node, authority.crt, verdict))
         clients.run(logs(node, authority.crt, verdict))
         clients.run(follows(node, authority.crt, verdict))
         failures(lab, node, verdict)

@@ -18,6 +18,11 @@ sessions_max = 10000
 scram_iterations = %d
 [modules.offline]
 max = 100000
+[limits]
+connections_per_address = 0
+[shaper.default]
+max_rate = 0
+max_stanzas = 0
 """ % ROUNDS
 
 LEAN = ""  # more lines that switch off what the scenarios do not need

@@ -147,6 +147,8 @@ def reset_in_handshake(s):
 
 
 DTD = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>"
+LAUGHS = "<!DOCTYPE lolz [<!ENTITY l0 'lol'>%s]>" % "".join(
+    "<!ENTITY l%d '%s'>" % (n, "&l%d;" % (n - 1) * 10) for n in range(1, 10))
 DEEP = "<message to='alice@one.test'>" + "<x>" * 5000
 HUGE_ATTRIBUTE = "<message to='alice@one.test' id='%s'/>" % ("x" * 100000)
 MANY_ATTRIBUTES = "<message %s/>" % " ".join("a%d='x'" % n for n in range(500))
@@ -183,6 +185,7 @@ CASES = [
     ("second resource on a connection", "True not-allowed",
      lambda s: stanza(s, "<iq type='set' id='b'><bind xmlns='%s'/></iq>" % raw.NS_BIND, "b")),
     # before anything
+    ("billion laughs", "restricted-xml", first("<?xml version='1.0'?>" + LAUGHS + HEADER + "<x>&l9;</x>")),
     ("header with a document type", "restricted-xml", first(DTD + HEADER)),
     ("header in ISO-8859-1", "unsupported-encoding", first("<?xml version='1.0' encoding='ISO-8859-1'?>" + HEADER)),
     ("header: unknown host", "host-unknown", first(HEADER.replace(DOMAIN, "other.test"))),
@@ -208,7 +211,7 @@ CASES = [
 
 def act(s, rounds):
     s.table(CASES)
-    for what, expected, data in (("header with a document type", "restricted-xml", DTD + HEADER),
+    for what, expected, data in (("billion laughs", "restricted-xml", LAUGHS + HEADER + "<x>&l9;</x>"),
                                  ("before TLS: attribute of 100 KB", "policy-violation", HEADER + HUGE_ATTRIBUTE),
                                  ("before TLS: 5,000 levels deep", "policy-violation", HEADER + DEEP)):
         s.rounds(what, rounds, expected, first(data), 8192)

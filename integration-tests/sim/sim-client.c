@@ -86,6 +86,15 @@ void sim_client_forget(struct sim_client *c)
         letter_free(list_entry(list_first(&c->inbox), struct letter, link));
 }
 
+void sim_client_each(struct sim_client *c, void (*fn)(void *ctx, const struct xml *el), void *ctx)
+{
+    while (!list_empty(&c->inbox)) {
+        struct letter *l = list_entry(list_first(&c->inbox), struct letter, link);
+        fn(ctx, l->doc->root);
+        letter_free(l);
+    }
+}
+
 static void complain(struct sim_client *c, const char *what, const struct xml *pattern)
 {
     struct buf b;
@@ -444,7 +453,7 @@ struct sim_client *sim_client_login(const struct sim_client_conf *conf)
 static __attribute__((format(printf, 2, 0))) void send_va(struct sim_client *c, const char *fmt,
                                                           va_list args, bool counted)
 {
-    char text[16384];
+    char text[32768];
     int n = vsnprintf(text, sizeof text, fmt, args);
     must(n >= 0 && n < (int)sizeof text);
     if (counted && sim_client_sm_send(c, str_make(text, (size_t)n)))
@@ -467,6 +476,12 @@ void sim_client_send(struct sim_client *c, const char *fmt, ...)
     va_start(args, fmt);
     send_va(c, fmt, args, true);
     va_end(args);
+}
+
+void sim_client_put(struct sim_client *c, struct str bytes)
+{
+    if (c->stream)
+        (void)stream_out_send_text(c->stream, bytes);
 }
 
 void sim_client_pause(struct sim_client *c, bool paused)

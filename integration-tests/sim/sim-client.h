@@ -47,7 +47,8 @@ bool sim_client_wait(struct sim_client *c, enum sim_client_state s);
 struct sim_client *sim_client_login(const struct sim_client_conf *c);
 /* Send text as it is. */
 void sim_client_send(struct sim_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void sim_client_pause(struct sim_client *c, bool paused); /* stop reading */
+void sim_client_put(struct sim_client *c, struct str bytes); /* the same without a format */
+void sim_client_pause(struct sim_client *c, bool paused);    /* stop reading */
 /* With conf.sm: connect again, also over a connection that is dead without knowing it; resumes, or
  * else binds anew and sends again what was not acknowledged. */
 void sim_client_again(struct sim_client *c);
@@ -66,6 +67,8 @@ bool sim_client_absent(struct sim_client *c, uint64_t for_us, const char *fmt, .
     PRINTF_LIKE(3, 4);
 size_t sim_client_count(struct sim_client *c, const char *fmt, ...)
     PRINTF_LIKE(2, 3); /* now, without running */
+/* Take every element out of the inbox, oldest first. */
+void sim_client_each(struct sim_client *c, void (*fn)(void *ctx, const struct xml *el), void *ctx);
 const struct xml *
 sim_client_last(const struct sim_client *c);  /* what was expected last; borrowed */
 void sim_client_forget(struct sim_client *c); /* empty the inbox */

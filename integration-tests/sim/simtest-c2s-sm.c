@@ -348,6 +348,30 @@ static void test_sm_expiry_to_other_resource(void **state)
     rig_end(&r);
 }
 
+/* As many as may wait do. */
+static void test_sm_queue_at_its_limit(void **state)
+{
+    struct rig r;
+    (void)state;
+    rig_begin(&r, 13, 4, quick);
+    struct sim_client *b = managed(&r, "bob", "desk");
+    (void)sim_run(3 * SEC, NULL, NULL); /* what it had before is acknowledged */
+    cut(false);
+    struct sim_client *a = rig_online(&r, "alice", "phone");
+    for (int i = 0; i < 10; i++)
+        send_number(a, BOB, i);
+    (void)sim_run(5 * SEC, NULL, NULL);
+    assert_int_equal(STAT(&r, offline_stored), 0);
+    sim_client_again(b);
+    assert_true(sim_client_wait(b, SIM_CLIENT_BOUND));
+    assert_int_equal(sim_client_resumed(b), 1);
+    for (int i = 0; i < 10; i++)
+        expect_number(b, i);
+    sim_client_free(&a);
+    sim_client_free(&b);
+    rig_end(&r);
+}
+
 static void test_sm_queue_overflow(void **state)
 {
     struct rig r;
@@ -469,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_sm_resume_while_open),
         cmocka_unit_test(test_sm_expiry),
         cmocka_unit_test(test_sm_expiry_to_other_resource),
+        cmocka_unit_test(test_sm_queue_at_its_limit),
         cmocka_unit_test(test_sm_queue_overflow),
         cmocka_unit_test(test_sm_replaced),
         cmocka_unit_test(test_sm_silent),

@@ -279,6 +279,35 @@ static void test_stanza_id(void **state)
     home_end(&h);
 }
 
+/* XEP-0203 section 5: nobody else says what waited here; stamps of others stay. */
+static void test_delay_forged(void **state)
+{
+    static const char stamp[] = "2001-01-01T00:00:00Z";
+    struct home h;
+    (void)state;
+    home_begin(&h, 8, 4);
+    for (int kind = 0; kind < 2; kind++) {
+        const char *name = kind ? "presence" : "message";
+        sim_client_send(h.a,
+                        "<%s to='" BOB "/desk' id='%d'>"
+                        "<delay xmlns='%s' from='" RIG_DOMAIN "' stamp='%s'/>"
+                        "<delay xmlns='%s' from='IM.test' stamp='%s'/>"
+                        "<delay xmlns='%s' from='other.test' stamp='%s'/>" /* served here, too */
+                        "<delay xmlns='%s' from='" ALICE "/laptop' stamp='%s'/>"
+                        "<delay xmlns='%s' from='elsewhere.test' stamp='%s'/></%s>",
+                        name, kind, NS_DELAY, stamp, NS_DELAY, stamp, NS_DELAY, stamp, NS_DELAY,
+                        stamp, NS_DELAY, stamp, name);
+        assert_true(sim_client_expect(h.desk,
+                                      "<%s id='%d'><delay xmlns='%s' from='" ALICE "/laptop'/>"
+                                      "<delay xmlns='%s' from='elsewhere.test'/></%s>",
+                                      name, kind, NS_DELAY, NS_DELAY, name));
+        size_t stamps = 0;
+        xml_each(sim_client_last(h.desk), n) stamps += xml_is(n->el, NS_DELAY, "delay");
+        assert_int_equal(stamps, 2);
+    }
+    home_end(&h);
+}
+
 /* The id a stored message gets stays: what the account says of it later is about the same one. */
 static void test_stanza_id_is_stable(void **state)
 {
@@ -360,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_carbons_roaming),
         cmocka_unit_test(test_carbons_of_what_comes_back),
         cmocka_unit_test(test_stanza_id),
+        cmocka_unit_test(test_delay_forged),
         cmocka_unit_test(test_stanza_id_is_stable),
         cmocka_unit_test(test_hints_and_the_store),
     };

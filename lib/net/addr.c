@@ -7,9 +7,20 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-enum err addr_parse(struct str ip, uint16_t port, struct addr *out)
+#include "lib/base/siphash.h"
+
+void addr_unmap(struct addr *a)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (a->family != ADDR_V6 || memcmp(a->ip, mapped, sizeof mapped) != 0)
+        return;
+    a->family = ADDR_V4;
+    memmove(a->ip, a->ip + 12, 4);
+    memset(a->ip + 4, 0, 12);
+}
+
+enum err addr_parse(struct str ip, uint16_t port, struct addr *out)
+{
     char text[INET6_ADDRSTRLEN];
     struct addr a = {.port = port};
 
@@ -21,11 +32,7 @@ enum err addr_parse(struct str ip, uint16_t port, struct addr *out)
         a.family = ADDR_V4;
     } else if (inet_pton(AF_INET6, text, a.ip) == 1) {
         a.family = ADDR_V6;
-        if (!memcmp(a.ip, mapped, sizeof mapped)) {
-            a.family = ADDR_V4;
-            memmove(a.ip, a.ip + 12, 4);
-            memset(a.ip + 4, 0, 12);
-        }
+        addr_unmap(&a);
     } else {
         return ERR_INVALID;
     }
@@ -94,4 +101,12 @@ bool addr_is_loopback(const struct addr *a)
     if (a->family == ADDR_V4)
         return a->ip[0] == 127;
     return a->family == ADDR_V6 && !memcmp(a->ip, v6, sizeof v6);
+}
+
+uint64_t addr_network_key(const struct addr *a)
+{
+    enum { V6_NETWORK = 8, V4_ADDRESS = 4 }; /* bytes */
+    if (a->family == ADDR_NONE)
+        return 0;
+    return siphash(siphash_secret(), a->ip, a->family == ADDR_V6 ? V6_NETWORK : V4_ADDRESS);
 }

@@ -24,6 +24,7 @@ void net_announce(struct transport *t);
 struct parcel {
     struct transport *(*attach)(struct parcel *p, struct loop *to);
     void (*drop)(struct parcel *p);
+    struct transport_seat seat; /* kept here by transport.c */
 };
 
 static inline void net_emit_ready(struct transport *t)

@@ -35,15 +35,27 @@ struct transport_ops {
     size_t (*queued)(const struct transport *t);
 };
 
+/* What a connection takes up somewhere, for as long as it is there. */
+struct transport_seats {
+    /* It was given up: closed, aborted, or dropped as a parcel. Once, on the thread that did it. */
+    void (*leave)(struct transport_seats *s, uint64_t key);
+};
+struct transport_seat {
+    struct transport_seats *of; /* NULL: none; outlives all that have a seat of it */
+    uint64_t key;
+};
 struct transport { /* first member of each implementation */
     const struct transport_ops *ops;
     const struct transport_events *events;
     void *ctx;
     struct loop *loop;
     struct addr peer, local;
+    struct transport_seat seat;
 };
 
 void transport_set_events(struct transport *t, const struct transport_events *ev, void *ctx);
+/* Give it a seat, which goes along when it moves or gets a layer over it. It has none yet. */
+void transport_set_seat(struct transport *t, struct transport_seat s);
 /* Queue bytes (copied once); they leave gathered at the end of the turn. False: past the high mark
  * (64 KiB by default), pause your source until drain. Never fails: a broken connection shows as
  * end. */

@@ -255,14 +255,109 @@ static void test_black_hole_during_login(void **state)
     }
 }
 
+/* How long until the inner side has n elements. */
+static uint64_t time_of(struct both *b, unsigned n)
+{
+    const uint64_t from_us = sim_now_us();
+    b->want_inner = n;
+    assert_true(rig_run(&b->r, UINT64_C(60000000), both_got, b));
+    return sim_now_us() - from_us;
+}
+
+/* Within the rate nothing is felt, past it the peer is read as fast as the rate says; nothing is
+ * lost, nobody is closed. */
+static void test_rate_of_stanzas(void **state)
+{
+    static const struct stream_rate rate = {.stanzas = 100};
+    struct both b;
+    (void)state;
+    both_begin(&b, 70);
+    login(&b);
+    stream_in_set_rate(b.i.s, &rate);
+    (void)rig_run(&b.r, 2000000, NULL, NULL);
+    send_numbered(&b, 0, 100); /* the bucket */
+    assert_true(time_of(&b, 100) < 300000);
+    assert_false(stream_in_is_held(b.i.s));
+    send_numbered(&b, 100, 300);
+    uint64_t took_us = time_of(&b, 400);
+    assert_in_range(took_us, 2600000, 3100000); /* what drained meanwhile is small */
+    check_numbered(&b.i.got, 400);
+    (void)rig_run(&b.r, 1500000, NULL, NULL);
+    send_numbered(&b, 400, 1); /* forgiven */
+    assert_true(time_of(&b, 401) < 100000);
+    assert_int_equal(b.i.ends, 0);
+    both_end(&b);
+}
+
+static void test_rate_of_bytes(void **state)
+{
+    static const struct stream_rate rate = {.bytes = 20000};
+    struct both b;
+    char space[1000];
+    (void)state;
+    both_begin(&b, 71);
+    login(&b);
+    stream_in_set_rate(b.i.s, &rate);
+    (void)rig_run(&b.r, 2000000, NULL, NULL);
+    memset(space, ' ', sizeof space);
+    for (int i = 0; i < 19; i++)
+        (void)stream_out_send_text(b.o.s, str_make(space, sizeof space));
+    send_numbered(&b, 0, 1);
+    assert_true(time_of(&b, 1) < 300000);
+    assert_false(stream_in_is_held(b.i.s));
+    for (int i = 0; i < 60; i++) /* white space, too, is something to read */
+        (void)stream_out_send_text(b.o.s, str_make(space, sizeof space));
+    send_numbered(&b, 1, 1);
+    uint64_t took_us = time_of(&b, 2);
+    assert_in_range(took_us, 2000000, 3200000);
+    check_numbered(&b.i.got, 2);
+    assert_int_equal(b.i.ends, 0);
+    both_end(&b);
+}
+
+/* Held by its rate, a stream can be moved and closed like any other. */
+static void test_rate_held_then_moved_or_closed(void **state)
+{
+    static const struct stream_rate rate = {.stanzas = 10};
+    struct both b;
+    (void)state;
+    for (int closes = 0; closes < 2; closes++) {
+        both_begin(&b, 72);
+        login(&b);
+        stream_in_set_rate(b.i.s, &rate);
+        send_numbered(&b, 0, 40);
+        (void)rig_run(&b.r, 500000, NULL, NULL);
+        assert_true(stream_in_is_held(b.i.s));
+        assert_true(b.i.elements < 40);
+        if (closes) {
+            stream_in_close(b.i.s, STREAM_POLICY_VIOLATION, NULL);
+            assert_true(rig_run(&b.r, 2000000, both_over, &b));
+            assert_int_equal(b.o.end.received, STREAM_POLICY_VIOLATION);
+        } else {
+            move(&b, b.r.server2);
+            (void)time_of(&b, 40);
+            check_numbered(&b.i.got, 40);
+        }
+        both_end(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_move_under_traffic), cmocka_unit_test(test_move_while_paused),
-        cmocka_unit_test(test_move_refused),       cmocka_unit_test(test_move_parcel_dropped),
-        cmocka_unit_test(test_pause_is_exact),     cmocka_unit_test(test_high_mark),
-        cmocka_unit_test(test_answer_too_late),    cmocka_unit_test(test_idle_parser_is_parked),
-        cmocka_unit_test(test_network_cut),        cmocka_unit_test(test_black_hole_during_login),
+        cmocka_unit_test(test_move_under_traffic),
+        cmocka_unit_test(test_move_while_paused),
+        cmocka_unit_test(test_move_refused),
+        cmocka_unit_test(test_move_parcel_dropped),
+        cmocka_unit_test(test_pause_is_exact),
+        cmocka_unit_test(test_high_mark),
+        cmocka_unit_test(test_answer_too_late),
+        cmocka_unit_test(test_idle_parser_is_parked),
+        cmocka_unit_test(test_rate_of_stanzas),
+        cmocka_unit_test(test_rate_of_bytes),
+        cmocka_unit_test(test_rate_held_then_moved_or_closed),
+        cmocka_unit_test(test_network_cut),
+        cmocka_unit_test(test_black_hole_during_login),
     };
     return cmocka_run_group_tests_name("flow", tests, rig_tls_begin, rig_tls_end);
 }

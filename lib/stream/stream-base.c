@@ -60,8 +60,10 @@ static void on_element(void *ctx, struct xml_doc *doc)
 {
     struct stream_base *b = ctx;
     struct stream_input in = {.doc = &doc, .el = doc->root};
-    if (!b->is_freed && !is_ended(b))
+    if (!b->is_freed && !is_ended(b)) {
         stream_dispatch(b, stream_classify(doc->root), &in);
+        stream_shape_charge(b, 0, 1);
+    }
     if (doc)
         xml_doc_free(&doc);
 }
@@ -226,6 +228,7 @@ static void on_data(void *ctx, struct str bytes)
     if (!b->is_freed && !is_ended(b) && !b->is_deaf && within_budget(b, bytes.n)) {
         if (!hold(b, bytes))
             feed(b, bytes);
+        stream_shape_charge(b, bytes.n, 0);
     }
     stream_leave(b);
 }
@@ -312,6 +315,7 @@ void stream_finish(struct stream_base *b, enum err e, const char *text)
     halt_parser(b);
     timer_stop(&b->deadline);
     timer_stop(&b->idle);
+    stream_shape_end(b);
     transport_close(&b->t);
     loop_defer(b->loop, &b->kick);
 }
@@ -345,7 +349,7 @@ void stream_shut_down_app(struct stream_base *b, enum stream_cond c, enum err re
     stream_set_state(b, b->machine->closing);
     timer_start(&b->deadline, b->limits->close_timeout_ms);
     if (!b->is_draining)
-        stream_go(b, STREAM_STOP_USER | STREAM_STOP_SASL);
+        stream_go(b, STREAM_STOP_USER | STREAM_STOP_SASL | STREAM_STOP_RATE);
     if (b->is_deaf)
         transport_shut(b->t);
 }
@@ -364,6 +368,7 @@ void stream_leave(struct stream_base *b)
         return;
     timer_stop(&b->deadline);
     timer_stop(&b->idle);
+    stream_shape_end(b);
     defer_cancel(&b->kick);
     if (b->t)
         transport_close(&b->t);
@@ -414,6 +419,7 @@ struct parcel *stream_base_detach(struct stream_base *b)
     must(b->depth == 0);
     timer_stop(&b->deadline);
     timer_stop(&b->idle);
+    stream_shape_end(b);
     defer_cancel(&b->kick);
     return transport_detach(&b->t);
 }

@@ -242,6 +242,16 @@ void stream_in_pause(struct stream_in *s, bool paused)
         stream_go(&s->b, STREAM_STOP_USER);
 }
 
+void stream_in_set_rate(struct stream_in *s, const struct stream_rate *rate_or_null)
+{
+    s->b.shape.rate = rate_or_null;
+}
+
+bool stream_in_is_held(const struct stream_in *s)
+{
+    return s->b.shape.wake != NULL;
+}
+
 void stream_in_close(struct stream_in *s, enum stream_cond c, const char *text_or_null)
 {
     stream_dispatch(&s->b, SEV_CLOSE, &(struct stream_input){.cond = c, .text = text_or_null});

@@ -90,6 +90,10 @@ bool stream_in_send_stanza(struct stream_in *s, const struct stanza *st);
 bool stream_in_send_text(struct stream_in *s, struct str xml_text);
 void stream_in_pause(struct stream_in *s,
                      bool paused); /* no further elements, exactly after the current one */
+/* How fast the peer may send from now on (borrowed; NULL: as fast as it likes). Past it the stream
+ * is not read for a while; nothing is dropped. Goes along when the stream moves. */
+void stream_in_set_rate(struct stream_in *s, const struct stream_rate *rate_or_null);
+bool stream_in_is_held(const struct stream_in *s); /* not read now for being too fast */
 /* Close in order: the error (unless STREAM_OK), </stream:stream>, then end. Idempotent. After
  * STREAM_OK on an authenticated stream, elements that were on their way still come until end (RFC
  * 6120 section 4.4); after an error none do. With SEE_OTHER_HOST the text is the host (RFC 6120

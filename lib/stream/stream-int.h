@@ -63,8 +63,15 @@ struct stream_machine {
     void (*fini)(struct stream_base *b); /* free the engine around b, which is already finished */
 };
 
-enum { STREAM_STOP_USER = 1, STREAM_STOP_SASL = 2 };
+enum { STREAM_STOP_USER = 1, STREAM_STOP_SASL = 2, STREAM_STOP_RATE = 4 };
 enum { STREAM_IDLE_MS = 2000, STREAM_HELD_MAX = 1 << 20, STREAM_HEADER_MAX = 64 << 10 };
+
+/* stream-shape.c: the buckets of a stream. */
+struct stream_shape {
+    const struct stream_rate *rate;          /* NULL: none */
+    uint64_t bytes_full_ns, stanzas_full_ns; /* monotonic: when each bucket is full again */
+    struct timer *wake;                      /* while it holds the stream; else NULL */
+};
 
 struct stream_base {
     const struct stream_machine *machine;
@@ -76,6 +83,7 @@ struct stream_base {
     unsigned state;
     unsigned depth; /* our frames on the stack; memory goes when it is 0 */
     unsigned stops; /* STREAM_STOP_* */
+    struct stream_shape shape;
     uint64_t unauthenticated_bytes;
     struct timer deadline;
     struct timer idle; /* parks the parser */
@@ -118,6 +126,10 @@ void stream_dispatch(struct stream_base *b, enum stream_event ev, struct stream_
 enum stream_event stream_classify(const struct xml *el);
 /* True when nothing more may happen: freed, closing or ended (after a callback of the user). */
 bool stream_is_shut(const struct stream_base *b);
+
+/* Take what came out of the buckets; holds the stream when one is overdrawn. */
+void stream_shape_charge(struct stream_base *b, size_t bytes, size_t stanzas);
+void stream_shape_end(struct stream_base *b); /* hold it no longer: it leaves its loop */
 
 /* Shared cells. */
 void stream_never(struct stream_base *b, struct stream_input *in); /* cannot happen; says so once */

@@ -22,6 +22,11 @@ struct stream_limits {
     unsigned auth_failures;        /* SASL failures before policy-violation; default 3 */
 };
 extern const struct stream_limits stream_limits_default;
+/* How much a peer may send a second; both 0: as much as it likes. What it sent in a second at once
+ * is within it. */
+struct stream_rate {
+    uint64_t bytes, stanzas;
+};
 enum { STREAM_END_TEXT = 160 };
 enum stream_step { /* how far it had come when the first cause of its end came */
                    STREAM_AT_HEADER,

@@ -20,6 +20,8 @@ void control_run_send(struct control_request *r);
 
 /* ---- cmd-s2s.c */
 void control_run_s2s(struct control_request *r);
+/* ---- cmd-drain.c */
+void control_run_drain(struct control_request *r);
 
 /* ---- cmd-log.c */
 void control_run_loglevel(struct control_request *r);

@@ -1,6 +1,7 @@
 /* What an operator can ask: one table, a small function each. */
 #include "lib/base/clock.h"
 #include "node/admin/admin-int.h"
+#include "node/c2s/c2s.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
 #include "node/session/user.h"
@@ -47,6 +48,8 @@ static void run_status(struct control_request *r)
     for (const char *const *d = n->conf->domains; *d; d++)
         json_push_str(domains, str_of(*d));
     json_set(r->out, "domains", &domains);
+    if (c2s_drains_to(&n->shard[0]))
+        json_set_str(r->out, "draining_to", str_of(c2s_drains_to(&n->shard[0])));
     struct json *counters = json_new_object();
     json_set(r->out, "counters", &counters);
     control_each_shard(r, status_visit, status_then);
@@ -138,6 +141,9 @@ const struct control_command control_commands[] = {
      control_run_sessions, NULL},
     {"kick", "JID [TEXT]", "close the connections of an account, or one", 1, 2, control_run_kick,
      NULL},
+    {"drain", "HOST[:PORT]|off",
+     "send clients to another host: sessions end over some seconds, new ones are told at once", 1,
+     1, control_run_drain, "over"},
     {"send", "JID TEXT", "a message from the server; - reads it from standard input", 2, 2,
      control_run_send, NULL},
     {"where", "JID", "home, anchor and sessions of an account", 1, 1, run_where, NULL},

@@ -89,6 +89,7 @@ static void print_bash(void)
           "    help) COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"));;\n"
           "    import-users) COMPREPLY=($(compgen -f -- \"$cur\"));;\n"
           "    completion) COMPREPLY=($(compgen -W \"bash zsh\" -- \"$cur\"));;\n"
+          "    drain) COMPREPLY=($(compgen -W \"off --over\" -- \"$cur\"));;\n"
           "    log) COMPREPLY=($(compgen -W \"--category --jid --peer --level\" -- \"$cur\"));;\n"
           "    s2s) COMPREPLY=($(compgen -W \"",
           stdout);

@@ -8,6 +8,7 @@
 #include "lib/net/http-get.h"
 #include "lib/net/listen.h"
 #include "node/admin/metrics.h"
+#include "node/c2s/c2s.h"
 #include "node/cluster/world.h"
 
 enum { CONNS_MAX = 16, CONN_MS = 10000, ANSWER_MAX = 2 << 20 };
@@ -82,6 +83,8 @@ static void say_ready(void *ctx, const struct buf *text)
     (void)text;
     if (n->is_stopping)
         conn_say(c, 503, "stopping");
+    else if (c2s_drains_to(&n->shard[0]))
+        conn_say(c, 503, "clients are sent elsewhere");
     else if (n->conf->region_name && !world_registry_connected(n->world))
         conn_say(c, 503, "the registry does not answer");
     else

@@ -31,12 +31,16 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
       "Turns that took more processor time than the watchdog allows")                              \
     X(BYTES, COUNTER, "meridian_network_bytes_total", "direction",                                 \
       "Bytes read from and given to the network, TLS included")                                    \
+    X(REFUSED, COUNTER, "meridian_connections_refused_total", "",                                  \
+      "Connections of addresses that had as many as they may")                                     \
     X(C2S_OPEN, GAUGE, "meridian_c2s_connections", "state",                                        \
       "Client connections now, authenticated or not")                                              \
     X(C2S_ACCEPTED, COUNTER, "meridian_c2s_accepted_total", "", "Client connections accepted")     \
     X(C2S_CLOSED, COUNTER, "meridian_c2s_closed_total", "", "Client connections ended")            \
     X(C2S_MOVED, COUNTER, "meridian_c2s_moved_total", "",                                          \
       "Client connections that moved to their home shard")                                         \
+    X(C2S_REDIRECTED, COUNTER, "meridian_c2s_redirected_total", "",                                \
+      "Client connections that were sent to another host")                                         \
     X(LOGINS, COUNTER, "meridian_c2s_logins_total", "outcome",                                     \
       "Authentications: ok, failed (refused or given up), unavailable (nobody could tell), "       \
       "throttled (not tried)")                                                                     \
@@ -201,12 +205,14 @@ static void put_loops(struct buf *out, const struct round *r)
 static void put_clients(struct buf *out, const struct sample *s)
 {
     const struct node_stats *n = &s->node;
+    put_one(out, M_REFUSED, NULL, (double)n->connections_refused);
     metric_head(out, &defs[M_C2S_OPEN]);
     put(out, M_C2S_OPEN, "authenticated", (double)(s->connections - s->unauthenticated));
     put(out, M_C2S_OPEN, "unauthenticated", (double)s->unauthenticated);
     put_one(out, M_C2S_ACCEPTED, NULL, (double)n->c2s_accepted);
     put_one(out, M_C2S_CLOSED, NULL, (double)n->c2s_closed);
     put_one(out, M_C2S_MOVED, NULL, (double)n->c2s_moved);
+    put_one(out, M_C2S_REDIRECTED, NULL, (double)n->c2s_redirected);
     metric_head(out, &defs[M_LOGINS]);
     put(out, M_LOGINS, "ok", (double)n->c2s_authenticated);
     put(out, M_LOGINS, "failed", (double)n->c2s_auth_failed);

@@ -31,7 +31,8 @@ static void ping(struct conn *c)
 static void look_at(struct conn *c, const struct node_conf *conf, uint64_t now_ms)
 {
     struct conn_idle *i = &c->idle;
-    if (c->state != CONN_BOUND || i->is_heard || !i->since_ms) {
+    const bool is_held = c->stream && stream_in_is_held(c->stream); /* it is we who do not listen */
+    if (c->state != CONN_BOUND || i->is_heard || is_held || !i->since_ms) {
         *i = (struct conn_idle){.since_ms = now_ms};
         return;
     }

@@ -14,12 +14,10 @@
 #include "node/route/route.h"
 
 enum {
-    C2S_UNAUTHENTICATED_MAX = 10000,  /* connections of a shard before authentication */
-    C2S_OUTPUT_MAX = 4 * 1024 * 1024, /* bytes queued to one client; past it it is closed */
-    C2S_ATTACH_MS = 10000,            /* how long a bind waits for the anchor */
-    C2S_INPUT_STANZAS = 1024,         /* taken from a client and not yet in custody elsewhere: */
-    C2S_INPUT_BYTES = 1024 * 1024,    /* past either it is not read */
-    C2S_CREDIT_STANZAS = 16,          /* so many stanzas, or so many bytes, share one credit */
+    C2S_ATTACH_MS = 10000,         /* how long a bind waits for the anchor */
+    C2S_INPUT_STANZAS = 1024,      /* taken from a client and not yet in custody elsewhere: */
+    C2S_INPUT_BYTES = 1024 * 1024, /* past either it is not read */
+    C2S_CREDIT_STANZAS = 16,       /* so many stanzas, or so many bytes, share one credit */
     C2S_CREDIT_BYTES = 64 * 1024,
     C2S_POLL_MS = 20, /* look whether a full queue got shorter */
     C2S_STOP_MS = 3000,
@@ -70,7 +68,7 @@ struct conn_out {     /* c2s-out.c */
     uint64_t left[2]; /* bytes that had left it one and two looks ago */
     struct timer poll;
     uint64_t stanzas;
-    bool is_over; /* past C2S_OUTPUT_MAX */
+    bool is_over; /* past [c2s] output_bytes, or sm_queue */
 };
 struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
     char id[32];             /* connection id, of this bind: sorts by time; "" without */
@@ -137,9 +135,11 @@ struct conn {
     struct conn_csi *csi;     /* NULL until needed */
     struct conn_login *login; /* NULL but while something comes of it */
 };
+struct c2s_drain; /* c2s-drain.c */
 struct c2s_set {
     struct node_shard *sh;
-    struct list conns; /* struct conn */
+    struct c2s_drain *drain; /* NULL: clients may stay */
+    struct list conns;       /* struct conn */
     size_t n, unauthenticated, anonymous;
     struct hmap by_id;  /* connection id -> struct conn */
     struct hmap users;  /* bare JID -> struct user_count: bound connections here */
@@ -243,6 +243,10 @@ void conn_in_back(struct conn *c, size_t stanzas, size_t bytes);  /* no longer *
 /* ---- c2s-register.c: an element before authentication. True: it was a registration's, and taken.
  */
 bool conn_register(struct conn *c, struct xml_doc **doc);
+
+/* ---- c2s-drain.c: a stream reached its features. True: the client is to go elsewhere, and was
+ * told. */
+bool conn_redirect(struct conn *c, bool is_secure, bool is_authenticated);
 
 /* ---- c2s-idle.c */
 void c2s_idle_init(struct c2s_set *s);

@@ -6,7 +6,7 @@
  * next turn, and must not pass for one that was flushed. A client that ends its stream in order has
  * what left before.
  * Limits: past the stream's high mark the client is not read until the queue drained; past
- * C2S_OUTPUT_MAX bytes it is closed with resource-constraint, and what was kept goes back. */
+ * [c2s] output_bytes it is closed with resource-constraint, and what was kept goes back. */
 #include "lib/base/log.h"
 #include "lib/xmpp/delay.h"
 #include "node/c2s/c2s-int.h"
@@ -36,7 +36,7 @@ uint64_t conn_put(struct conn *c, struct stanza *s)
     if (!stream_in_send_stanza(c->stream, s))
         conn_stop(c, STOP_OUTPUT, true);
     size_t now = stream_in_queued(c->stream);
-    c->out.is_over |= now > C2S_OUTPUT_MAX;
+    c->out.is_over |= now > c->sh->node->conf->c2s_output_bytes;
     if (now < before)
         return NEVER;
     c->out.added += now - before;

@@ -83,10 +83,13 @@ bool conn_sm_cut(struct conn *c)
     return true;
 }
 
-/* It does not answer: its stream is as good as cut. */
+/* It does not answer: its stream is as good as cut. Unless it is we who do not listen: what is
+ * asked next starts the time again. */
 static void up_silent(void *ctx)
 {
     struct conn *c = ctx;
+    if (c->stream && stream_in_is_held(c->stream))
+        return;
     log_info(NULL, "c2s.sm.silent", "jid", LOG_STR(c->jid.full));
     if (!conn_sm_cut(c))
         conn_close(c, STREAM_CONNECTION_TIMEOUT, "no acknowledgement came");

@@ -8,15 +8,10 @@
 #include "lib/base/throttle.h"
 #include "node/c2s/c2s-int.h"
 
-enum { V6_NETWORK = 8, V4_ADDRESS = 4 }; /* bytes: a customer of an IPv6 network has a /64 */
-
 static uint64_t address_key(const struct conn *c)
 {
     const struct transport *t = stream_in_transport(c->stream);
-    if (!t || t->peer.family == ADDR_NONE)
-        return 0;
-    return siphash(siphash_secret(), t->peer.ip,
-                   t->peer.family == ADDR_V6 ? V6_NETWORK : V4_ADDRESS);
+    return t ? addr_network_key(&t->peer) : 0;
 }
 
 static bool refuse(struct conn *c, struct str account, const char *why)

@@ -101,6 +101,7 @@ void c2s_set_free(struct c2s_set **ps)
     struct list *n;
     while ((n = list_first(&s->conns)))
         conn_free(list_entry(n, struct conn, link));
+    c2s_drain_end(s->sh);
     *ps = NULL;
     if (s->stop_deadline.fn) {
         timer_stop(&s->stop_deadline);
@@ -157,6 +158,8 @@ static void features_collected(void *ctx, struct hook_run *run, struct features_
 static void conn_features(void *ctx, struct arena *a, struct xml *features)
 {
     struct conn *c = ctx;
+    if (conn_redirect(c, stream_in_is_secure(c->stream), stream_in_is_authenticated(c->stream)))
+        return;
     struct features_subject f = {.arena = a,
                                  .features = features,
                                  .is_authenticated = stream_in_is_authenticated(c->stream),
@@ -252,11 +255,12 @@ static struct conn *conn_new(struct node_shard *sh)
     return c;
 }
 
-void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
+void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                const struct stream_rate *rate)
 {
     struct c2s_set *s = sh->c2s;
     sh->stats.c2s_accepted++;
-    if (s->is_stopping || s->unauthenticated >= C2S_UNAUTHENTICATED_MAX) {
+    if (s->is_stopping || s->unauthenticated >= sh->node->conf->unauthenticated_connections) {
         log_warn(NULL, "c2s.refused", "why", s->is_stopping ? "stopping" : "too many");
         transport_abort(&t);
         return;
@@ -265,6 +269,7 @@ void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
     if (direct_tls)
         t = tls_server(&t, sh->node->tls_c2s);
     c->stream = stream_in_new(&t, &c->conf, &conn_events, c);
+    stream_in_set_rate(c->stream, rate);
 }
 
 void conn_free(struct conn *c)

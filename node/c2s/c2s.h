@@ -12,7 +12,9 @@
 struct c2s_set; /* connections of a shard, by connection id */
 struct c2s_set *c2s_set_new(struct node_shard *sh);
 void c2s_set_free(struct c2s_set **ps); /* crash-like: no closing handshake */
-void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls);
+/* rate: how fast the client may send; borrowed for the life of the node. */
+void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                const struct stream_rate *rate);
 /* Write to the connection with this handle / connection id. Takes s and c. False when there is no
  * such connection: then s and c stay the caller's. Both are kept until the bytes left our memory;
  * when the connection dies before, messages go to user_returned (or back to their anchor as
@@ -34,6 +36,11 @@ void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, co
 void c2s_reattach(struct node_shard *sh, const char *peer_or_null);
 /* system-shutdown to all; done when all are closed or 3 s passed. */
 void c2s_stop(struct node_shard *sh, void (*done)(void *ctx), void *ctx);
+/* Send clients to another host, HOST or HOST:PORT: sessions end over this time, evenly, with
+ * see-other-host; new ones are told at once, until c2s_drain_end. Again: anew, from now. */
+void c2s_drain(struct node_shard *sh, const char *to, uint64_t over_ms);
+void c2s_drain_end(struct node_shard *sh);
+const char *c2s_drains_to(const struct node_shard *sh); /* NULL: it does not */
 /* For operators (c2s-admin.c). whose: a domain, an account or a full JID; NULL = all.
  * Objects: jid, state, ip, tls, shard, anchor, since, stanzas_in, stanzas_out, queued. False: there
  * are more than max. */

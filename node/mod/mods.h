@@ -20,6 +20,7 @@
     X(register)                                                                                    \
     X(component)                                                                                   \
     X(stanza_id)                                                                                   \
+    X(delay)                                                                                       \
     X(carbons)                                                                                     \
     X(anonymous)
 
