@@ -129,6 +129,7 @@ static void tune_shard(struct node_shard *sh, void *ctx)
 {
     struct node_tune *t = ctx;
     sh->tune = *t;
+    sh->fake.iterations = t->scram_iterations;
     if (sh->s2s)
         s2s_tune(sh->s2s, &t->s2s);
     mem_free(t);

@@ -185,6 +185,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     const struct node_conf *c = n->conf;
     op_owner_init(&sh->ops);
     node_tune_fill(&sh->tune, c);
+    sh->fake = (struct stream_in_fake){c->dialback_secret, sh->tune.scram_iterations};
     sh->loop = shards_loop(n->shards, sh->index);
     sh->handles = handle_table_new(sh->index);
     sh->store = store_port_open(n->store, sh->loop);
@@ -229,7 +230,6 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     n->s2s_conf = s2s_conf_new(n);
     n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
     const struct node_conf *c = n->conf;
-    n->fake = (struct stream_in_fake){c->dialback_secret, c->scram_iterations};
     n->tries_address = throttle_new(c->tries_per_address, c->tries_window_ms, TRIES_KEYS);
     n->tries_account = throttle_new(c->tries_per_account, c->tries_window_ms, TRIES_KEYS);
     n->addresses = tally_new(c->connections_per_address);

@@ -78,7 +78,8 @@ struct node_shard {
     struct op_owner ops;          /* cancelled when the shard goes */
     VEC(struct node_listener *) listeners; /* node-int.h */
     struct node_stats stats;
-    struct node_tune tune; /* numbers in force; a reload replaces them */
+    struct node_tune tune;      /* numbers in force; a reload replaces them */
+    struct stream_in_fake fake; /* what logins to unknown accounts are shown */
 };
 struct node {
     const struct node_conf *conf;
@@ -88,7 +89,6 @@ struct node {
     uint64_t incarnation;
     struct store *store;
     struct work_pool *hashing;                      /* PBKDF2 */
-    struct stream_in_fake fake;                     /* what logins to unknown accounts are shown */
     struct throttle *tries_address, *tries_account; /* logins, of all shards: c2s/c2s-throttle.c */
     struct tally *addresses; /* connections of each address, of all shards: node-listen.c */
     struct transport_seats seats;

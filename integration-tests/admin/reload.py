@@ -1,5 +1,6 @@
 """The configuration and the certificates of a running node taken over anew, by meridianctl and by SIGHUP: what applies now, what waits
 for a restart, what is refused as a whole; a stream goes on over a new certificate. And what systemd is told meanwhile."""
+import base64
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ import certs  # noqa: E402
 import checks  # noqa: E402
 import clients  # noqa: E402
 import meridian  # noqa: E402
+import raw  # noqa: E402
 from procs import C2S, C2S_TLS, Lab  # noqa: E402
 
 DOMAIN = "one.test"
@@ -104,6 +106,27 @@ async def act(node, authority, verdict):
     check(True, "the new limit of offline messages is in force")
 
 
+def iterations(node, ca, user):
+    """Of the keys that a login of this user is shown."""
+    c = raw.Raw((node.ip, C2S))
+    c.secure(DOMAIN, ca)
+    c.send("<auth xmlns='%s' mechanism='SCRAM-SHA-256'>%s</auth>" % (raw.NS_SASL, raw.b64(b"n,,n=%s,r=nonce" % user.encode())))
+    challenge = base64.b64decode(c.take("{%s}challenge" % raw.NS_SASL).text).decode()
+    c.close()
+    return int(dict(f.split("=", 1) for f in challenge.split(","))["i"])
+
+
+def strangers(node, authority, verdict):
+    """Names without an account are shown what new accounts have: also after a reload."""
+    before = iterations(node, authority.crt, "nobody")
+    write(node.config, ("[control]", "[auth]\nscram_iterations = 5000\n[control]"))
+    node.ctl("reload")
+    node.adduser("carol", "pw")
+    shown = iterations(node, authority.crt, "nobody"), iterations(node, authority.crt, "carol")
+    verdict.check(before == 10000 and shown == (5000, 5000), "scram_iterations are in force for all: %d, then %d and %d" %
+                  (before, *shown))
+
+
 def refusals(node, authority, verdict):
     check, before = verdict.check, serial(node, authority.crt)
     write(node.config, ('log_level = "debug"', 'log_levle = "trace"\nlog_level = "loud"'))
@@ -167,6 +190,7 @@ def main():
         for name in ("alice", "bob"):
             node.adduser(name, "pw")
         clients.run(act(node, authority, verdict))
+        strangers(node, authority, verdict)
         refusals(node, authority, verdict)
         sighup(node, authority, notify, verdict)
     except (TimeoutError, meridian.Failed) as e:

@@ -4,6 +4,8 @@
  * one is repeated with the one command that is printed. */
 #include <getopt.h>
 
+#include "integration-tests/sim/tests-flush-int.h"
+#include "integration-tests/sim/tests-roster-int.h"
 #include "integration-tests/sim/tests-sm-int.h"
 
 enum { FLOW = 25 }; /* messages each way */
@@ -359,6 +361,8 @@ static const struct {
     {"moved", "an old region refreshes a session that has moved", case_moved},
     {"killed", "the recipient's region killed and restarted", case_killed},
     {"sm", "clients with stream management, cut anywhere, resumed or not", case_sm},
+    {"flush", "offline messages written to clients that are cut, killed, doubled", case_flush},
+    {"roster", "a roster changed by a client that is cut, or whose node is killed", case_roster},
     {"faults", "cuts, wipes and silence of the registry while messages flow", case_faults},
 };
 

@@ -309,6 +309,40 @@ static void test_regions_crash_anywhere(void **state)
     }
 }
 
+/* A message another node of the region stored while it believed to be the anchor: it comes when a
+ * member came or went, not at the next login only; once. */
+static void test_regions_flush_again(void **state)
+{
+    (void)state;
+    for (unsigned shards = 1; shards <= 4; shards += 3) {
+        struct pair w;
+        pair_begin(&w, 9, shards);
+        struct rig *eu = &w.at[EU].rig;
+        const struct str alice = STR("alice@" RIG_DOMAIN);
+        struct sim_client *a = rig_online(eu, "alice", "phone");
+        (void)sim_run(SEC, NULL, NULL);
+        struct store_txn *t = store_txn_new(node_shard_of(eu->node, alice)->store, alice);
+        store_txn_log_append(t, "offline", STR("stray"), 1, STR("bob@" RIG_DOMAIN),
+                             STR("<message xmlns='jabber:client' from='bob@" RIG_DOMAIN
+                                 "' to='alice@" RIG_DOMAIN
+                                 "' id='stray'><body>x</body></message>"));
+        eu->is_done = false;
+        store_commit(&t, &eu->ops, rig_done, eu);
+        assert_true(sim_run(SEC, rig_is_done, eu));
+        assert_int_equal(eu->last, ERR_OK);
+        assert_true(sim_client_absent(a, 20 * SEC, "<message/>"));
+        place_init(&w, EU2, 2);
+        (void)sim_run(30 * SEC, NULL, NULL);
+        assert_int_equal(sim_client_count(a, "<message id='stray'/>"), 1);
+        place_kill(&w, EU2);
+        (void)sim_run(60 * SEC, NULL, NULL);
+        assert_int_equal(sim_client_count(a, "<message id='stray'/>"), 1);
+        place_revive(&w, EU2);
+        sim_client_free(&a);
+        pair_end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_regions_front_dies),
         cmocka_unit_test(test_regions_anchor_moves),
         cmocka_unit_test(test_regions_crash_anywhere),
+        cmocka_unit_test(test_regions_flush_again),
     };
     return cmocka_run_group_tests(tests, begin, rig_certs_end);
 }

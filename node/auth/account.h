@@ -43,11 +43,6 @@ struct op *account_delete(struct node_shard *sh, struct op_owner *o, struct str 
 /* account-rules.c: why this password is not taken; NULL: it is. */
 const char *account_password_wrong(const struct node_conf *c, struct str local,
                                    struct str password);
-/* Attempts of a key within the window of [modules.register]; on the shard of the key. */
-struct account_tries;
-struct account_tries *account_tries_new(void);
-void account_tries_free(struct account_tries **pt);
-bool account_may_try(struct account_tries *t, const struct node_conf *c, struct str key);
 /* account-anonymous.c: one that logged in with ANONYMOUS (XEP-0175), by its name. */
 #define ACCOUNT_ANONYMOUS_LEN 43
 bool account_is_anonymous(const struct node_conf *c, struct str local);

@@ -244,7 +244,7 @@ static struct conn *conn_new(struct node_shard *sh)
         .tls_required = n->conf->c2s_tls_required,
         .limits = &n->conf->limits,
         .default_from = n->conf->domains[0],
-        .fake = &n->fake,
+        .fake = &sh->fake,
     };
     c->since_us = clock_wall_us();
     op_owner_init(&c->ops);

@@ -7,6 +7,7 @@
 #include "global-registry/reg-driver.h"
 #include "lib/base/log.h"
 #include "node/c2s/c2s.h"
+#include "node/route/module.h"
 #include "node/session/user.h"
 
 const struct world_view *world_view(const struct node_shard *sh)
@@ -33,6 +34,7 @@ struct view_mail {
     char reattach[130]; /* connections anchored there (or anywhere, if "*") attach again */
     char dead[130];     /* sessions connected there are gone */
     uint64_t dead_incarnation;
+    bool is_ours; /* it is of our region */
 };
 
 static void view_mail_free(void *ctx)
@@ -52,7 +54,15 @@ static void view_arrived(struct node_shard *sh, void *ctx)
     if (m->dead[0])
         user_peer_dead(sh, m->dead, m->dead_incarnation);
     c2s_reattach(sh, m->reattach);
+    if (m->is_ours)
+        module_region_changed(sh);
     view_mail_free(m);
+}
+
+static bool is_ours(const struct world *w, const char *id)
+{
+    const struct world_member *m = world_member_find(&w->view, id);
+    return m && !m->self && strcmp(m->m.region, w->node->conf->region_name) == 0;
 }
 
 static void view_spread(struct world *w, const char *reattach, const char *dead,
@@ -66,6 +76,7 @@ static void view_spread(struct world *w, const char *reattach, const char *dead,
         m->dead_incarnation = incarnation;
         str_put(m->reattach, sizeof m->reattach, reattach);
         str_put(m->dead, sizeof m->dead, dead);
+        m->is_ours = is_ours(w, reattach);
         node_post(&w->node->shard[i], view_arrived, view_mail_free, m);
     }
 }

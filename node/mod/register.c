@@ -6,6 +6,8 @@
  * Standards: XEP-0077 without data forms (section 4 does not require them). */
 #include "node/mod/register.h"
 #include "lib/base/log.h"
+#include "lib/base/siphash.h"
+#include "lib/base/throttle.h"
 #include "lib/xmpp/xep.h"
 #include "node/auth/account.h"
 #include "node/mod/mods.h"
@@ -13,14 +15,16 @@
 
 XEP("0077", "2.4", COMPLETE);
 
-struct state { /* slot of the shard */
-    struct account_tries *tries;
+enum { TRIES_KEYS = 20000 };
+
+struct state {              /* slot of the shard */
+    struct throttle *tries; /* of the keys of this shard */
 };
 
 static bool may_try(struct node_shard *sh, struct str key)
 {
     struct state *st = module_shard_slot(sh, &mod_register);
-    return account_may_try(st->tries, sh->node->conf, key);
+    return throttle_take(st->tries, siphash(siphash_secret(), key.p, key.n));
 }
 
 /* ---- attempts of strangers */
@@ -198,8 +202,8 @@ static enum verdict on_disco(struct hook_run *run, struct disco_subject *d)
 static enum err init(struct node_shard *sh, void *state)
 {
     struct state *st = state;
-    (void)sh;
-    st->tries = account_tries_new();
+    const struct node_conf *c = sh->node->conf;
+    st->tries = throttle_new(c->register_max, c->register_window_ms, TRIES_KEYS);
     return ERR_OK;
 }
 
@@ -207,7 +211,7 @@ static void fini(struct node_shard *sh, void *state)
 {
     struct state *st = state;
     (void)sh;
-    account_tries_free(&st->tries);
+    throttle_free(&st->tries);
 }
 
 static const struct iq_handler iqs[] = {

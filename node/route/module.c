@@ -113,6 +113,14 @@ void module_shard_fini(struct node_shard *sh)
         modules_fini(sh, sh->node->modules->n);
 }
 
+void module_region_changed(struct node_shard *sh)
+{
+    struct module_set *s = sh->node->modules;
+    for (size_t i = 0; sh->module_state && i < s->n; i++)
+        if (s->modules[i]->region_changed)
+            s->modules[i]->region_changed(sh, sh->module_state[i]);
+}
+
 static size_t index_of(const struct module_set *s, const struct module *m)
 {
     const uint8_t found = s->place[place_of(s, m)];

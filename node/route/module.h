@@ -28,6 +28,8 @@ struct module {
     size_t shard_size, user_size;                         /* zeroed slots inside our objects */
     enum err (*init)(struct node_shard *sh, void *state); /* on error fini is not called */
     void (*fini)(struct node_shard *sh, void *state);
+    /* A member of the own region came or went, on each shard: anchors may have changed. */
+    void (*region_changed)(struct node_shard *sh, void *state);
     void (*user_fini)(struct user *u, void *slot);
     /* The account is gone, the object may stay a while: forget what the slot knows of the store. */
     void (*user_erased)(struct user *u, void *slot);
@@ -37,6 +39,7 @@ enum err module_set_new(struct node *n, char *why, size_t why_size) MUST_USE;
 void module_set_free(struct node *n);
 enum err module_shard_init(struct node_shard *sh) MUST_USE;
 void module_shard_fini(struct node_shard *sh);
+void module_region_changed(struct node_shard *sh);
 /* Slots, by the module's own table. */
 void *module_shard_slot(struct node_shard *sh, const struct module *m);
 void *module_user_slot(struct user *u, const struct module *m);
