@@ -184,12 +184,17 @@ static enum ctl_exit run(struct invocation *v)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {"category", required_argument, NULL, 'o'},
-        {"jid", required_argument, NULL, 'o'},    {"peer", required_argument, NULL, 'o'},
-        {"level", required_argument, NULL, 'o'},  {"from", required_argument, NULL, 'o'},
-        {"over", required_argument, NULL, 'o'},   {"yes", no_argument, NULL, 'y'},          {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"category", required_argument, NULL, 'o'},
+                                            {"jid", required_argument, NULL, 'o'},
+                                            {"peer", required_argument, NULL, 'o'},
+                                            {"level", required_argument, NULL, 'o'},
+                                            {"from", required_argument, NULL, 'o'},
+                                            {"over", required_argument, NULL, 'o'},
+                                            {"yes", no_argument, NULL, 'y'},
+                                            {NULL, 0, NULL, 0}};
     const char *config = getenv("MERIDIAN_CONFIG");
     struct invocation v = {.config = config ? config : NODE_CONFIG_PATH,
                            .options = json_new_object()};

@@ -215,8 +215,7 @@ static void written(struct s2s_disk *d)
     if (d->txn.key)
         d->stored_key = d->txn.key;
     if (d->gone.n > d->txn.gone)
-        memmove(d->gone.p, d->gone.p + d->txn.gone,
-                (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
+        memmove(d->gone.p, d->gone.p + d->txn.gone, (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
     d->gone.n -= d->txn.gone;
     tell_stored(d, &b->flying);
     tell_stored(d, &b->waiting);

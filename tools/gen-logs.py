@@ -22,6 +22,8 @@ STRING = r'"(?:[^"\\]|\\.)*"'
 EVENT = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+$")
 ROW = re.compile(r"^\| `([^`]+)` \|.*\| ([^|]*) \|$", re.M)
 UNKNOWN = "?"
+# Scopes that a call reaches by a pointer, or by a variable of another name than the one they were made with.
+ELSEWHERE = {"l->log": ["local", "direction", "remote"], "&old->log": ["direction", "remote"], "&w->out->log": ["local", "remote"]}
 
 HEAD = """# Log events
 
@@ -71,6 +73,8 @@ class Event:
 
 def scope_fields(expression, path, scopes):
     """Fields of `&x->log`: of the assignment to x->log in this file, else in the file of this folder whose name is most alike."""
+    if expression in ELSEWHERE:
+        return ELSEWHERE[expression]
     m = re.match(r"&(\w+)->log$", expression)
     if not m:
         if expression != "NULL":

@@ -48,7 +48,7 @@ enum stream_cond xml_parser_resume(struct xml_parser *p, const char **why);
  * effect otherwise. */
 void xml_parser_park(struct xml_parser *p);
 bool xml_parser_is_parked(const struct xml_parser *p); /* nothing to free, nor to wait for */
-size_t xml_parser_memory(const struct xml_parser *p); /* bytes held now, expat included */
+size_t xml_parser_memory(const struct xml_parser *p);  /* bytes held now, expat included */
 /* Does the root declare this namespace (xmlns:db='...' says that dialback is spoken)? From open()
  * to the next reset. */
 bool xml_parser_declares(const struct xml_parser *p, const char *ns);

@@ -66,10 +66,10 @@ xml_text(struct arena *a,
 
 /* xml-write: serialise. default_ns is what xmlns="" scope the text will be put into (jabber:client,
  * jabber:server, NULL for none): elements in it get no xmlns attribute. Names in the stream
- * namespace are written with the prefix stream:, dialback with db: where default_ns is jabber:server
- * (declared in our stream headers) when they are el itself and default_ns is set; nested or standalone they declare theirs. Escapes
- * < > & and CR, in attributes also ' " TAB LF; other C0 controls (not XML) become U+FFFD. The rest
- * must be valid UTF-8. */
+ * namespace are written with the prefix stream:, dialback with db: where default_ns is
+ * jabber:server (declared in our stream headers) when they are el itself and default_ns is set;
+ * nested or standalone they declare theirs. Escapes < > & and CR, in attributes also ' " TAB LF;
+ * other C0 controls (not XML) become U+FFFD. The rest must be valid UTF-8. */
 void xml_write(struct buf *out, const struct xml *el, const char *default_ns);
 void xml_write_open(struct buf *out, const struct xml *el, const char *default_ns,
                     bool *empty);               /* start tag only */

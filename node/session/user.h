@@ -75,7 +75,8 @@ struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct ji
 enum err user_attach(struct node_shard *sh, const struct jid *full, const char *conn_id,
                      enum session_where where, handle c2s, const char *peer,
                      uint64_t peer_incarnation) MUST_USE;
-/* The connection's session gets carbons from its beginning (XEP-0280), as it asked with its bind. */
+/* The connection's session gets carbons from its beginning (XEP-0280), as it asked with its bind.
+ */
 void user_wants_copies(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
