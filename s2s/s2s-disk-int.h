@@ -4,6 +4,10 @@
  * the stanza. tail = stored items that are not in memory, newer than all that are. */
 #include "s2s/s2s-int.h"
 
+#define S2S_DISK_TABLE "outbox"
+#define S2S_DISK_MARK STR("pair")
+enum { S2S_DISK_AGAIN_MS = 1000 };
+
 /* Something lasting is in memory and not stored: store it when it is not done soon. */
 void s2s_disk_want(struct s2s_outbox *b);
 /* No room in memory: to the store only. Takes both when true; false: full, or no store. */
@@ -20,7 +24,10 @@ bool s2s_disk_is_idle(struct s2s_outbox *b);
 /* Stored, not in memory: items of the tail and bytes of all. */
 void s2s_disk_count(const struct s2s_outbox *b, uint64_t *tail, uint64_t *bytes);
 void s2s_disk_free(struct s2s_outbox *b);
-/* At the start: outboxes of a former life come back. */
+/* Its record, as it was found: openings, stanzas, bytes. */
+void s2s_disk_take_over(struct s2s_outbox *b, const uint64_t mark[3]);
+void s2s_disk_begin(struct s2s_outbox *b);
+/* s2s-disk-load.c: at the start, outboxes of a former life come back. */
 void s2s_disk_load(struct s2s *s);
 void s2s_disk_load_stop(struct s2s *s);
 /* While stopping: all that lasts is stored now. */

@@ -12,18 +12,14 @@
 #include "lib/base/clock.h"
 #include "lib/store/store.h"
 
-#define TABLE "outbox"
-#define MARK STR("pair")
 #define KEY_FMT "%020llu"
 enum {
     KEY_SIZE = 21,
     EPOCH_SHIFT = 40,
-    EPOCH_MAX = 1 << 22, /* so that a position is a positive 63-bit number */
     TXN_ITEMS = 500,
     TXN_BYTES = 4 * 1024 * 1024,
     PAGE = 100,
     GONE_MAX = 200, /* done items that are not waited with longer */
-    AGAIN_MS = 1000,
 };
 
 struct gone { /* done, to be removed */
@@ -124,7 +120,7 @@ static void put_item(struct s2s_disk *d, struct store_txn **t, struct s2s_item *
     stanza_write(&text, it->sm.st, NS_CLIENT);
     if (!*t)
         *t = store_txn_new(s->store, str_of(d->owner));
-    store_txn_map_put(*t, TABLE, str_of(key), buf_view(&text));
+    store_txn_map_put(*t, S2S_DISK_TABLE, str_of(key), buf_view(&text));
     buf_fini(&text);
     d->txn.key = it->key;
     d->txn.n++;
@@ -160,7 +156,7 @@ static void del_gone(struct s2s_disk *d, struct store_txn **t)
         snprintf(key, sizeof key, KEY_FMT, (unsigned long long)d->gone.p[i].key);
         if (!*t)
             *t = store_txn_new(d->box->s2s->store, str_of(d->owner));
-        store_txn_map_del(*t, TABLE, str_of(key));
+        store_txn_map_del(*t, S2S_DISK_TABLE, str_of(key));
         d->txn.gone_n += d->gone.p[i].is_counted;
         d->txn.gone_bytes += d->gone.p[i].bytes;
     }
@@ -176,9 +172,9 @@ static void put_mark(struct s2s_disk *d, struct store_txn *t)
              (unsigned long long)(d->bytes + d->txn.bytes - d->txn.gone_bytes));
     d->txn.unmarks = n == 0;
     if (n)
-        store_txn_kv_put(t, TABLE, MARK, str_of(mark), STORE_REV_ANY);
+        store_txn_kv_put(t, S2S_DISK_TABLE, S2S_DISK_MARK, str_of(mark), STORE_REV_ANY);
     else if (d->is_marked)
-        store_txn_kv_del(t, TABLE, MARK, STORE_REV_ANY);
+        store_txn_kv_del(t, S2S_DISK_TABLE, S2S_DISK_MARK, STORE_REV_ANY);
 }
 
 static void tell_stored(struct s2s_disk *d, struct list *items)
@@ -258,7 +254,7 @@ static void on_written(void *ctx, enum err e)
         written(d);
     else
         not_written(d, e);
-    timer_start(&d->soon, e == ERR_OK ? 0 : AGAIN_MS);
+    timer_start(&d->soon, e == ERR_OK ? 0 : S2S_DISK_AGAIN_MS);
     s2s_disk_fill(b);
     s2s_outbox_check_idle(b);
 }
@@ -285,7 +281,7 @@ static void wait_more(struct s2s_disk *d)
     if (has_due(d, &d->box->flying, &wait_us) || has_due(d, &d->box->waiting, &wait_us))
         wait_us = 0;
     if (d->gone.n)
-        wait_us = wait_us < AGAIN_MS * 1000 ? wait_us : AGAIN_MS * 1000;
+        wait_us = wait_us < S2S_DISK_AGAIN_MS * 1000 ? wait_us : S2S_DISK_AGAIN_MS * 1000;
     if (wait_us != UINT64_MAX)
         timer_start(&d->soon, (wait_us + 999) / 1000);
 }
@@ -493,8 +489,8 @@ void s2s_disk_fill(struct s2s_outbox *b)
         return;
     snprintf(from, sizeof from, KEY_FMT, (unsigned long long)d->tail_key);
     d->is_reading = true;
-    (void)store_map_read(b->s2s->store, &d->ops, TABLE, str_of(d->owner), str_of(from), PAGE,
-                         on_tail, d);
+    (void)store_map_read(b->s2s->store, &d->ops, S2S_DISK_TABLE, str_of(d->owner), str_of(from),
+                         PAGE, on_tail, d);
 }
 
 void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
@@ -521,48 +517,8 @@ void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
 
 /* ---- a former life ---- */
 
-struct found { /* one outbox of it */
-    struct list link;
-    struct s2s *s2s;
-    char *owner, *local, *remote;
-    bool is_again; /* asking for its mark failed */
-};
-
-static void load_next(struct s2s *s);
-
-static void load_end(struct s2s *s)
+void s2s_disk_take_over(struct s2s_outbox *b, const uint64_t mark[3])
 {
-    if (--s->load.open || !s->load.is_read)
-        return;
-    s->load.is_on = false;
-    size_t it = 0;
-    for (struct s2s_outbox *b; (b = s2s_outbox_any(s, &it));) {
-        if (b->disk)
-            timer_start(&b->disk->soon, 0);
-        s2s_disk_fill(b);
-    }
-}
-
-static void found_free(struct found *f)
-{
-    list_del(&f->link);
-    mem_free(f->owner);
-    mem_free(f->local);
-    mem_free(f->remote);
-    mem_free(f);
-}
-
-static bool read_mark(struct str text, uint64_t out[3])
-{
-    for (int i = 0; i < 3; i++)
-        if (!str_to_u64(str_cut(&text, ' '), INT64_MAX, &out[i]))
-            return false;
-    return true;
-}
-
-static void take_over(struct found *f, const uint64_t mark[3])
-{
-    struct s2s_outbox *b = s2s_outbox_get(f->s2s, str_of(f->local), str_of(f->remote));
     struct s2s_disk *d = disk_of(b);
     d->epoch = mark[0] + 1;
     d->next_key = d->epoch << EPOCH_SHIFT;
@@ -571,106 +527,12 @@ static void take_over(struct found *f, const uint64_t mark[3])
     d->bytes = mark[2];
     d->tail_key = 1;
     d->is_marked = true;
-    log_info(NULL, "s2s.outbox.restored", "local", f->local, "remote", f->remote, "stanzas",
-             LOG_NUM(mark[1]));
 }
 
-static void on_mark(void *ctx, enum err e, const struct store_kv *v)
+/* Writing and reading wait until all former outboxes are known. */
+void s2s_disk_begin(struct s2s_outbox *b)
 {
-    struct found *f = ctx;
-    struct s2s *s = f->s2s;
-    uint64_t mark[3];
-    if (e != ERR_OK && e != ERR_NOTFOUND) {
-        f->is_again = true;
-        timer_start(&s->load.again, AGAIN_MS);
-        return;
-    }
-    if (e == ERR_OK && read_mark(v->value, mark) && mark[0] < EPOCH_MAX)
-        take_over(f, mark);
-    else
-        log_error(NULL, "s2s.outbox.lost", "local", f->local, "remote", f->remote, "why",
-                  e == ERR_OK ? "its record is unreadable" : err_text(e));
-    found_free(f);
-    load_end(s);
-}
-
-static void ask_mark(struct found *f)
-{
-    f->is_again = false;
-    (void)store_kv_get(f->s2s->store, &f->s2s->load.ops, TABLE, str_of(f->owner), MARK, on_mark, f);
-}
-
-static void find(struct s2s *s, struct str owner)
-{
-    struct str remote = owner;
-    struct str node = str_cut(&remote, ' '), local = str_cut(&remote, ' ');
-    if (!str_eqc(node, s->conf.store_owner) || !remote.n ||
-        (s->host->owns && !s->host->owns(s->ctx, remote)))
-        return;
-    struct found *f = mem_alloc(sizeof *f);
-    *f = (struct found){
-        .s2s = s, .owner = str_dup(owner), .local = str_dup(local), .remote = str_dup(remote)};
-    list_push(&s->load.found, &f->link);
-    s->load.open++;
-    ask_mark(f);
-}
-
-static void on_owners(void *ctx, enum err e, const struct str *owners, size_t n)
-{
-    struct s2s *s = ctx;
-    if (e != ERR_OK) {
-        log_error(NULL, "s2s.outbox.not-loaded", "why", err_text(e));
-        s->load.is_again = true;
-        timer_start(&s->load.again, AGAIN_MS);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        find(s, owners[i]);
-    mem_free(s->load.after);
-    s->load.after = n ? str_dup(owners[n - 1]) : NULL;
-    s->load.is_read = n < PAGE;
-    if (!s->load.is_read)
-        load_next(s);
-    s->load.open++;
-    load_end(s);
-}
-
-static void load_next(struct s2s *s)
-{
-    s->load.is_again = false;
-    struct str after = s->load.after ? str_of(s->load.after) : STR_NONE;
-    (void)store_owners(s->store, &s->load.ops, TABLE, after, PAGE, on_owners, s);
-}
-
-static void on_again(void *ctx)
-{
-    struct s2s *s = ctx;
-    list_each (&s->load.found, n) {
-        struct found *f = list_entry(n, struct found, link);
-        if (f->is_again)
-            ask_mark(f);
-    }
-    if (s->load.is_again)
-        load_next(s);
-}
-
-void s2s_disk_load(struct s2s *s)
-{
-    op_owner_init(&s->load.ops);
-    list_init(&s->load.found);
-    timer_init(&s->load.again, s->loop, on_again, s);
-    if (!s->store)
-        return;
-    s->load.is_on = true;
-    load_next(s);
-}
-
-void s2s_disk_load_stop(struct s2s *s)
-{
-    op_owner_cancel_all(&s->load.ops);
-    list_each (&s->load.found, n)
-        found_free(list_entry(n, struct found, link));
-    timer_stop(&s->load.again);
-    mem_free(s->load.after);
-    s->load.after = NULL;
+    if (b->disk)
+        timer_start(&b->disk->soon, 0);
+    s2s_disk_fill(b);
 }
