@@ -55,7 +55,7 @@ class Scene:
                                   dns=dns, s2s='connect_timeout = "5s"\nack_timeout = "5s"').start()
         self.node.adduser("alice", "pw-alice")
         self.peer_ip = peer_ip
-        self.seen, self.back, self.first_at = [], [], None
+        self.seen, self.tag, self.first_at = [], None, None
 
     def relaunch(self):
         if self.kind == "prosody":
@@ -92,10 +92,11 @@ class Scene:
                 await asyncio.sleep(0.05)
 
     def _got(self, m):
-        if m["type"] == "error" or not m["body"].startswith("burst"):
-            return
+        words = m["body"].split()
+        if m["type"] == "error" or words[:2] != ["burst", self.tag]:
+            return  # also copies that belong to the case before
         self.first_at = self.first_at or time.monotonic()
-        self.seen.append(int(m["body"].split()[1]))
+        self.seen.append(int(words[2]))
 
 
 slixmpp_error = clients.slixmpp.exceptions.XMPPError
@@ -103,7 +104,7 @@ slixmpp_error = clients.slixmpp.exceptions.XMPPError
 
 async def write(s, alice, n, of):
     for i in range(n, n + of):
-        alice.send_message(mto="carol@" + s.domain, mbody="burst %d" % i, mtype="chat")
+        alice.send_message(mto="carol@" + s.domain, mbody="burst %s %d" % (s.tag, i), mtype="chat")
         if i % 20 == 19:
             await asyncio.sleep(0.005)
     return n + of
@@ -156,7 +157,7 @@ async def node_killed(s, alice, n, o):
     """The peer is away; what the node accepted and acknowledged survives kill -9 of the node."""
     await asyncio.to_thread(s.peer.proc.stop)
     acked = set()
-    alice.add_event_handler("stanza_acked", lambda m: acked.add(int(m["body"].split()[1])) if m.name == "message" else None)
+    alice.add_event_handler("stanza_acked", lambda m: acked.add(int(m["body"].split()[2])) if m.name == "message" else None)
     first, n = n, await write(s, alice, n, o.messages)
     for _ in range(200):
         if acked >= set(range(first, n)):
@@ -190,10 +191,10 @@ async def case(s, verdict, name, act, o, rows, *more):
     alice = clients.Client("alice@%s/here" % WORLD, "pw-alice", (s.node.ip, C2S), s.ca.crt)
     alice.register_plugin("xep_0198")
     await alice.login()
-    s.seen, s.accepted = [], None
+    s.seen, s.accepted, s.tag = [], None, "before-" + name.replace(" ", "-")
     await write(s, alice, 0, 1)
     await settle(s, 0, 1, 30)
-    s.seen = []
+    s.seen, s.tag = [], name.replace(" ", "-")
     n = await act(s, alice, 1, o, *more)
     back = time.monotonic()
     await settle(s, 1, n, 90)
