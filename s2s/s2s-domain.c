@@ -14,6 +14,7 @@ enum {
     DNS_MAX_MS = 10000,   /* at name servers that fail */
     PER_DOWN_MS = 20,     /* that step at least, times the domains that are down */
     FAILURES_SHIFT_MAX = 16,
+    AGAIN_US = 50000, /* about this long after a stream that worked */
 };
 
 /* ---- records ---- */
@@ -174,6 +175,12 @@ static uint64_t step_us(const struct s2s_domain *d)
     return us - us / 4 + rand_below(us / 2 + 1);
 }
 
+/* After a stream that worked: the peer may have closed it for reasons of its own. */
+static uint64_t again_us(void)
+{
+    return AGAIN_US / 2 + rand_below(AGAIN_US);
+}
+
 static bool has_waiting(const struct s2s_domain *d)
 {
     for (const struct list *n = d->boxes.next; n != &d->boxes; n = n->next) {
@@ -223,7 +230,8 @@ void s2s_domain_failed(struct s2s_domain *d, const char *local_or_null, enum s2s
     d->cause = c;
     str_put(d->text, sizeof d->text, text && *text ? text : s2s_cause_text(c));
     d->failed_us = now;
-    d->next_try_us = now + step_us(d);
+    d->next_try_us = now + (d->was_up && is_away(c) ? again_us() : step_us(d));
+    d->was_up = false;
     if (is_news)
         log_info(NULL, "s2s.domain.down", "remote", d->remote, "cause", s2s_cause_name(c), "side",
                  s2s_side_name(s2s_cause_side(c)), "why", d->text);
@@ -239,6 +247,7 @@ void s2s_domain_up(struct s2s_domain *d)
                  "seconds", LOG_NUM(down_us / 1000000));
     note(d, false, S2S_CAUSE_NONE, NULL);
     set_down(d, false);
+    d->was_up = true;
     d->cause = S2S_CAUSE_NONE;
     d->text[0] = '\0';
     d->next_try_us = 0;

@@ -33,6 +33,7 @@ struct s2s_domain {
     uint64_t next_try_us;    /* loop time; 0: now */
     struct timer retry;
     enum s2s_pings pings;
+    bool was_up;       /* no attempt since a stream worked */
     signed char early; /* going ahead of its answers (s2s-out-stream.c): 1 worked, -1 did not */
     struct s2s_outcome
         *outcomes[S2S_OUTCOMES_MAX]; /* the most recent kinds, NULL behind the last */

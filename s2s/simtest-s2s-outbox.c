@@ -146,6 +146,34 @@ static void test_tail(void **state UNUSED)
     end(&w);
 }
 
+/* One more than fits, and how the tail ends. */
+static void test_tail_ends(void **state UNUSED)
+{
+    for (unsigned seed = 1; seed <= 40; seed++) {
+        struct world *w = world_begin(seed);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        store_begin(w);
+        a->conf.tune.pending_stanzas = 20;
+        a->conf.no_acks = seed % 2;
+        world_open(w);
+        listener_close(&b->listener);
+        for (unsigned i = 0; i < 20 + seed / 2; i++)
+            host_send(a, "d1.test", 100);
+        run_for(sim_rand(100000));
+        host_listen(b);
+        run_until(&b->n_in, 20 + seed / 2, 5 * SEC);
+        for (unsigned i = 0; i < 200; i++) { /* one by one, as a client does that waits for answers */
+            size_t want = b->n_in + 1;
+            uint64_t at = sim_now_us();
+            host_send(a, "d1.test", 100);
+            run_until(&b->n_in, want, SEC);
+            assert_true(i < 5 || sim_now_us() - at < SEC / 10);
+        }
+        first_in_order(b);
+        end(&w);
+    }
+}
+
 static void test_stored_bytes(void **state UNUSED)
 {
     struct world *w = world_begin(4);
@@ -363,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_kill_keeps_what_was_taken),
         cmocka_unit_test(test_orderly_stop_stores),
         cmocka_unit_test(test_tail),
+        cmocka_unit_test(test_tail_ends),
         cmocka_unit_test(test_stored_bytes),
         cmocka_unit_test(test_presence_is_coalesced),
         cmocka_unit_test(test_requests_fail_fast),
