@@ -37,7 +37,6 @@ bool s2s_disk_is_saved(struct s2s_outbox *b); /* nothing lasting is left to be s
 /* s2s-outbox.c */
 bool s2s_lasts(const struct stanza *st);
 uint64_t s2s_lifetime_us(const struct s2s *s, const struct stanza *st);
-bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes);
 struct s2s_item *s2s_item_new(struct s2s_outbox *b, struct stanza *st, void *token);
 void s2s_item_taken(struct s2s_item *it); /* its token goes back */
 #endif

@@ -9,7 +9,12 @@
  * the session, in the order of the session. Standards: XEP-0198, XEP-0478 section 4. */
 #include "s2s/s2s-int.h"
 
-enum { TEXT_KEEP_MAX = 64 << 10, PING_SOON_MS = 20 };
+enum {
+    TEXT_KEEP_MAX = 64 << 10,
+    PING_SOON_MS = 20,
+    PONG_LOOK_MS = 1000,
+    PONG_PATIENCE_MS = 5000, /* for an answer that others wait behind */
+};
 
 /* ---- the connection, whichever it is ---- */
 
@@ -193,6 +198,26 @@ void s2s_line_look(struct s2s_line *l)
     l->leave_ms = 1;
 }
 
+/* An answer that does not come holds up what has no room any more: then the peer is not waited for,
+ * and what has left counts as done. */
+static void wait_pong(struct s2s_line *l, uint64_t now)
+{
+    bool is_late = l->ping_us && now - l->ping_us >= PONG_PATIENCE_MS * UINT64_C(1000);
+    if (!is_flying(l))
+        return;
+    for (const struct list *n = l->carrier.boxes.next; is_late && n != &l->carrier.boxes;
+         n = n->next) {
+        struct s2s_outbox *b = container_of(n, struct s2s_outbox, of_carrier);
+        if (s2s_outbox_has_room(b, 1))
+            continue;
+        s2s_line_pinged(l)->pings = S2S_PINGS_NEVER;
+        l->ping_us = 0;
+        timer_start(&l->leave, 0);
+        return;
+    }
+    timer_start(&l->leave, PONG_LOOK_MS);
+}
+
 /* When nothing leaves for long, the connection is dead. */
 static void on_leave(void *ctx)
 {
@@ -201,8 +226,10 @@ static void on_leave(void *ctx)
     s2s_line_look(l);
     if (l->state == S2S_LINE_OPEN && !l->sm && (trusts_pings(l) ? is_flying(l) : !l->pinged))
         s2s_line_ping(l); /* also once, to learn whether it answers */
-    if (trusts_pings(l))
+    if (trusts_pings(l)) {
+        wait_pong(l, now);
         return;
+    }
     if (l->state != S2S_LINE_OPEN || !is_flying(l)) {
         l->leave_progress_us = 0;
         return;

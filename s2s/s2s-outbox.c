@@ -269,6 +269,8 @@ void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed)
         blame(b);
     list_each (&b->waiting, n)
         item_of(n)->is_flying = false;
+    if (b->n)
+        timer_start(&b->expiry, 0); /* what flew when its time was over */
     s2s_disk_want(b);
 }
 

@@ -55,6 +55,8 @@ struct s2s_outbox {
     struct s2s_disk *disk; /* NULL: nothing of it is or was to be stored */
 };
 
+/* In memory, for so many bytes more. */
+bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes);
 /* Find or make the pair's; never NULL. */
 struct s2s_outbox *s2s_outbox_get(struct s2s *s, struct str local, struct str remote);
 struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote);
