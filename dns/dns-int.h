@@ -7,6 +7,13 @@
 
 struct loop *dns_loop(const struct dns *d);
 
+/* ---- families: the one that lost to the other goes second for a while (RFC 8305 section 4) */
+enum { DNS_FAMILY_SECOND_MS = 600000 };
+/* A connection was made. has_beaten: the other family had been tried before at the same target. */
+void dns_family_won(struct dns *d, enum addr_family winner, bool has_beaten);
+/* ADDR_NONE: neither. */
+enum addr_family dns_family_second(const struct dns *d);
+
 /* ---- backend */
 struct dns_backend;
 enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_backend **out,

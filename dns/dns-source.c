@@ -7,6 +7,7 @@
  * 3.2, XEP-0368, RFC 2782, RFC 8305 sections 3 and 4. */
 #include "dns/dns-int.h"
 #include "dns/dns-srv.h"
+#include "lib/base/vec.h"
 #include "lib/loop/timer.h"
 
 enum {
@@ -24,6 +25,11 @@ enum source_state {
 enum { PLAIN, DIRECT, SRV_COUNT };
 enum { V6, V4, FAMILIES };
 
+struct given { /* to the dialler */
+    struct addr addr;
+    size_t target;
+};
+
 struct source {
     struct dns *dns;
     struct op_owner owner;
@@ -40,6 +46,7 @@ struct source {
     struct addr addrs[FAMILIES][ADDRS_MAX];
     size_t n_addrs[FAMILIES], next_addr[FAMILIES];
     bool turn_v4;
+    VEC(struct given) given;
     bool has_srv;    /* with a target */
     enum err reason; /* why nothing was found */
     bool has_given;
@@ -192,7 +199,7 @@ static void ask_addrs(struct source *s)
     struct addr addr;
     memset(s->n_addrs, 0, sizeof s->n_addrs);
     memset(s->next_addr, 0, sizeof s->next_addr);
-    s->turn_v4 = false;
+    s->turn_v4 = dns_family_second(s->dns) == ADDR_V6;
     if (literal(str_of(name), &addr)) {
         int family = addr.family == ADDR_V6 ? V6 : V4;
         s->addrs[family][s->n_addrs[family]++] = addr;
@@ -241,6 +248,7 @@ static void give(struct source *s, struct addr addr)
     struct dial_target t = {.addr = addr, .direct_tls = from->direct_tls};
     t.addr.port = from->record.port;
     str_put(t.name, sizeof t.name, from->record.target);
+    vec_push(&s->given, ((struct given){t.addr, s->next_target - 1}));
     source_answer(s, ERR_OK, &t);
 }
 
@@ -276,7 +284,25 @@ static void source_close(void *src)
     op_owner_cancel_all(&s->owner);
     defer_cancel(&s->step);
     timer_stop(&s->other_family);
+    vec_fini(&s->given);
     mem_free(s);
+}
+
+/* A family that was tried first and has not connected before the other did has lost to it. Failures
+ * alone say nothing of a family: the host may be down. */
+static void source_outcome(void *src, const struct addr *addr, enum err e)
+{
+    const struct source *s = src;
+    size_t at = 0;
+    bool has_beaten = false;
+    while (at < s->given.n && !addr_eq(&s->given.p[at].addr, addr))
+        at++;
+    if (e || at == s->given.n)
+        return;
+    for (size_t i = 0; i < at; i++)
+        has_beaten = has_beaten || (s->given.p[i].target == s->given.p[at].target &&
+                                    s->given.p[i].addr.family != addr->family);
+    dns_family_won(s->dns, addr->family, has_beaten);
 }
 
 static struct source *source_new(struct dns *d, struct str host)
@@ -292,7 +318,7 @@ static struct source *source_new(struct dns *d, struct str host)
     return s;
 }
 
-static const struct dial_source_ops source_ops = {source_next, source_close};
+static const struct dial_source_ops source_ops = {source_next, source_close, source_outcome};
 
 struct dial_source dns_xmpp_source(struct dns *d, struct str domain, enum dns_service service)
 {

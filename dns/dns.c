@@ -17,6 +17,8 @@ struct dns {
     struct list asked;             /* the same questions */
     struct list ready, delivering; /* of struct request */
     struct defer deliver;
+    enum addr_family second; /* until then */
+    uint64_t second_until_us;
     unsigned holds; /* delivery on the stack */
     bool is_closed;
 };
@@ -199,6 +201,23 @@ struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum d
 struct loop *dns_loop(const struct dns *d)
 {
     return d->loop;
+}
+
+/* ---- families */
+
+void dns_family_won(struct dns *d, enum addr_family winner, bool has_beaten)
+{
+    if (has_beaten) {
+        d->second = winner == ADDR_V6 ? ADDR_V4 : ADDR_V6;
+        d->second_until_us = loop_now_us(d->loop) + (uint64_t)DNS_FAMILY_SECOND_MS * 1000;
+    } else if (d->second == winner) {
+        d->second = ADDR_NONE;
+    }
+}
+
+enum addr_family dns_family_second(const struct dns *d)
+{
+    return loop_now_us(d->loop) < d->second_until_us ? d->second : ADDR_NONE;
 }
 
 /* ---- life */

@@ -18,6 +18,9 @@ struct dial_source_ops {
     void (*next)(void *src, void (*cb)(void *ctx, enum err e, const struct dial_target *t),
                  void *ctx);
     void (*close)(void *src); /* cancels a pending next and frees the source */
+    /* How an attempt ended: ERR_OK for the one that is kept, what went wrong for those that failed
+     * before. Those that were overtaken are not told. May be NULL. */
+    void (*outcome)(void *src, const struct addr *addr, enum err e);
 };
 struct dial_source {
     const struct dial_source_ops *ops;
