@@ -139,6 +139,43 @@ static void test_host_name(void **state UNUSED)
     }
 }
 
+/* Records ask for TLS, although policy does not. */
+static void test_tls_needed(void **state UNUSED)
+{
+    for (int has_records = 0; has_records < 2; has_records++) {
+        struct world *w = world_begin(1);
+        trust(w, 0);
+        w->h[0].conf.tls_required = w->h[1].conf.tls_required = false;
+        w->h[1].conf.tls_server = NULL;
+        if (!has_records) {
+            arrives(w);
+        } else {
+            publish("d1.test", 3);
+            is_refused(w, "TLS");
+        }
+        world_end(&w);
+    }
+}
+
+/* Whom host 1 asks about host 0, which comes by dialback, has to match as well. */
+static void test_dialback_question(void **state UNUSED)
+{
+    for (int is_right = 0; is_right < 2; is_right++) {
+        char rdata[TEST_TLSA_MAX], zone[200];
+        struct world *w = world_begin(1);
+        trust(w, 1);
+        w->h[0].conf.tls_client = bad_out[0];
+        snprintf(zone, sizeof zone, "_5269._tcp.x0.test 60 TLSA %s\n",
+                 test_cert_tlsa(rdata, certs_dir, is_right ? "d0.test" : "d2.test", 3));
+        sim_dns_zone(zone);
+        if (is_right)
+            arrives(w);
+        else
+            is_refused(w, "remote-server-timeout");
+        world_end(&w);
+    }
+}
+
 static void on_report(void *ctx, struct json **report)
 {
     struct json **out = ctx;
@@ -190,10 +227,16 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_proves),    cmocka_unit_test(test_proof_needs_trust),
-        cmocka_unit_test(test_mismatch),  cmocka_unit_test(test_mismatch_without_dnssec),
-        cmocka_unit_test(test_rollover),  cmocka_unit_test(test_bogus),
-        cmocka_unit_test(test_host_name), cmocka_unit_test(test_explain),
+        cmocka_unit_test(test_proves),
+        cmocka_unit_test(test_proof_needs_trust),
+        cmocka_unit_test(test_mismatch),
+        cmocka_unit_test(test_mismatch_without_dnssec),
+        cmocka_unit_test(test_rollover),
+        cmocka_unit_test(test_bogus),
+        cmocka_unit_test(test_host_name),
+        cmocka_unit_test(test_tls_needed),
+        cmocka_unit_test(test_dialback_question),
+        cmocka_unit_test(test_explain),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
