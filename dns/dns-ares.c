@@ -1,8 +1,10 @@
 /* dns-ares: the backend on c-ares. One channel per loop; its sockets are watched through fdpoll,
  * its timeouts through one timer. Queries are written here (AD and DO bits when the resolver is
  * trusted) and answers are read by dns-answer: c-ares carries bytes, retries, and turns to TCP when
- * an answer was cut. Its callbacks may run inside its calls: every end is put on a list and told by
- * a deferred call. EDNS: RFC 6891, 1232 bytes. AD: RFC 6840 section 5.7. */
+ * an answer was cut. A server that answers with a failure is an answer (NOCHECKRESP: c-ares would
+ * hide it behind "connection refused"), so it is here that the others are asked. Its callbacks may
+ * run inside its calls: every end is put on a list and told by a deferred call. EDNS: RFC 6891,
+ * 1232 bytes. AD: RFC 6840 section 5.7. */
 #include "dns/dns-int.h"
 #include "lib/base/rand.h"
 #include "lib/loop/fdpoll.h"
@@ -25,6 +27,7 @@ struct dns_backend {
     ares_channel channel;
     bool is_closing, trust_ad;
     struct list watches;
+    unsigned servers;
     struct list asked, ended; /* of struct exchange */
     struct timer timeout;
     struct defer tell;
@@ -36,6 +39,9 @@ struct exchange {
     enum err err;
     char *raw; /* the message, ours */
     size_t raw_n;
+    unsigned others; /* servers to ask yet when one fails or refuses */
+    char name[DNS_NAME_MAX + 1];
+    enum dns_type type;
     dns_backend_cb *cb;
     void *ctx;
 };
@@ -114,11 +120,12 @@ static enum err err_of(int status)
     case ARES_SUCCESS:
         return ERR_OK;
     case ARES_ETIMEOUT:
+    case ARES_ECONNREFUSED: /* also what c-ares says of sockets that fail: nobody spoke */
         return ERR_TIMEOUT;
     case ARES_EBADRESP:
     case ARES_EFORMERR:
         return ERR_PROTOCOL;
-    default: /* the server refuses, fails, or cannot be reached */
+    default: /* the server refuses or fails */
         return ERR_DNS_SERVFAIL;
     }
 }
@@ -149,20 +156,6 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *abuf, 
     loop_defer(b->loop, &b->tell);
 }
 
-static void on_tell(void *ctx)
-{
-    struct dns_backend *b = ctx;
-    struct list *n;
-    while ((n = list_first(&b->ended))) {
-        struct exchange *x = list_entry(n, struct exchange, link);
-        struct exchange copy = *x;
-        x->raw = NULL;
-        exchange_free(x);
-        copy.cb(copy.ctx, copy.err, str_make(copy.raw, copy.raw_n));
-        mem_free(copy.raw);
-    }
-}
-
 /* AD in the header asks for the resolver's verdict, DO in the OPT record (the last eleven bytes)
  * for signed answers. */
 static void ask_for_ad(unsigned char *query, int n)
@@ -173,18 +166,14 @@ static void ask_for_ad(unsigned char *query, int n)
     query[n - 4] |= 0x80;
 }
 
-void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type,
-                     dns_backend_cb *cb, void *ctx)
+static void exchange_send(struct exchange *x)
 {
-    struct exchange *x = mem_alloc(sizeof *x);
+    struct dns_backend *b = x->backend;
     unsigned char *query = NULL;
     int n = 0;
-    x->backend = b;
-    x->cb = cb;
-    x->ctx = ctx;
     list_push(&b->asked, &x->link);
     uint16_t id = (uint16_t)rand_below(65536); /* ares_send keeps it */
-    int status = ares_create_query(name, 1, (int)type, id, 1, &query, &n, EDNS_BYTES);
+    int status = ares_create_query(x->name, 1, (int)x->type, id, 1, &query, &n, EDNS_BYTES);
     if (status != ARES_SUCCESS) {
         on_answer(x, status, 0, NULL, 0);
         return;
@@ -194,6 +183,54 @@ void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type
     ares_send(b->channel, query, n, on_answer, x);
     ares_free_string(query);
     arm(b);
+}
+
+/* Another server may know: this one fails or refuses (rcode neither success nor NXDOMAIN). */
+static bool is_refused(const struct exchange *x)
+{
+    unsigned rcode = x->raw_n > 3 ? (unsigned char)x->raw[3] & 0xf : 0;
+    return rcode != 0 && rcode != 3;
+}
+
+static void exchange_again(struct exchange *x)
+{
+    x->others--;
+    mem_free(x->raw);
+    x->raw = NULL;
+    x->raw_n = 0;
+    list_del(&x->link);
+    exchange_send(x);
+}
+
+static void on_tell(void *ctx)
+{
+    struct dns_backend *b = ctx;
+    struct list *n;
+    while ((n = list_first(&b->ended))) {
+        struct exchange *x = list_entry(n, struct exchange, link);
+        if (x->others && is_refused(x)) {
+            exchange_again(x);
+            continue;
+        }
+        struct exchange copy = *x;
+        x->raw = NULL;
+        exchange_free(x);
+        copy.cb(copy.ctx, copy.err, str_make(copy.raw, copy.raw_n));
+        mem_free(copy.raw);
+    }
+}
+
+void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type,
+                     dns_backend_cb *cb, void *ctx)
+{
+    struct exchange *x = mem_alloc(sizeof *x);
+    x->backend = b;
+    x->others = b->servers - 1;
+    str_put(x->name, sizeof x->name, name);
+    x->type = type;
+    x->cb = cb;
+    x->ctx = ctx;
+    exchange_send(x);
 }
 
 /* ---- life */
@@ -220,11 +257,22 @@ static enum err set_servers(struct dns_backend *b, const char *const *servers, c
     return ERR_INVALID;
 }
 
+static unsigned count_servers(const struct dns_backend *b)
+{
+    struct ares_addr_port_node *all = NULL;
+    unsigned n = 0;
+    if (ares_get_servers_ports(b->channel, &all) == ARES_SUCCESS)
+        for (const struct ares_addr_port_node *at = all; at; at = at->next)
+            n++;
+    ares_free_data(all);
+    return n ? n : 1;
+}
+
 enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_backend **out,
                           char *why, size_t why_size)
 {
     struct dns_backend *b = mem_alloc(sizeof *b);
-    struct ares_options o = {.flags = ARES_FLAG_EDNS,
+    struct ares_options o = {.flags = ARES_FLAG_EDNS | ARES_FLAG_NOCHECKRESP,
                              .timeout = (int)(c->timeout_ms ? c->timeout_ms : TIMEOUT_MS),
                              .tries = (int)(c->tries ? c->tries : TRIES),
                              .ednspsz = EDNS_BYTES,
@@ -255,6 +303,7 @@ enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_b
     timer_init(&b->timeout, l, on_timeout, b);
     defer_init(&b->tell, on_tell, b);
     enum err e = set_servers(b, c->servers, why, why_size);
+    b->servers = count_servers(b);
     if (e)
         dns_backend_close(&b);
     else

@@ -7,13 +7,20 @@
 
 struct loop *dns_loop(const struct dns *d);
 
+/* ---- families: the one that lost to the other goes second for a while (RFC 8305 section 4) */
+enum { DNS_FAMILY_SECOND_MS = 600000 };
+/* A connection was made. has_beaten: the other family had been tried before at the same target. */
+void dns_family_won(struct dns *d, enum addr_family winner, bool has_beaten);
+/* ADDR_NONE: neither. */
+enum addr_family dns_family_second(const struct dns *d);
+
 /* ---- backend */
 struct dns_backend;
 enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_backend **out,
                           char *why, size_t why_size) MUST_USE;
 void dns_backend_close(struct dns_backend **pb); /* nothing is called back afterwards */
-/* ERR_OK with the message (borrowed), ERR_TIMEOUT, ERR_DNS_SERVFAIL (no server would answer),
- * ERR_PROTOCOL. */
+/* ERR_OK with the message (borrowed), ERR_TIMEOUT (no server spoke: silence, or nobody there),
+ * ERR_DNS_SERVFAIL (none would answer), ERR_PROTOCOL. */
 typedef void dns_backend_cb(void *ctx, enum err e, struct str raw);
 /* Never called back inside; from the loop, where anything may be done. name is normalised, copied.
  */
@@ -38,16 +45,31 @@ enum { /* seconds; what servers say is kept within these */
        DNS_TTL_MIN = 1,
        DNS_TTL_MAX = 86400,
        DNS_TTL_NEGATIVE_MAX = 3600, /* RFC 2308 section 5 */
-       DNS_TTL_FAILURE = 5          /* SERVFAIL, timeout, garbage: RFC 2308 section 7 allows 300 */
+       DNS_TTL_FAILURE = 5,         /* SERVFAIL, timeout, garbage: RFC 2308 section 7 allows 300 */
+       DNS_TTL_STALE = 30,          /* RFC 8767 section 4 */
+       DNS_STALE_MAX = 86400        /* past its end: RFC 8767 section 5, 1 to 3 days */
+};
+enum {
+    DNS_PATIENCE_MS = 1800, /* before a stale answer is given: RFC 8767 section 5 */
+    DNS_REFRESH_HITS = 3,   /* an answer used so often ... */
+    DNS_REFRESH_PART = 10   /* ... is asked for again in the last such part of its life */
 };
 struct dns_cache;
 struct dns_cache *dns_cache_new(size_t max_entries, size_t max_bytes);
 void dns_cache_free(struct dns_cache **pc);
-/* Borrowed until the next call on the cache; NULL when unknown or expired. */
+/* Borrowed until the next call on the cache; NULL when unknown or expired, unless its stale answer
+ * is being served. *is_due: it is used much and ends soon; told once. */
 struct dns_held *dns_cache_get(struct dns_cache *c, const char *name, enum dns_type type,
-                               uint64_t now_us);
+                               uint64_t now_us, bool *is_due);
+/* An expired answer with records that may be given when no server speaks; NULL: none. Never TLSA,
+ * as what a key is must not be older than its owner allows. */
+struct dns_held *dns_cache_stale(struct dns_cache *c, const char *name, enum dns_type type,
+                                 uint64_t now_us);
+/* The same, and dns_cache_get gives it for the next DNS_TTL_STALE seconds. */
+struct dns_held *dns_cache_serve_stale(struct dns_cache *c, const char *name, enum dns_type type,
+                                       uint64_t now_us);
 /* Remember h until its ttl (clamped here, h->a.ttl too) is over. A negative answer without TTL is
- * not kept. */
+ * not kept; a failure does not replace an answer that holds. */
 void dns_cache_put(struct dns_cache *c, const char *name, enum dns_type type, struct dns_held *h,
                    uint64_t now_us);
 size_t dns_cache_count(const struct dns_cache *c);

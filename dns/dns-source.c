@@ -3,10 +3,14 @@
  * when its turn comes, AAAA and A together, and given out interleaved, IPv6 first. Once one family
  * is known the other is waited for at most 50 ms; it may come later. The domain itself on the
  * default port is only tried when both SRV questions say that there is no such record: a failing
- * name server is not the same as no record, and would lead us to the wrong host. RFC 6120 section
- * 3.2, XEP-0368, RFC 2782, RFC 8305 sections 3 and 4. */
+ * name server is not the same as no record, and would lead us to the wrong host. DANE: as soon as
+ * one authenticated address of a target of authenticated SRV records is known, its TLSA records are
+ * asked for, and no address is given before they are known; when that fails (bogus signatures
+ * included) the target is dropped, else who can suppress an answer could switch DANE off.
+ * RFC 6120 section 3.2, XEP-0368, RFC 2782, RFC 8305 sections 3 and 4, RFC 7673 section 3. */
 #include "dns/dns-int.h"
 #include "dns/dns-srv.h"
+#include "lib/base/vec.h"
 #include "lib/loop/timer.h"
 
 enum {
@@ -24,6 +28,18 @@ enum source_state {
 enum { PLAIN, DIRECT, SRV_COUNT };
 enum { V6, V4, FAMILIES };
 
+enum tlsa_state { /* of the target whose turn it is */
+                  TLSA_NONE,
+                  TLSA_ASKED,
+                  TLSA_KNOWN, /* there may be none */
+                  TLSA_FAILED /* the target must not be used */
+};
+
+struct given { /* to the dialler */
+    struct addr addr;
+    size_t target;
+};
+
 struct source {
     struct dns *dns;
     struct op_owner owner;
@@ -40,6 +56,10 @@ struct source {
     struct addr addrs[FAMILIES][ADDRS_MAX];
     size_t n_addrs[FAMILIES], next_addr[FAMILIES];
     bool turn_v4;
+    enum tlsa_state tlsa_state;
+    struct tls_dane tlsa[TLS_DANE_RECORDS_MAX];
+    size_t n_tlsa;
+    VEC(struct given) given;
     bool has_srv;    /* with a target */
     enum err reason; /* why nothing was found */
     bool has_given;
@@ -70,18 +90,19 @@ static bool is_absent(enum err e)
 
 /* ---- SRV */
 
-static void add_target(struct source *s, const struct dns_record *r, bool direct_tls)
+static void add_target(struct source *s, const struct dns_record *r, bool direct_tls,
+                       bool is_secure)
 {
     if (s->n_targets == TARGETS_MAX || r->port == 0 || !r->target[0])
         return;
-    s->targets[s->n_targets++] = (struct dns_srv){*r, direct_tls};
+    s->targets[s->n_targets++] = (struct dns_srv){*r, direct_tls, is_secure};
 }
 
 static void add_domain(struct source *s, uint16_t port)
 {
     struct dns_record r = {.type = DNS_SRV, .port = port};
     str_put(r.target, sizeof r.target, s->domain);
-    add_target(s, &r, false);
+    add_target(s, &r, false, false);
 }
 
 static void choose(struct source *s)
@@ -111,7 +132,7 @@ static void on_srv(struct source *s, const struct dns_answer *a, int which)
     s->srv_status[which] = a->status;
     for (size_t i = 0; i < a->n; i++) {
         s->has_srv = s->has_srv || a->records[i].target[0];
-        add_target(s, &a->records[i], which == DIRECT);
+        add_target(s, &a->records[i], which == DIRECT, a->authenticated);
     }
     s->srv_refused[which] = a->n == 1 && !a->records[0].target[0];
     if (--s->pending > 0)
@@ -147,19 +168,61 @@ static void ask_srv(struct source *s)
 
 /* ---- addresses */
 
+static const struct dns_srv *current(const struct source *s)
+{
+    return &s->targets[s->next_target - 1];
+}
+
 /* What is known is enough to go on. */
 static void go_on(void *ctx)
 {
     struct source *s = ctx;
     timer_stop(&s->other_family);
-    if (s->state != SRC_ADDRS)
+    if (s->state != SRC_ADDRS || s->tlsa_state == TLSA_ASKED)
         return;
     s->state = SRC_READY;
     source_step(s);
 }
 
+/* Nothing of the target may be used. */
+static void drop_target(struct source *s)
+{
+    s->tlsa_state = TLSA_FAILED;
+    op_owner_cancel_all(&s->owner);
+    s->pending = 0;
+    memset(s->n_addrs, 0, sizeof s->n_addrs);
+    memset(s->next_addr, 0, sizeof s->next_addr);
+}
+
+static void on_tlsa(void *ctx, const struct dns_answer *a)
+{
+    struct source *s = ctx;
+    s->tlsa_state = TLSA_KNOWN;
+    for (size_t i = 0; a->authenticated && i < a->n && s->n_tlsa < TLS_DANE_RECORDS_MAX; i++)
+        if (tls_dane_read(a->records[i].data, &s->tlsa[s->n_tlsa]))
+            s->n_tlsa++;
+    if (a->status && !is_absent(a->status)) {
+        add_reason(s, a->status);
+        drop_target(s);
+    }
+    if (!s->pending || !timer_running(&s->other_family))
+        go_on(s);
+}
+
+/* RFC 7673 sections 3.2, 3.3. */
+static void ask_tlsa(struct source *s)
+{
+    char name[DNS_NAME_MAX + sizeof "_65535._tcp."];
+    const struct dns_srv *of = current(s);
+    snprintf(name, sizeof name, "_%u._tcp.%.253s", of->record.port, of->record.target);
+    s->tlsa_state = TLSA_ASKED;
+    dns_query(s->dns, &s->owner, name, DNS_TLSA, on_tlsa, s);
+}
+
 static void on_addrs(struct source *s, const struct dns_answer *a, int family)
 {
+    if (a->n && a->authenticated && current(s)->is_secure && s->tlsa_state == TLSA_NONE)
+        ask_tlsa(s);
     for (size_t i = 0; i < a->n && s->n_addrs[family] < ADDRS_MAX; i++)
         s->addrs[family][s->n_addrs[family]++] = a->records[i].addr;
     add_reason(s, a->status);
@@ -192,7 +255,9 @@ static void ask_addrs(struct source *s)
     struct addr addr;
     memset(s->n_addrs, 0, sizeof s->n_addrs);
     memset(s->next_addr, 0, sizeof s->next_addr);
-    s->turn_v4 = false;
+    s->tlsa_state = TLSA_NONE;
+    s->n_tlsa = 0;
+    s->turn_v4 = dns_family_second(s->dns) == ADDR_V6;
     if (literal(str_of(name), &addr)) {
         int family = addr.family == ADDR_V6 ? V6 : V4;
         s->addrs[family][s->n_addrs[family]++] = addr;
@@ -237,10 +302,13 @@ static void source_answer(struct source *s, enum err e, const struct dial_target
 
 static void give(struct source *s, struct addr addr)
 {
-    const struct dns_srv *from = &s->targets[s->next_target - 1];
-    struct dial_target t = {.addr = addr, .direct_tls = from->direct_tls};
+    const struct dns_srv *from = current(s);
+    struct dial_target t = {.addr = addr, .direct_tls = from->direct_tls, .n_tlsa = s->n_tlsa};
+    t.dane = s->n_tlsa ? DIAL_DANE_TLSA : from->is_secure ? DIAL_DANE_NAME : DIAL_DANE_NONE;
+    memcpy(t.tlsa, s->tlsa, s->n_tlsa * sizeof *t.tlsa);
     t.addr.port = from->record.port;
     str_put(t.name, sizeof t.name, from->record.target);
+    vec_push(&s->given, ((struct given){t.addr, s->next_target - 1}));
     source_answer(s, ERR_OK, &t);
 }
 
@@ -250,6 +318,8 @@ static void source_step(void *ctx)
     struct addr addr;
     if (s->state == SRC_NEW)
         ask_srv(s);
+    else if (s->tlsa_state == TLSA_ASKED)
+        s->state = SRC_ADDRS;
     else if (take_addr(s, &addr))
         give(s, addr);
     else if (s->pending)
@@ -276,7 +346,25 @@ static void source_close(void *src)
     op_owner_cancel_all(&s->owner);
     defer_cancel(&s->step);
     timer_stop(&s->other_family);
+    vec_fini(&s->given);
     mem_free(s);
+}
+
+/* A family that was tried first and has not connected before the other did has lost to it. Failures
+ * alone say nothing of a family: the host may be down. */
+static void source_outcome(void *src, const struct addr *addr, enum err e)
+{
+    const struct source *s = src;
+    size_t at = 0;
+    bool has_beaten = false;
+    while (at < s->given.n && !addr_eq(&s->given.p[at].addr, addr))
+        at++;
+    if (e || at == s->given.n)
+        return;
+    for (size_t i = 0; i < at; i++)
+        has_beaten = has_beaten || (s->given.p[i].target == s->given.p[at].target &&
+                                    s->given.p[i].addr.family != addr->family);
+    dns_family_won(s->dns, addr->family, has_beaten);
 }
 
 static struct source *source_new(struct dns *d, struct str host)
@@ -292,7 +380,7 @@ static struct source *source_new(struct dns *d, struct str host)
     return s;
 }
 
-static const struct dial_source_ops source_ops = {source_next, source_close};
+static const struct dial_source_ops source_ops = {source_next, source_close, source_outcome};
 
 struct dial_source dns_xmpp_source(struct dns *d, struct str domain, enum dns_service service)
 {

@@ -6,6 +6,7 @@
 struct dns_srv { /* one target to try */
     struct dns_record record;
     bool direct_tls; /* came from _xmpps */
+    bool is_secure;  /* its answer was authenticated */
 };
 /* By priority; among equals drawn by weight, as "Usage rules" of RFC 2782 say. Random numbers from
  * rand.h. */

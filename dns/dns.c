@@ -2,9 +2,12 @@
  * answer is known (from the cache, or when its question ends) it holds the answer and moves to the
  * list of the ready; a deferred call delivers those, one by one, from the top of the loop, so users
  * may close the resolver or ask again inside. Longer CNAME chains than one message tells are
- * followed by asking again. */
+ * followed by asking again. A question nobody waits for refreshes an answer that is used much. When
+ * no server speaks (ERR_TIMEOUT) those who wait get the stale answer, if there is one (RFC 8767):
+ * as soon as that is known, and at the latest after 1.8 s, while the question goes on. */
 #include "dns/dns-int.h"
 #include "lib/base/hmap.h"
+#include "lib/loop/timer.h"
 
 enum { QUESTIONS_MAX = 4096 };
 
@@ -17,6 +20,8 @@ struct dns {
     struct list asked;             /* the same questions */
     struct list ready, delivering; /* of struct request */
     struct defer deliver;
+    enum addr_family second; /* until then */
+    uint64_t second_until_us;
     unsigned holds; /* delivery on the stack */
     bool is_closed;
 };
@@ -24,7 +29,8 @@ struct dns {
 struct question {
     struct dns *dns;
     struct list link;
-    struct list waiting; /* of struct request */
+    struct list waiting;   /* of struct request */
+    struct timer patience; /* runs when there is a stale answer */
     enum dns_type type;
     char name[DNS_NAME_MAX + 1];
     char at[DNS_NAME_MAX + 1]; /* the end of the CNAME chain so far */
@@ -60,7 +66,10 @@ static void request_answer(struct dns *d, struct request *r)
     dns_cb *cb = r->cb;
     void *ctx = r->ctx;
     uint64_t now_us = loop_now_us(d->loop);
-    a.ttl = h->expires_us > now_us ? (uint32_t)((h->expires_us - now_us + 999999) / 1000000) : 0;
+    if (h->expires_us > now_us)
+        a.ttl = (uint32_t)((h->expires_us - now_us + 999999) / 1000000);
+    else
+        a.ttl = a.status == ERR_OK ? DNS_TTL_STALE : 0;
     op_end(&r->op);
     mem_free(r);
     cb(ctx, &a);
@@ -92,7 +101,29 @@ static void question_free(struct question *q)
 {
     hmap_del(&q->dns->questions, str_make(q->key, q->key_n));
     list_del(&q->link);
+    timer_stop(&q->patience);
     mem_free(q);
+}
+
+static void answer_waiting(struct question *q, struct dns_held *h)
+{
+    for (struct list *n; (n = list_shift(&q->waiting));)
+        make_ready(q->dns, list_entry(n, struct request, link), h);
+}
+
+/* False: there is no stale answer. */
+static bool answer_stale(struct question *q)
+{
+    struct dns *d = q->dns;
+    struct dns_held *h = dns_cache_serve_stale(d->cache, q->name, q->type, loop_now_us(d->loop));
+    if (h)
+        answer_waiting(q, h);
+    return h != NULL;
+}
+
+static void on_patience(void *ctx)
+{
+    (void)answer_stale(ctx);
 }
 
 /* Takes the answer. */
@@ -100,9 +131,10 @@ static void question_end(struct question *q, struct dns_held *h)
 {
     struct dns *d = q->dns;
     h->a.authenticated = d->trust_ad && q->authenticated && h->a.authenticated;
-    dns_cache_put(d->cache, q->name, q->type, h, loop_now_us(d->loop));
-    for (struct list *n; (n = list_shift(&q->waiting));)
-        make_ready(d, list_entry(n, struct request, link), h);
+    if (h->a.status != ERR_TIMEOUT || !answer_stale(q)) {
+        dns_cache_put(d->cache, q->name, q->type, h, loop_now_us(d->loop));
+        answer_waiting(q, h);
+    }
     question_free(q);
     dns_held_unref(&h);
 }
@@ -146,6 +178,7 @@ static struct question *question_new(struct dns *d, const char *name, enum dns_t
     struct question *q = mem_alloc(sizeof *q);
     q->dns = d;
     list_init(&q->waiting);
+    timer_init(&q->patience, d->loop, on_patience, q);
     q->type = type;
     q->authenticated = true;
     q->chain_ttl = UINT32_MAX;
@@ -168,6 +201,21 @@ static void refuse(struct dns *d, struct request *r, enum err status)
     dns_held_unref(&h);
 }
 
+/* Answer from the cache. False: it has to be asked. */
+static bool answer_cached(struct dns *d, struct request *r, const char *norm, enum dns_type t)
+{
+    char key[DNS_KEY_MAX];
+    bool is_due;
+    struct dns_held *h = dns_cache_get(d->cache, norm, t, loop_now_us(d->loop), &is_due);
+    if (!h)
+        return false;
+    make_ready(d, r, h);
+    if (is_due && hmap_count(&d->questions) < QUESTIONS_MAX &&
+        !hmap_get(&d->questions, dns_key(key, norm, t)))
+        (void)question_new(d, norm, t);
+    return true;
+}
+
 struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum dns_type t,
                      dns_cb *cb, void *ctx)
 {
@@ -180,11 +228,8 @@ struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum d
         refuse(d, r, ERR_DNS_NXDOMAIN);
         return &r->op;
     }
-    struct dns_held *h = dns_cache_get(d->cache, norm, t, loop_now_us(d->loop));
-    if (h) {
-        make_ready(d, r, h);
+    if (answer_cached(d, r, norm, t))
         return &r->op;
-    }
     struct question *q = hmap_get(&d->questions, dns_key(key, norm, t));
     if (!q && hmap_count(&d->questions) >= QUESTIONS_MAX) {
         refuse(d, r, ERR_DNS_SERVFAIL);
@@ -193,12 +238,31 @@ struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum d
     if (!q)
         q = question_new(d, norm, t);
     list_push(&q->waiting, &r->link);
+    if (!timer_running(&q->patience) && dns_cache_stale(d->cache, norm, t, loop_now_us(d->loop)))
+        timer_start(&q->patience, DNS_PATIENCE_MS);
     return &r->op;
 }
 
 struct loop *dns_loop(const struct dns *d)
 {
     return d->loop;
+}
+
+/* ---- families */
+
+void dns_family_won(struct dns *d, enum addr_family winner, bool has_beaten)
+{
+    if (has_beaten) {
+        d->second = winner == ADDR_V6 ? ADDR_V4 : ADDR_V6;
+        d->second_until_us = loop_now_us(d->loop) + (uint64_t)DNS_FAMILY_SECOND_MS * 1000;
+    } else if (d->second == winner) {
+        d->second = ADDR_NONE;
+    }
+}
+
+enum addr_family dns_family_second(const struct dns *d)
+{
+    return loop_now_us(d->loop) < d->second_until_us ? d->second : ADDR_NONE;
 }
 
 /* ---- life */

@@ -55,8 +55,9 @@ struct op *dns_query(struct dns *d, struct op_owner *o, const char *name, enum d
  * port. service: */
 enum dns_service { DNS_XMPP_SERVER, DNS_XMPP_CLIENT };
 /* The domain's SRV target "." ends with ERR_DNS_REFUSED_SERVICE, SRV records whose hosts have no
- * address (or port 0) with ERR_DNS_TARGET; otherwise the true DNS reason when
- * nothing is found. */
+ * address (or port 0) with ERR_DNS_TARGET; otherwise the true DNS reason when nothing is found.
+ * Where SRV records and addresses of their target are authenticated, its TLSA records are asked for
+ * and given along; a target of which they cannot be had is left out (RFC 7673 section 3). */
 struct dial_source dns_xmpp_source(struct dns *d, struct str domain, enum dns_service s);
 /* Plain host name (or literal) and port. */
 struct dial_source dns_host_source(struct dns *d, struct str host, uint16_t port);

@@ -1,7 +1,7 @@
 /* sim-dns: the simulated name server, as a backend of dns. Zones are one list of records for all
  * hosts. Answers are written as raw messages and come after 1..5 ms of virtual time; a CNAME comes
  * with or without what it points at, as drawn, so both ways of following it are used. Answers have
- * the AD bit unless an INSECURE record covers the name. */
+ * the AD bit unless an INSECURE record covers a name of its chain. */
 #include "dns/sim-dns.h"
 #include "dns/dns-int.h"
 #include "dns/raw-int.h"
@@ -286,6 +286,8 @@ static void write_answer(struct buf *b, const char *name, unsigned type)
             break;
         add(b, cname);
         name = cname->target;
+        if (!is_secure(name))
+            b->p[3] = (char)((unsigned char)b->p[3] & ~RAW_AD);
         if (rand_below(2)) /* the resolver tells the rest only when asked */
             return;
     }

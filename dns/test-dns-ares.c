@@ -1,74 +1,14 @@
 /* The resolver through c-ares against a real name server: nsd on a private loopback port in a
  * temporary directory, and against a socket that never answers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "dns/tests-real-int.h"
 
-#include <cmocka.h>
+enum { BIG_RECORDS = 90 };
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "dns/dns.h"
-#include "lib/base/clock.h"
-#include "lib/loop/timer.h"
-
-enum { GUARD_MS = 30000, BIG_RECORDS = 90 };
-
-static char dir[] = "/tmp/meridian-dns-XXXXXX";
 static pid_t nsd_pid;
 static char server_text[32];
 static const char *const servers[] = {server_text, NULL};
 
-static struct loop *loop;
-static struct dns *dns;
-static struct op_owner owner;
-static struct timer guard;
-
-static unsigned answers, want;
-static enum err status;
-static bool authenticated;
-static size_t n_records;
-static struct dns_record first;
-static uint32_t ttl;
-
 /* ---- the server */
-
-/* A UDP socket on a free loopback port, whose TCP port is free as well. */
-static int free_port(uint16_t *port)
-{
-    for (;;) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t n = sizeof a;
-        int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-            tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_true(udp >= 0 && tcp >= 0);
-        assert_int_equal(bind(udp, (struct sockaddr *)&a, n), 0);
-        assert_int_equal(getsockname(udp, (struct sockaddr *)&a, &n), 0);
-        int bound = bind(tcp, (struct sockaddr *)&a, n);
-        close(tcp);
-        if (bound == 0) {
-            *port = ntohs(a.sin_port);
-            return udp;
-        }
-        close(udp);
-    }
-}
-
-static FILE *file(const char *name)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    return f;
-}
 
 static void write_zone(void)
 {
@@ -93,106 +33,6 @@ static void write_zone(void)
     assert_int_equal(fclose(f), 0);
 }
 
-static void write_conf(uint16_t port)
-{
-    FILE *f = file("nsd.conf");
-    fprintf(f,
-            "server:\n  ip-address: 127.0.0.1\n  port: %u\n  username: \"\"\n  chroot: \"\"\n  "
-            "zonesdir: \"%s\"\n"
-            "  database: \"\"\n  pidfile: \"%s/nsd.pid\"\n  xfrdfile: \"%s/xfrd.state\"\n  xfrdir: "
-            "\"%s\"\n"
-            "  zonelistfile: \"%s/zone.list\"\n  logfile: \"%s/nsd.log\"\n  server-count: 1\n"
-            "remote-control:\n  control-enable: no\n"
-            "zone:\n  name: x.test\n  zonefile: x.zone\n",
-            port, dir, dir, dir, dir, dir, dir);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void nsd_start(uint16_t port)
-{
-    char conf[128];
-    write_zone();
-    write_conf(port);
-    snprintf(conf, sizeof conf, "%s/nsd.conf", dir);
-    nsd_pid = fork();
-    assert_true(nsd_pid >= 0);
-    if (nsd_pid == 0) {
-        setpgid(0, 0);
-        execl("/usr/sbin/nsd", "nsd", "-d", "-c", conf, (char *)NULL);
-        fprintf(stderr, "nsd cannot be started: is the package installed?\n");
-        _exit(127);
-    }
-    setpgid(nsd_pid, nsd_pid);
-}
-
-static void nsd_stop(void)
-{
-    if (nsd_pid <= 0)
-        return;
-    kill(-nsd_pid, SIGKILL); /* it forks: the whole group */
-    waitpid(nsd_pid, NULL, 0);
-    nsd_pid = 0;
-}
-
-/* ---- asking */
-
-static void on_guard(void *ctx)
-{
-    (void)ctx;
-    print_error("no answer\n");
-    nsd_stop();
-    abort();
-}
-
-static void on_answer(void *ctx, const struct dns_answer *a)
-{
-    (void)ctx;
-    status = a->status;
-    ttl = a->ttl;
-    authenticated = a->authenticated;
-    n_records = a->n;
-    assert_true((a->n > 0) == (a->status == ERR_OK));
-    if (a->n)
-        first = a->records[0];
-    if (++answers == want)
-        loop_stop(loop);
-}
-
-static void run(void)
-{
-    timer_start(&guard, GUARD_MS);
-    loop_run(loop);
-    timer_stop(&guard);
-}
-
-static enum err ask(const char *name, enum dns_type type)
-{
-    want = answers + 1;
-    dns_query(dns, &owner, name, type, on_answer, NULL);
-    assert_int_equal(answers, want - 1);
-    run();
-    return status;
-}
-
-static void resolver_open(const struct dns_conf *conf)
-{
-    char why[200] = "";
-    loop = loop_new("test/0", 0);
-    timer_init(&guard, loop, on_guard, NULL);
-    op_owner_init(&owner);
-    enum err e = dns_open(loop, conf, &dns, why, sizeof why);
-    assert_string_equal(why, "");
-    assert_int_equal(e, ERR_OK);
-    answers = 0;
-}
-
-static void resolver_close(void)
-{
-    dns_close(&dns);
-    assert_true(op_owner_idle(&owner));
-    loop_free(&loop);
-}
-
 static int open_resolver(void **state)
 {
     (void)state;
@@ -215,7 +55,8 @@ static int group_start(void **state)
         return -1;
     close(free_port(&port));
     snprintf(server_text, sizeof server_text, "127.0.0.1:%u", port);
-    nsd_start(port);
+    write_zone();
+    nsd_pid = nsd_start(port, (const char *const[]){"x", NULL});
     for (;;) { /* until it serves: each round is a few answered or refused queries, bounded by the
                   guard */
         open_resolver(NULL);
@@ -232,7 +73,7 @@ static int group_end(void **state)
 {
     char command[64];
     (void)state;
-    nsd_stop();
+    server_stop(&nsd_pid);
     snprintf(command, sizeof command, "rm -rf %s", dir);
     return system(command);
 }
@@ -347,8 +188,52 @@ static void test_closed_port(void **state)
     snprintf(text, sizeof text, "127.0.0.1:%u", port);
     resolver_close();
     resolver_open(&(struct dns_conf){.servers = closed, .timeout_ms = 300, .tries = 2});
-    assert_int_not_equal(ask("a.x.test", DNS_A), ERR_OK);
-    assert_true(status == ERR_DNS_SERVFAIL || status == ERR_TIMEOUT);
+    assert_int_equal(ask("a.x.test", DNS_A), ERR_TIMEOUT); /* not: a server that fails */
+}
+
+static struct fdpoll *lame;
+static int lame_fd;
+static unsigned lame_questions;
+
+/* Every question is answered with REFUSED. */
+static void on_question(void *ctx, int events)
+{
+    char q[512];
+    struct sockaddr_in from;
+    socklen_t from_n = sizeof from;
+    (void)ctx;
+    (void)events;
+    ssize_t n = recvfrom(lame_fd, q, sizeof q, MSG_DONTWAIT, (struct sockaddr *)&from, &from_n);
+    if (n < 12)
+        return;
+    q[2] |= (char)0x80;
+    q[3] = (char)0x85;
+    lame_questions++;
+    assert_int_equal(sendto(lame_fd, q, (size_t)n, 0, (struct sockaddr *)&from, from_n), n);
+}
+
+/* One of two servers refuses: the other is asked, whichever comes first. */
+static void test_lame_server(void **state)
+{
+    uint16_t port;
+    char text[32];
+    const char *const both[] = {text, server_text, NULL};
+    lame_fd = free_port(&port);
+    (void)state;
+    snprintf(text, sizeof text, "127.0.0.1:%u", port);
+    resolver_close();
+    resolver_open(&(struct dns_conf){.servers = both, .timeout_ms = 500, .tries = 4});
+    lame = fdpoll_open(loop, lame_fd, on_question, NULL);
+    fdpoll_want(lame, FD_READABLE);
+    lame_questions = 0;
+    assert_int_equal(ask("a.x.test", DNS_A), ERR_OK);
+    assert_int_equal(ask("a.x.test", DNS_AAAA), ERR_OK);
+    assert_int_equal(ask("c.x.test", DNS_A), ERR_OK);
+    assert_int_equal(ask("t.x.test", DNS_TXT), ERR_OK);
+    assert_true(lame_questions > 0);
+    assert_int_equal(ask("a.served.nowhere", DNS_A), ERR_DNS_SERVFAIL); /* both refuse */
+    fdpoll_close(&lame);
+    close(lame_fd);
 }
 
 static void test_bad_servers(void **state)
@@ -402,6 +287,7 @@ int main(void)
         UNIT(test_answers),     UNIT(test_negative),    UNIT(test_truncated),
         UNIT(test_many),        UNIT(test_trusted),     UNIT(test_silent_server),
         UNIT(test_closed_port), UNIT(test_bad_servers), UNIT(test_source),
+        UNIT(test_lame_server),
     };
     return cmocka_run_group_tests(tests, group_start, group_end);
 }

@@ -72,6 +72,7 @@ struct node_conf {
     struct store_place store_pool; /* [outgoing_pools.rdbms.default]; uri NULL = none */
     /* [dns] */
     const char *const *dns_servers; /* NULL = the system's */
+    bool dns_trust_ad;
     /* [s2s] */
     bool s2s_enabled, s2s_tls_required, s2s_dialback, s2s_external;
     const char *dialback_secret; /* points to dialback_drawn unless configured */

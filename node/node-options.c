@@ -68,6 +68,7 @@ struct opt_fast {
 };
 struct opt_dns {
     struct conf_list servers;
+    bool trust_ad;
 };
 struct opt_c2s {
     bool tls_required;
@@ -275,6 +276,10 @@ static const struct conf_option pool_options[] = {
 static const struct conf_option dns_options[] = {
     CONF_LIST(struct opt_dns, servers, "servers",
               .doc = "Resolvers, \"address:port\"; absent: the system's"),
+    CONF_BOOL(struct opt_dns, trust_ad, "trust_ad", .def = "false",
+              .doc =
+                  "Believe the resolvers that an answer is signed (AD bit), and use TLSA records: "
+                  "for validating resolvers on this host or a trusted network only"),
 };
 static const struct conf_option c2s_options[] = {
     CONF_BOOL(struct opt_c2s, tls_required, "tls_required", .def = "true",
@@ -964,6 +969,7 @@ void node_settings_open(const struct conf *snapshot, struct node_settings *out)
     const struct store_options store = of_store(o);
     node_options_store_open(&store, c);
     c->dns_servers = o->dns.servers.n ? o->dns.servers.items : NULL;
+    c->dns_trust_ad = o->dns.trust_ad;
     c->control_path = o->control.path;
     open_modules(o, c);
     open_components(o, c);

@@ -191,7 +191,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     sh->store = store_port_open(n->store, sh->loop);
     sh->anchors = anchor_cache_new(sh);
     sh->c2s = c2s_set_new(sh);
-    struct dns_conf dc = {.servers = c->dns_servers};
+    struct dns_conf dc = {.servers = c->dns_servers, .trust_ad = c->dns_trust_ad};
     enum err e = dns_open(sh->loop, &dc, &sh->dns, why, why_size);
     if (e != ERR_OK)
         return e;

@@ -1,17 +1,24 @@
 #ifndef S2S_S2S_AUTH_H
 #define S2S_S2S_AUTH_H
 /* Who is the other server: evidence in, decision with a reason out. The policy is in s2s_conf. */
+#include "lib/net/dial.h"
 #include "lib/net/tls.h"
 #include "lib/xmpp/sasl.h"
 #include "lib/xmpp/xml.h"
 #include "s2s/s2s-cause.h"
 
 struct s2s_conf;
+enum s2s_dane {
+    S2S_DANE_NONE,    /* no TLSA records of use */
+    S2S_DANE_PROVES,  /* one matches: enough by itself */
+    S2S_DANE_MISMATCH /* none does: whatever else is right, it is somebody else */
+};
 struct s2s_evidence { /* what TLS says about a peer and one domain */
     bool is_secure;
     bool has_cert;
     bool chain_ok;
     bool name_ok;
+    enum s2s_dane dane;
     enum s2s_cause cause; /* the same as a cause */
     char why[160];        /* why it does not prove the domain; "" when it does */
 };
@@ -22,9 +29,12 @@ enum s2s_trust {
 };
 /* s2s-auth-pkix.c: look at the certificate of t. domain in UTF-8 as in a JID. */
 void s2s_evidence_take(struct s2s_evidence *e, const struct transport *t, struct str domain);
+/* s2s-auth-dane.c: add what DNSSEC says of the target t was connected to; NULL: nothing. */
+void s2s_evidence_add_dane(struct s2s_evidence *e, const struct transport *t, struct str domain,
+                           const struct dial_target *target);
 static inline bool s2s_evidence_proves(const struct s2s_evidence *e)
 {
-    return e->chain_ok && e->name_ok;
+    return e->dane == S2S_DANE_PROVES || (e->dane == S2S_DANE_NONE && e->chain_ok && e->name_ok);
 }
 /* s2s-auth.c: the server we connected to. */
 enum s2s_trust s2s_auth_outgoing(const struct s2s_conf *c, const struct s2s_evidence *e);

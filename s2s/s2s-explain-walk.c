@@ -52,7 +52,9 @@ static void tell_certificate(struct explain_walk *w, const struct transport *t)
     char from[DATEFMT_LEN + 1], until[DATEFMT_LEN + 1];
     bool proves = s2s_evidence_proves(&w->evidence);
     w->cert = w->evidence.cause;
-    step(w, "certificate", proves ? "proves the domain" : w->evidence.why);
+    const char *proof =
+        w->evidence.dane == S2S_DANE_PROVES ? "matches the TLSA records" : "proves the domain";
+    step(w, "certificate", proves ? proof : w->evidence.why);
     if (!tls_peer_cert_info(t, &info))
         return;
     struct json *names = names_of(t, tls_peer_names), *chain = names_of(t, tls_peer_chain);
@@ -77,6 +79,7 @@ static bool on_secured(void *ctx)
     snprintf(w->tls, sizeof w->tls, "%s %s", tls->version, tls->cipher);
     step(w, "tls", w->tls);
     s2s_evidence_take(&w->evidence, t, str_of(w->x->remote));
+    s2s_evidence_add_dane(&w->evidence, t, str_of(w->x->remote), &w->target);
     tell_certificate(w, t);
     if (s2s_auth_outgoing(&w->x->s2s->conf, &w->evidence) != S2S_TRUST_NONE)
         return true;
@@ -238,7 +241,8 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
                                 .from = w->x->local,
                                 .to = w->x->remote,
                                 .tls = s->conf.tls_client,
-                                .tls_required = s->conf.tls_required,
+                                .tls_required =
+                                    s->conf.tls_required || w->target.dane == DIAL_DANE_TLSA,
                                 .direct_tls = w->target.direct_tls,
                                 .sni = w->x->ascii[0] ? w->x->ascii : NULL,
                                 .tls_as = is_as ? as : NULL,

@@ -133,6 +133,7 @@ struct s2s_out {
     struct stream_out *stream;
     struct timer deadline, again; /* of an attempt; to the next one */
     struct s2s_evidence evidence; /* about the peer */
+    struct dial_target *vouched;  /* what DNSSEC says of it, until TLS is up; mostly NULL */
     bool is_dialback_offered, is_tls, is_secure, is_blamed;
     bool is_direct;   /* TLS from the first byte */
     bool is_early;    /* we went ahead of the peer's features */

@@ -24,7 +24,11 @@ static bool on_secured(void *ctx)
 {
     struct s2s_out *o = ctx;
     o->is_secure = true;
-    s2s_evidence_take(&o->evidence, stream_out_transport(o->stream), str_of(o->remote));
+    const struct transport *t = stream_out_transport(o->stream);
+    s2s_evidence_take(&o->evidence, t, str_of(o->remote));
+    s2s_evidence_add_dane(&o->evidence, t, str_of(o->remote), o->vouched);
+    mem_free(o->vouched);
+    o->vouched = NULL;
     switch (s2s_auth_outgoing(&o->s2s->conf, &o->evidence)) {
     case S2S_TRUST_CERT:
         return true;
@@ -247,8 +251,9 @@ static const struct stream_out_events stream_up = {
 
 /* ---- connecting ---- */
 
-static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
+static void connected(struct s2s_out *o, struct transport **t, const struct dial_target *target)
 {
+    bool is_direct = target->direct_tls;
     char sni[256], as[256];
     bool has_sni = jid_domain_ascii(str_of(o->remote), sni) == ERR_OK;
     bool is_as = jid_domain_ascii(str_of(o->local), as) == ERR_OK;
@@ -256,7 +261,8 @@ static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
                                 .from = o->local,
                                 .to = o->remote,
                                 .tls = o->s2s->conf.tls_client,
-                                .tls_required = o->s2s->conf.tls_required,
+                                .tls_required =
+                                    o->s2s->conf.tls_required || target->dane == DIAL_DANE_TLSA,
                                 .direct_tls = is_direct,
                                 .sni = has_sni ? sni : NULL,
                                 .tls_as = is_as ? as : NULL,
@@ -265,6 +271,8 @@ static void connected(struct s2s_out *o, struct transport **t, bool is_direct)
     o->is_secure = o->line.is_bidi = false;
     o->is_tls = o->is_direct = is_direct;
     memset(&o->evidence, 0, sizeof o->evidence);
+    mem_free(o->vouched);
+    o->vouched = target->dane == DIAL_DANE_NONE ? NULL : mem_dup(target, sizeof *target);
     o->stream = stream_out_new(t, &c, &stream_up, o);
     s2s_line_connect(&o->line, NULL, o->stream);
     s2s_out_event(o, S2S_EV_CONNECTED);
@@ -274,7 +282,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
 {
     struct s2s_out *o = ctx;
     if (e == ERR_OK) {
-        connected(o, &t, r->target.direct_tls);
+        connected(o, &t, &r->target);
         return;
     }
     o->cause = s2s_cause_of_dial(e);
@@ -286,7 +294,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
 void s2s_out_take(struct s2s_out *o, struct transport **t)
 {
     op_owner_cancel_all(&o->ops);
-    connected(o, t, false);
+    connected(o, t, &(struct dial_target){0});
 }
 
 void s2s_out_dial(struct s2s_out *o)

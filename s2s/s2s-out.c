@@ -86,6 +86,7 @@ static void finish(struct s2s_out *o, enum s2s_cause c, const char *text)
     drop_ways(o, false);
     mem_free(o->local);
     mem_free(o->remote);
+    mem_free(o->vouched);
     mem_free(o);
     s2s_check_stopped(s);
 }

@@ -4,9 +4,9 @@
  * stays a while after the last answer. Never over the stream the request came by. An answer must
  * match a question on the very stream it was asked on by (from, to, id): an answer nobody asked for
  * proves nothing (the forgery of 2012), and an answer that comes twice counts once. TLS is used as
- * policy asks; its certificate proves nothing here, the name server's word is the proof. A stream
- * that dies under a question is replaced once. Standards: XEP-0220 sections 2.2, 3.1; XEP-0288
- * section 2.2. */
+ * policy asks; its certificate proves nothing here, the name server's word is the proof, which may
+ * be TLSA records: then the certificate has to match. A stream that dies under a question is
+ * replaced once. Standards: XEP-0220 sections 2.2, 3.1; XEP-0288 section 2.2. */
 #include "s2s/s2s-int.h"
 
 enum { ASKER_IDLE_MS = 5000, ASKERS_IDLE_MAX = 1000 };
@@ -20,6 +20,7 @@ struct s2s_asker {
     struct timer idle;
     struct list questions; /* struct s2s_verify.via */
     bool is_ready;
+    struct dial_target *vouched; /* what DNSSEC says of the server; mostly NULL */
     struct log_scope log;
 };
 
@@ -32,6 +33,7 @@ static void asker_free(struct s2s_asker *a)
         stream_out_close(a->stream, STREAM_OK, NULL);
     stream_out_free(&a->stream);
     mem_free(a->remote);
+    mem_free(a->vouched);
     mem_free(a);
 }
 
@@ -138,6 +140,18 @@ static void asker_fail(struct s2s_asker *a, const char *condition, const char *w
     asker_free(a);
 }
 
+static bool on_secured(void *ctx)
+{
+    struct s2s_asker *a = ctx;
+    struct s2s_evidence e;
+    const struct transport *t = stream_out_transport(a->stream);
+    s2s_evidence_take(&e, t, str_of(a->remote));
+    s2s_evidence_add_dane(&e, t, str_of(a->remote), a->vouched);
+    if (e.dane == S2S_DANE_MISMATCH)
+        log_info(&a->log, "s2s.verify.cert.refused", "why", e.why);
+    return e.dane != S2S_DANE_MISMATCH;
+}
+
 static enum stream_out_next on_features(void *ctx, const struct xml *features,
                                         struct sasl_client **client, enum sasl_mech *m)
 {
@@ -178,8 +192,11 @@ static void on_end(void *ctx, const struct stream_end *e)
                e->text);
 }
 
-static const struct stream_out_events stream_up = {
-    .features = on_features, .ready = on_ready, .element = on_element, .end = on_end};
+static const struct stream_out_events stream_up = {.secured = on_secured,
+                                                   .features = on_features,
+                                                   .ready = on_ready,
+                                                   .element = on_element,
+                                                   .end = on_end};
 
 static void on_dialed(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
 {
@@ -202,11 +219,14 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
                                 .from = first->local,
                                 .to = a->remote,
                                 .tls = a->s2s->conf.tls_client,
-                                .tls_required = a->s2s->conf.tls_required,
+                                .tls_required =
+                                    a->s2s->conf.tls_required || r->target.dane == DIAL_DANE_TLSA,
                                 .direct_tls = r->target.direct_tls,
                                 .sni = has_sni ? sni : NULL,
                                 .dialback = true,
                                 .limits = a->s2s->conf.limits};
+    if (r->target.dane != DIAL_DANE_NONE)
+        a->vouched = mem_dup(&r->target, sizeof r->target);
     a->stream = stream_out_new(&t, &c, &stream_up, a);
 }
 

@@ -52,7 +52,7 @@ dialback_secret = "{secret}"
 """.format(domain=domain, shards=shards, log_level=log_level, crt=crt, key=key, ca=ca, ip=ip, uri=uri,
            control=self.control, secret=secret, s2s_more=s2s, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
         if dns:
-            text += '[dns]\nservers = ["%s"]\n' % dns.server
+            text += '[dns]\nservers = ["%s"]\n%s' % (dns.server, "trust_ad = true\n" if getattr(dns, "signed", None) else "")
         if uri == "rdbms:default":
             text += store.pool()
         if region:

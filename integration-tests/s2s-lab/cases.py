@@ -13,14 +13,15 @@ class Case:
     """cause: what `meridianctl s2s explain` must say, or `later`: what the domain's record must say once a stanza was sent. strict:
     on the node that goes by certificates alone. cert: what the peer shows. reply: a stanza gets its answer, so nothing is
     bounced. zone: other records: f(case) -> {name: [records]}; wrong: what the name server does instead. addresses: (ip number of
-    the lab) instead of one of its own."""
+    the lab) instead of one of its own. tlsa: its records are signed, and there is a TLSA record: of the certificate shown ("right"),
+    of another ("wrong"); "unsigned": a wrong one in a zone that is not signed."""
 
     def __init__(self, group, name, what, cause="none", peer=None, later=None, strict=False, cert="good", zone=None, wrong=None,
-                 listens=True, hole=False, big=False, service="_xmpp-server"):
+                 listens=True, hole=False, big=False, service="_xmpp-server", tlsa=None):
         self.group, self.name, self.what, self.cause, self.peer = group, name, what, cause, peer
         self.later, self.strict, self.cert, self.zone, self.wrong = later, strict, cert, zone, wrong
         self.listens, self.hole, self.big, self.service = listens, hole, big, service
-        self.domain, self.ip = name + ".test", None
+        self.tlsa, self.domain, self.ip = tlsa, name + ".test", None
 
     def names(self):
         """The causes one of which a bounce must name."""
@@ -289,6 +290,21 @@ STREAM = [
 ]
 
 
+# ---- DANE
+def tlsa_fails(packet, name, kind):
+    return dns.answer(packet, rcode=dns.SERVFAIL) if kind == dns.TLSA else NotImplemented
+
+
+DANE = [
+    Case("dane", "dane-right", "self-signed, as its TLSA record says: works", peer=lambda p: p.ready().hold(), strict=True, cert="self-signed",
+         tlsa="right"),
+    Case("dane", "dane-wrong", "a good certificate, the TLSA record is of another", "cert-dane", lambda p: p.ready().hold(), cert="good", tlsa="wrong"),
+    Case("dane", "dane-unsigned", "the same where nothing is signed: works", peer=lambda p: p.ready().hold(), tlsa="unsigned"),
+    Case("dane", "dane-bogus", "its TLSA record cannot be had: not connected to", "dns-servfail", lambda p: p.ready().hold(), tlsa="right",
+         wrong=tlsa_fails),
+]
+
+
 # ---- dialback
 def keyed(act):
     """As far as our key, then act."""
@@ -440,4 +456,4 @@ INBOUND = [
 
 FINAL = ("dns-nxdomain", "dns-nodata", "dns-no-service")  # nothing waits: not tried again
 BOUNCED_ONLY = ("limit-size",)  # about one stanza, not about a stream
-CASES = DNS + TCP + TLS + CERTIFICATES + STREAM + DIALBACKS + SASL + AFTER
+CASES = DNS + TCP + TLS + CERTIFICATES + DANE + STREAM + DIALBACKS + SASL + AFTER

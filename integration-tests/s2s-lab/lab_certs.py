@@ -97,6 +97,15 @@ class Certs:
             return self.issue(stem, dns, usage="codeSigning")
         raise KeyError(kind)
 
+    def shown(self, kind, domain):
+        """That certificate in DER; made if it is not there yet."""
+        stem = "good" if kind == "good" else "%s-%s" % (kind, domain)
+        path = self.lab.path("certs/%s.crt" % stem)
+        if not os.path.exists(path):
+            self.make(kind, domain)
+        with open(path) as f:
+            return ssl.PEM_cert_to_DER_cert(f.read())
+
     def context(self, kind, domain):
         c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if kind == "old":

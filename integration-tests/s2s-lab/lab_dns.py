@@ -1,4 +1,5 @@
 """The authoritative name server of the lab, scripted: right answers, and those that no real server can be made to give."""
+import hashlib
 import socket
 import struct
 import threading
@@ -6,6 +7,7 @@ import threading
 A, CNAME, SOA, TXT, AAAA, SRV, TLSA = 1, 5, 6, 16, 28, 33, 52
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 TTL = 60
+AD = 0x20  # "authentic data", as a validating resolver says
 
 
 def name(text):
@@ -30,6 +32,11 @@ def txt(text):
     return TXT, bytes([len(text)]) + text.encode()
 
 
+def tlsa(certificate):
+    """Usage 3, of the whole certificate (DER), by SHA-256."""
+    return TLSA, b"\3\0\1" + hashlib.sha256(certificate).digest()
+
+
 def question_of(packet):
     """(name in lower case, type, the question's bytes)."""
     at, labels = 12, []
@@ -51,11 +58,12 @@ def answer(packet, records=(), rcode=NOERROR, ident=None, flags=0):
 
 class Server(threading.Thread):
     """zones: {name: [(type, rdata)]}; a name that is not there does not exist, unless one below it does. wrong: {suffix: f(packet,
-    name, type) -> bytes, or None for silence, or NotImplemented for the zones' answer}; is_udp_only: not over TCP."""
+    name, type) -> bytes, or None for silence, or NotImplemented for the zones' answer}; is_udp_only: not over TCP. signed: domains
+    whose answers count as validated."""
 
-    def __init__(self, address, zones, wrong):
+    def __init__(self, address, zones, wrong, signed=()):
         super().__init__(daemon=True)
-        self.zones, self.wrong = zones, wrong
+        self.zones, self.wrong, self.signed = zones, wrong, signed
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(address)
         self.server = "%s:%d" % address
@@ -66,18 +74,19 @@ class Server(threading.Thread):
 
     def zone(self, packet, asked, kind):
         records, owner = [], asked
+        flags = AD if any(asked.endswith("." + d) for d in self.signed) else 0
         for _ in range(9):  # as a server does: follow what one has
             here = self.zones.get(owner)
             if here is None:
                 below = any(n.endswith("." + owner) for n in self.zones)
-                return answer(packet, records, NOERROR if below or records else NXDOMAIN)
+                return answer(packet, records, NOERROR if below or records else NXDOMAIN, flags=flags)
             records += [(owner, t, d) for t, d in here if t == kind]
             alias = next((d for t, d in here if t == CNAME and kind != CNAME), None)
             if alias is None:
                 break
             records.append((owner, CNAME, alias))
             owner = self.target_of(alias)
-        return answer(packet, records)
+        return answer(packet, records, flags=flags)
 
     @staticmethod
     def target_of(wire):

@@ -65,8 +65,12 @@ class Stage:
                 host.black_hole((c.ip, S2S))
             elif c.listens and c.peer:
                 host.listen((c.ip, S2S), c.peer, c.domain, good if c.cert == "good" else made.context(c.cert, c.domain))
+            if c.tlsa:
+                shown = made.shown(c.cert if c.tlsa == "right" else "other-name", c.domain)
+                zones["_%d._tcp.host.%s" % (S2S, c.domain)] = [lab_dns.tlsa(shown)]
         self.zones = zones
-        self.dns = lab_dns.Server((lab.ip(2), DNS), zones, wrong)
+        signed = [c.domain for c in wanted if c.tlsa in ("right", "wrong")]
+        self.dns = lab_dns.Server((lab.ip(2), DNS), zones, wrong, signed)
 
     def add(self, domain, ip):
         self.zones.update({"_xmpp-server._tcp." + domain: [lab_dns.srv("host." + domain, S2S)], "host." + domain: [lab_dns.a(ip)]})

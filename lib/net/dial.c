@@ -92,6 +92,12 @@ static void dial_why(struct dial *d, const struct dial_target *t, enum err e)
     d->error = e;
 }
 
+static void dial_tell(struct dial *d, const struct dial_target *t, enum err e)
+{
+    if (d->src.ops && d->src.ops->outcome)
+        d->src.ops->outcome(d->src.src, &t->addr, e);
+}
+
 /* After a step: go on, wait, or give up when nothing is left. */
 static void dial_next(struct dial *d)
 {
@@ -109,6 +115,7 @@ static void attempt_ready(void *ctx)
 
     a->t = NULL;
     d->result.target = a->target;
+    dial_tell(d, &a->target, ERR_OK);
     transport_set_events(t, NULL, NULL);
     net_announce(t);
     dial_finish(d, ERR_OK, t);
@@ -120,6 +127,7 @@ static void attempt_end(void *ctx, enum err why)
     struct dial *d = a->dial;
 
     dial_why(d, &a->target, why);
+    dial_tell(d, &a->target, why);
     attempt_free(a);
     timer_stop(&d->step);
     dial_next(d);

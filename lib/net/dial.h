@@ -4,12 +4,21 @@
  * implements it), attempts are staggered (RFC 8305, 250 ms), the first connected wins, the others
  * are closed. */
 #include "lib/loop/op.h"
+#include "lib/net/tls-dane.h"
 #include "lib/net/transport.h"
 
+enum dial_dane { /* how far DNSSEC vouches for a target */
+                 DIAL_DANE_NONE,
+                 DIAL_DANE_NAME, /* its host name is authentic, there are no TLSA records of use */
+                 DIAL_DANE_TLSA  /* it has TLSA records: TLS, and a certificate that matches */
+};
 struct dial_target {
     struct addr addr;
     bool direct_tls; /* found by _xmpps: TLS from the first byte */
-    char name[256];  /* host name it came from, for logs */
+    char name[256];  /* host name it came from */
+    enum dial_dane dane;
+    size_t n_tlsa; /* with DIAL_DANE_TLSA: at least one */
+    struct tls_dane tlsa[TLS_DANE_RECORDS_MAX];
 };
 struct dial_source_ops {
     /* Ask for the next target; answer comes later through cb, exactly once unless cancelled by
@@ -18,6 +27,9 @@ struct dial_source_ops {
     void (*next)(void *src, void (*cb)(void *ctx, enum err e, const struct dial_target *t),
                  void *ctx);
     void (*close)(void *src); /* cancels a pending next and frees the source */
+    /* How an attempt ended: ERR_OK for the one that is kept, what went wrong for those that failed
+     * before. Those that were overtaken are not told. May be NULL. */
+    void (*outcome)(void *src, const struct addr *addr, enum err e);
 };
 struct dial_source {
     const struct dial_source_ops *ops;

@@ -1,54 +1,13 @@
 /* Channel bindings: both ends have the same bytes, other connections other ones. Over the simulated
  * network. */
-#include "lib/net/tests-common-int.h"
+#include "lib/net/tests-sim-pair-int.h"
 
 #include "lib/base/crypto.h"
-#include "lib/loop/sim-loop.h"
 #include "lib/net/channel-binding.h"
-#include "lib/net/dial.h"
-#include "lib/net/listen.h"
-#include "lib/net/sim-net.h"
 #include "lib/net/tests-certs.h"
 #include "lib/net/tls-int.h"
 
 static char dir[TEST_PATH_MAX];
-
-struct world {
-    struct suite suite;
-    struct loop *loop;
-    struct listener *listener;
-    struct peer p[2];
-};
-
-static void on_accept(void *ctx, struct transport *t)
-{
-    pair_take(&((struct world *)ctx)->p[1], t);
-}
-
-static void on_dialled(void *ctx, enum err e, struct transport *t,
-                       const struct dial_result *r UNUSED)
-{
-    assert_int_equal(e, ERR_OK);
-    pair_take(&((struct world *)ctx)->p[0], t);
-}
-
-static void connect_pair(struct suite *s, struct peer *p UNUSED)
-{
-    struct world *w = s->impl;
-    struct dial_target target = {.addr = *listener_addr(w->listener)};
-    dial_open(w->loop, NULL, dial_source_fixed(w->loop, &target, 1), 5000, on_dialled, w);
-}
-
-static bool run(struct suite *s UNUSED, bool (*pred)(void *ctx), void *ctx)
-{
-    return sim_run(SUITE_WAIT_US, pred, ctx);
-}
-
-static bool is_settled(void *ctx)
-{
-    struct peer *p = ctx;
-    return (p[0].readies || p[0].ends) && (p[1].readies || p[1].ends);
-}
 
 static struct tls_ctx *server_ctx(const char *stem)
 {
@@ -65,7 +24,6 @@ static struct tls_ctx *server_ctx(const char *stem)
 static void meet(struct world *w, const char *stem, int version, bool extms)
 {
     char why[256];
-    struct addr at;
     const struct tls_ctx_conf none = {.no_system_ca = true};
     memset(w, 0, sizeof *w);
     w->suite = (struct suite){.server_ctx = server_ctx(stem), .sni = "im.example.com"};
@@ -75,25 +33,9 @@ static void meet(struct world *w, const char *stem, int version, bool extms)
     if (!extms)
         SSL_CTX_set_options(set->ssl, SSL_OP_NO_EXTENDED_MASTER_SECRET);
     tls_set_unref(&set);
-    w->loop = loop_new("a/0", 0);
-    w->suite.connect = connect_pair;
-    w->suite.run = run;
-    w->suite.impl = w;
-    assert_int_equal(addr_parse(STR("10.0.0.1"), 1, &at), ERR_OK);
-    assert_int_equal(listener_open(w->loop, &at, on_accept, w, &w->listener), ERR_OK);
-    pair_open_raw(&w->suite, w->p);
+    world_connect(w);
     assert_true(run(NULL, is_settled, w->p));
     assert_true(pair_is_ready(w->p));
-}
-
-static void part(struct world *w)
-{
-    pair_close(w->p);
-    sim_run(10000000, NULL, NULL);
-    listener_close(&w->listener);
-    loop_free(&w->loop);
-    tls_ctx_unref(&w->suite.server_ctx);
-    tls_ctx_unref(&w->suite.client_ctx);
 }
 
 /* The bytes, the same at both ends; length 0: neither has any. */
@@ -125,10 +67,10 @@ static void test_channel_binding_exporter(void **state UNUSED)
         uint8_t first[CHANNEL_BINDING_MAX], second[CHANNEL_BINDING_MAX];
         meet(&w, "server", rows[i].version, rows[i].extms);
         assert_int_equal(binding(&w, CHANNEL_BINDING_EXPORTER, first), rows[i].has ? 32 : 0);
-        part(&w);
+        world_part(&w);
         meet(&w, "server", rows[i].version, rows[i].extms);
         (void)binding(&w, CHANNEL_BINDING_EXPORTER, second);
-        part(&w);
+        world_part(&w);
         if (rows[i].has)
             assert_memory_not_equal(first, second, 32);
     }
@@ -150,17 +92,17 @@ static void test_channel_binding_unique(void **state UNUSED)
     assert_int_equal(SSL_get_peer_finished(tls_ssl(w.p[1].t), second, sizeof second), 12);
     const bool is_server = SSL_is_server(tls_ssl(w.p[1].t));
     assert_int_equal(memcmp(first, second, 12) == 0, is_server);
-    part(&w);
+    world_part(&w);
     meet(&w, "server", TLS1_2_VERSION, true);
     assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, second), 12);
     assert_memory_not_equal(first, second, 12);
-    part(&w);
+    world_part(&w);
     meet(&w, "server", TLS1_2_VERSION, false);
     assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, first), 0);
-    part(&w);
+    world_part(&w);
     meet(&w, "server", TLS1_3_VERSION, true);
     assert_int_equal(binding(&w, CHANNEL_BINDING_UNIQUE, first), 0);
-    part(&w);
+    world_part(&w);
     sim_net_end();
     sim_end();
 }
@@ -179,15 +121,15 @@ static void test_channel_binding_end_point(void **state UNUSED)
     crypto_hash(DIGEST_SHA256, str_make((const char *)der, (size_t)n), want);
     OPENSSL_free(der);
     assert_memory_equal(first, want, 32);
-    part(&w);
+    world_part(&w);
     meet(&w, "server", TLS1_2_VERSION, true);
     assert_int_equal(binding(&w, CHANNEL_BINDING_END_POINT, second), 32);
     assert_memory_equal(first, second, 32);
-    part(&w);
+    world_part(&w);
     meet(&w, "renewed", TLS1_3_VERSION, true);
     assert_int_equal(binding(&w, CHANNEL_BINDING_END_POINT, second), 32);
     assert_memory_not_equal(first, second, 32);
-    part(&w);
+    world_part(&w);
     sim_net_end();
     sim_end();
 }
@@ -206,7 +148,7 @@ static void test_channel_binding_needs_tls(void **state UNUSED)
     assert_string_equal(channel_binding_name(CHANNEL_BINDING_EXPORTER), "tls-exporter");
     assert_string_equal(channel_binding_name(CHANNEL_BINDING_END_POINT), "tls-server-end-point");
     assert_string_equal(channel_binding_name(CHANNEL_BINDING_UNIQUE), "tls-unique");
-    part(&w);
+    world_part(&w);
     sim_net_end();
     sim_end();
 }

@@ -1,47 +1,10 @@
 /* TLS: verdicts on certificates, names, choice by SNI and ALPN, failures in words. Over the
  * simulated network. */
-#include "lib/net/tests-common-int.h"
+#include "lib/net/tests-sim-pair-int.h"
 
-#include "lib/loop/sim-loop.h"
-#include "lib/net/dial.h"
-#include "lib/net/listen.h"
-#include "lib/net/sim-net.h"
 #include "lib/net/tests-certs.h"
 
 static char dir[TEST_PATH_MAX];
-
-struct world {
-    struct suite suite;
-    struct loop *loop;
-    struct listener *listener;
-    struct peer p[2];
-};
-
-static void on_accept(void *ctx, struct transport *t)
-{
-    pair_take(&((struct world *)ctx)->p[1], t);
-}
-static void on_dialled(void *ctx, enum err e, struct transport *t,
-                       const struct dial_result *r UNUSED)
-{
-    assert_int_equal(e, ERR_OK);
-    pair_take(&((struct world *)ctx)->p[0], t);
-}
-static void connect_pair(struct suite *s, struct peer *p UNUSED)
-{
-    struct world *w = s->impl;
-    struct dial_target target = {.addr = *listener_addr(w->listener)};
-    dial_open(w->loop, NULL, dial_source_fixed(w->loop, &target, 1), 5000, on_dialled, w);
-}
-static bool run(struct suite *s UNUSED, bool (*pred)(void *ctx), void *ctx)
-{
-    return sim_run(SUITE_WAIT_US, pred, ctx);
-}
-static bool is_settled(void *ctx)
-{
-    struct peer *p = ctx;
-    return (p[0].readies || p[0].ends) && (p[1].readies || p[1].ends);
-}
 
 /* A context from certificate stems of dir; NULL = none. */
 static struct tls_ctx *make(bool server, const char *cert, bool request, const char *alpn)
@@ -62,16 +25,9 @@ static struct tls_ctx *make(bool server, const char *cert, bool request, const c
 /* Connected and, with contexts in the suite, about to shake hands. */
 static void start(struct world *w)
 {
-    struct addr at;
     sim_begin(7);
     sim_net_begin();
-    w->loop = loop_new("a/0", 0);
-    w->suite.connect = connect_pair;
-    w->suite.run = run;
-    w->suite.impl = w;
-    assert_int_equal(addr_parse(STR("10.0.0.1"), 1, &at), ERR_OK);
-    assert_int_equal(listener_open(w->loop, &at, on_accept, w, &w->listener), ERR_OK);
-    pair_open_raw(&w->suite, w->p);
+    world_connect(w);
 }
 
 /* Takes both contexts. */
@@ -91,14 +47,9 @@ static void meet(struct world *w, struct tls_ctx *server, struct tls_ctx *client
 
 static void part(struct world *w)
 {
-    pair_close(w->p);
-    sim_run(10000000, NULL, NULL);
-    listener_close(&w->listener);
-    loop_free(&w->loop);
+    world_part(w);
     sim_net_end();
     sim_end();
-    tls_ctx_unref(&w->suite.server_ctx);
-    tls_ctx_unref(&w->suite.client_ctx);
 }
 
 #define XMPP_ADDR "otherName:1.3.6.1.5.5.7.8.5;UTF8:"

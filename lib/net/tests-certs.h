@@ -120,6 +120,27 @@ static inline void test_cert_domain(const char *dir, const char *domain)
         &(struct test_cert){.cn = domain, .san = san, .eku = "serverAuth", .issuer = "ca"});
 }
 
+enum { TEST_TLSA_MAX = 80 };
+/* TLSA rdata "USAGE 1 1 digest" of a certificate's key, as in a zone file; returns out. */
+static inline char *test_cert_tlsa(char out[TEST_TLSA_MAX], const char *dir, const char *stem,
+                                   int usage)
+{
+    X509 *x = NULL;
+    EVP_PKEY *key = NULL;
+    uint8_t digest[EVP_MAX_MD_SIZE], *der = NULL;
+    unsigned n = 0;
+    test_cert_issuer(dir, stem, &x, &key);
+    int der_n = i2d_PUBKEY(key, &der);
+    must(der_n > 0 && EVP_Digest(der, (size_t)der_n, digest, &n, EVP_sha256(), NULL) == 1);
+    size_t at = (size_t)snprintf(out, TEST_TLSA_MAX, "%d 1 1 ", usage);
+    for (unsigned i = 0; i < n; i++, at += 2)
+        snprintf(out + at, TEST_TLSA_MAX - at, "%02x", digest[i]);
+    OPENSSL_free(der);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return out;
+}
+
 /* Remove the directory and its files. */
 static inline void test_certs_end(const char *dir)
 {
