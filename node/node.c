@@ -3,6 +3,8 @@
  * (node_stop) or at once (node_free). */
 #include "node/node-int.h"
 
+#include <sys/resource.h>
+
 #include "global-registry/reg-driver.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -17,7 +19,13 @@
 #include "node/session/user.h"
 #include "s2s/s2s.h"
 
-enum { STOP_MS = 5000, HASH_THREADS = 2, HASH_QUEUE = 4096, TRIES_KEYS = 16384 };
+enum {
+    STOP_MS = 5000,
+    HASH_THREADS = 2,
+    HASH_QUEUE = 4096,
+    TRIES_KEYS = 16384,
+    UNPROVED_SHARE = 4
+};
 
 bool node_serves(const struct node *n, struct str domain)
 {
@@ -200,6 +208,17 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     return module_shard_init(sh);
 }
 
+/* Those that have proved nothing must leave descriptors for those that have, on all shards. */
+static size_t unproved_max(const struct node *n)
+{
+    struct rlimit files;
+    size_t max = n->conf->unauthenticated_connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+        return max;
+    size_t share = (size_t)files.rlim_cur / UNPROVED_SHARE / n->n_shards;
+    return share < max ? share + 1 : max;
+}
+
 static struct s2s_conf *s2s_conf_new(const struct node *n)
 {
     const struct node_conf *c = n->conf;
@@ -216,6 +235,7 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .tune = c->s2s_tune,
         .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
+        .unproved_max = unproved_max(n),
         .overrides = c->s2s_overrides,
     };
     return s;

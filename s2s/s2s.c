@@ -4,6 +4,8 @@
  * from memory (s2s-retry.c). Standards: RFC 6120 sections 8.3.3, 10.4; XEP-0220. */
 #include "s2s/s2s-disk-int.h"
 
+enum { UNPROVED_MAX = 10000 };
+
 struct bounce {
     struct list link;
     struct stanza *st;
@@ -188,6 +190,8 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     tune_defaults(&s->conf.tune);
     if (!s->conf.limits)
         s->conf.limits = &stream_limits_default;
+    if (!s->conf.unproved_max)
+        s->conf.unproved_max = UNPROVED_MAX;
     s->store = store;
     s->dns = dns;
     s->host = host;
@@ -203,6 +207,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     buf_init(&s->text, SIZE_MAX);
     list_init(&s->outs);
     list_init(&s->ins);
+    list_init(&s->unproved);
     list_init(&s->cut);
     list_init(&s->bounces);
     defer_init(&s->bounce, on_bounce, s);

@@ -39,6 +39,7 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     struct s2s_tune tune;
     const char *store_owner; /* name of this node in the store, unique in the region, no space */
     const struct stream_limits *limits;
+    size_t unproved_max; /* incoming streams that have proved nothing yet; default 10,000 */
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
 };

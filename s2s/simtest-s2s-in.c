@@ -207,6 +207,35 @@ static void test_in_verifies_bounded(void **state UNUSED)
     world_end(&w);
 }
 
+/* The oldest that proved nothing makes room; whoever proves himself is not concerned. */
+static void test_in_unproved_bounded(void **state UNUSED)
+{
+    enum { MAX = 5, CROWD = 12 };
+    struct world *w = world_begin(1);
+    struct host *a = &w->h[0], *b = &w->h[2];
+    struct attacker crowd[CROWD];
+    a->conf.unproved_max = MAX;
+    world_open(w);
+    host_send(b, "d0.test", 10);
+    run_until(&a->n_in, 1, 5 * SEC);
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = (struct attacker){.from = "d1.test", .to = "d0.test", .text = ""};
+        attack(&crowd[i], w);
+        run_for(SEC / 10);
+    }
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(crowd[i].ends, i < CROWD - MAX);
+    host_send(b, "d0.test", 10); /* its stream is older than all of them */
+    run_until(&a->n_in, 2, SEC);
+    assert_int_equal(b->n_accepted + a->n_accepted, CROWD + 1);
+    host_send(&w->h[1], "d0.test", 10); /* a newcomer */
+    run_until(&a->n_in, 3, 5 * SEC);
+    assert_int_equal(crowd[CROWD - MAX].ends, 1);
+    for (int i = 0; i < CROWD; i++)
+        stream_out_free(&crowd[i].s);
+    world_end(&w);
+}
+
 /* XEP-0185 section 3 and XEP-0220 section 2.1.1. */
 static void test_dialback_key(void **state UNUSED)
 {
@@ -237,10 +266,9 @@ static void test_dialback_key(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialback_key),
-        cmocka_unit_test(test_in_refused),
-        cmocka_unit_test(test_in_dialback_answers),
-        cmocka_unit_test(test_in_verifies_bounded),
+        cmocka_unit_test(test_dialback_key),        cmocka_unit_test(test_in_refused),
+        cmocka_unit_test(test_in_dialback_answers), cmocka_unit_test(test_in_verifies_bounded),
+        cmocka_unit_test(test_in_unproved_bounded),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
 }

@@ -134,7 +134,7 @@ class Crowd:
         self.start("idle-few", crowd_peers.idle, self.address, self.ca, DOMAIN, "a%d.idle.test", self.cert["idle"], self.sources, n // 10)
         time.sleep(settle)
         before = self.kilobytes()
-        self.start("idle", crowd_peers.idle, self.address, self.ca, DOMAIN, "b%d.idle.test", self.cert["idle"], self.sources, n, seconds=300)
+        self.start("idle", crowd_peers.idle, self.address, self.ca, DOMAIN, "b%d.idle.test", self.cert["idle"], self.sources[2:], n, seconds=300)
         time.sleep(settle)
         each = (self.kilobytes() - before) * 1024 / n
         say("       %d idle server streams: %.0f bytes of resident memory each" % (n, each))
