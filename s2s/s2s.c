@@ -4,7 +4,7 @@
  * from memory (s2s-retry.c). Standards: RFC 6120 sections 8.3.3, 10.4; XEP-0220. */
 #include "s2s/s2s-disk-int.h"
 
-enum { UNPROVED_MAX = 10000 };
+enum { UNPROVED_MAX = 10000, HELD_STANZAS = 4096, HELD_BYTES = 4194304 };
 
 struct bounce {
     struct list link;
@@ -181,6 +181,16 @@ static void on_stop_done(void *ctx)
         stopped(s->stopped_ctx);
 }
 
+static void conf_defaults(struct s2s_conf *c)
+{
+    if (!c->unproved_max)
+        c->unproved_max = UNPROVED_MAX;
+    if (!c->held_stanzas)
+        c->held_stanzas = HELD_STANZAS;
+    if (!c->held_bytes)
+        c->held_bytes = HELD_BYTES;
+}
+
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port *store,
                     struct dns *dns, const struct s2s_host_ops *host, void *ctx)
 {
@@ -190,8 +200,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     tune_defaults(&s->conf.tune);
     if (!s->conf.limits)
         s->conf.limits = &stream_limits_default;
-    if (!s->conf.unproved_max)
-        s->conf.unproved_max = UNPROVED_MAX;
+    conf_defaults(&s->conf);
     s->store = store;
     s->dns = dns;
     s->host = host;
