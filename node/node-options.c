@@ -540,9 +540,12 @@ static const struct conf_option limits_options[] = {
              .doc =
                  "Of clients, servers and components from one address (IPv6: one /64) at a time; "
                  "0: no limit"),
-    CONF_INT(struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
-             .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
-             .doc = "Of clients that are not logged in yet, on each shard"),
+    CONF_INT(
+        struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
+        .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
+        .doc =
+            "Of clients that are not logged in yet, on each shard; and of servers that have proved "
+            "nothing yet, of which the oldest make room (at most a quarter of the open files)"),
 };
 
 static const struct conf_section sections[] = {

@@ -3,6 +3,8 @@
  * (node_stop) or at once (node_free). */
 #include "node/node-int.h"
 
+#include <sys/resource.h>
+
 #include "global-registry/reg-driver.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -17,7 +19,13 @@
 #include "node/session/user.h"
 #include "s2s/s2s.h"
 
-enum { STOP_MS = 5000, HASH_THREADS = 2, HASH_QUEUE = 4096, TRIES_KEYS = 16384 };
+enum {
+    STOP_MS = 5000,
+    HASH_THREADS = 2,
+    HASH_QUEUE = 4096,
+    TRIES_KEYS = 16384,
+    UNPROVED_SHARE = 4
+};
 
 bool node_serves(const struct node *n, struct str domain)
 {
@@ -71,9 +79,10 @@ static bool host_is_local(void *ctx, struct str domain)
     return node_serves(n, domain) || component_serves(n, domain);
 }
 
-/* Custody of a stanza whose peer waits for our acknowledgement. */
+/* Custody of a stanza whose peer waits for our acknowledgement; and the credit of some, which
+ * bounds what one stream makes us hold. */
 struct receipt {
-    struct custody custody;
+    struct custody credit, full;
     struct node_shard *shard; /* of the stream */
     struct s2s_receipt r;
 };
@@ -86,15 +95,30 @@ static void receipt_back(struct node_shard *sh, void *ctx)
     mem_free(k);
 }
 
-static void receipt_drop(void *ctx)
+static void full_release(struct custody *c)
 {
-    mem_free(ctx);
+    struct receipt *k = container_of(c, struct receipt, full);
+    node_post(k->shard, receipt_back, mem_free, k);
 }
 
-static void receipt_release(struct custody *c)
+static void credit_drop(void *ctx)
 {
-    struct receipt *k = container_of(c, struct receipt, custody);
-    node_post(k->shard, receipt_back, receipt_drop, k);
+    struct custody *full = &((struct receipt *)ctx)->full;
+    custody_unref(&full); /* the credit's */
+}
+
+static void credit_back(struct node_shard *sh, void *ctx)
+{
+    struct receipt *k = ctx;
+    if (sh->s2s)
+        s2s_queued(sh->s2s, k->r);
+    credit_drop(k);
+}
+
+static void credit_release(struct custody *c)
+{
+    struct receipt *k = container_of(c, struct receipt, credit);
+    node_post(k->shard, credit_back, credit_drop, k);
 }
 
 static struct custody *receipt_new(struct node_shard *sh, struct s2s_receipt r)
@@ -102,11 +126,16 @@ static struct custody *receipt_new(struct node_shard *sh, struct s2s_receipt r)
     if (!r.stream)
         return NULL;
     struct receipt *k = mem_alloc(sizeof *k);
-    refs_init(&k->custody.refs);
-    k->custody.release = receipt_release;
-    k->shard = sh;
-    k->r = r;
-    return &k->custody;
+    *k = (struct receipt){.shard = sh, .r = r};
+    refs_init(&k->credit.refs);
+    refs_init(&k->full.refs);
+    k->full.release = full_release;
+    if (!r.stanzas)
+        return &k->full;
+    k->credit.release = credit_release;
+    k->credit.is_credit = true;
+    k->credit.beyond = r.number ? &k->full : NULL;
+    return &k->credit;
 }
 
 static void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
@@ -200,6 +229,17 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     return module_shard_init(sh);
 }
 
+/* Those that have proved nothing must leave descriptors for those that have, on all shards. */
+static size_t unproved_max(const struct node *n)
+{
+    struct rlimit files;
+    size_t max = n->conf->unauthenticated_connections;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
+        return max;
+    size_t share = (size_t)files.rlim_cur / UNPROVED_SHARE / n->n_shards;
+    return share < max ? share + 1 : max;
+}
+
 static struct s2s_conf *s2s_conf_new(const struct node *n)
 {
     const struct node_conf *c = n->conf;
@@ -216,6 +256,7 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .tune = c->s2s_tune,
         .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
+        .unproved_max = unproved_max(n),
         .overrides = c->s2s_overrides,
     };
     return s;

@@ -16,6 +16,7 @@ static void deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
     must(is_proved);
     must(str_eqc(s->from.domain, "d1.test") && str_eqc(s->to.domain, "d0.test"));
     stanza_unref(&s);
+    s2s_queued(*(struct s2s **)ctx, r);
     s2s_received(*(struct s2s **)ctx, r);
 }
 static void bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text, void *token)

@@ -255,6 +255,13 @@ void s2s_domain_up(struct s2s_domain *d)
         timer_start(&d->retry, 0);
 }
 
+void s2s_domain_wait(struct s2s_domain *d)
+{
+    if (!d->s2s->is_stopping && !timer_running(&d->retry) &&
+        d->next_try_us > loop_now_us(d->s2s->loop))
+        schedule(d);
+}
+
 void s2s_domain_retry(struct s2s_domain *d)
 {
     if (has_waiting(d) && !timer_running(&d->retry))

@@ -44,6 +44,8 @@ struct s2s_domain *s2s_domain_find(const struct s2s *s,
 struct s2s_domain *s2s_domain_any(const struct s2s *s, size_t *it); /* iterate */
 /* An attempt to reach it may be made now. */
 bool s2s_domain_may_try(const struct s2s_domain *d);
+/* Something came while it may not be tried: it is when the time has come. */
+void s2s_domain_wait(struct s2s_domain *d);
 /* An attempt ended, or a ready stream died, for this cause (one log line when the state changes,
  * none per retry): the next attempt is scheduled when something waits. Final causes: everything
  * that waits is bounced; others: requests that would time out before the next attempt. local NULL:

@@ -8,6 +8,43 @@
  * XEP-0305; XEP-0478. */
 #include "s2s/s2s-int.h"
 
+/* ---- who has proved nothing yet ----
+ * Past the bound the oldest goes, not the newest: whoever means it proves himself within seconds,
+ * so a crowd that only holds connections cannot keep him out. */
+
+static void has_proved(struct s2s_in *in)
+{
+    struct s2s *s = in->s2s;
+    if (!in->is_unproved)
+        return;
+    in->is_unproved = false;
+    list_del(&in->unproved);
+    s->n_unproved--;
+    if (s->n_unproved < s->conf.unproved_max / 2)
+        s->is_crowded = false;
+}
+
+static void drop_oldest(struct s2s *s)
+{
+    struct s2s_in *in = container_of(s->unproved.next, struct s2s_in, unproved);
+    if (!s->is_crowded)
+        log_warn(NULL, "s2s.in.crowded", "streams", LOG_NUM(s->n_unproved), "why",
+                 "so many have proved nothing; the oldest make room");
+    s->is_crowded = true;
+    stream_in_abort(&in->stream);
+    s2s_in_free(in);
+}
+
+static void has_come(struct s2s_in *in)
+{
+    struct s2s *s = in->s2s;
+    if (s->n_unproved >= s->conf.unproved_max)
+        drop_oldest(s);
+    in->is_unproved = true;
+    list_push(&s->unproved, &in->unproved);
+    s->n_unproved++;
+}
+
 /* ---- header ---- */
 
 static void replace(char **to, struct str value)
@@ -45,6 +82,7 @@ static void prove_external(struct s2s_in *in)
     bool is_new = !s2s_line_has_pair(&in->line, to, from);
     if (!s2s_line_add_pair(&in->line, to, from, "external") || !is_new)
         return;
+    has_proved(in);
     in->s2s->stats.in_external++;
     s2s_domain_note(in->s2s, from, true, S2S_CAUSE_NONE, NULL);
     log_info(&in->log, "s2s.in.proved", "local", in->to, "auth", "external");
@@ -172,6 +210,7 @@ static void on_proved(void *ctx)
 {
     struct s2s_in *in = ctx;
     const struct s2s_pair *p = &in->line.pairs.p[in->line.pairs.n - 1];
+    has_proved(in);
     s2s_domain_note(in->s2s, str_of(p->remote), true, S2S_CAUSE_NONE, NULL);
     s2s_domain_alive(in->s2s, str_of(p->remote));
     stream_in_set_authenticated(in->stream);
@@ -347,12 +386,14 @@ void s2s_in_new(struct s2s *s, struct transport *t, bool direct, const struct st
         t = tls_server(&t, s->conf.tls_server);
     in->stream = stream_in_new(&t, &s->in_conf, &stream_up, in);
     stream_in_set_rate(in->stream, rate);
+    has_come(in);
     s2s_line_connect(&in->line, in->stream, NULL);
 }
 
 void s2s_in_free(struct s2s_in *in)
 {
     struct s2s *s = in->s2s;
+    has_proved(in); /* or will not any more */
     s2s_in_forget(in);
     s2s_bidi_close(in);
     timer_stop(&in->hold);

@@ -34,6 +34,9 @@ struct s2s {
     struct hmap domains; /* remote -> struct s2s_domain */
     struct list domain_lru;
     struct list outs, ins;
+    struct list unproved; /* struct s2s_in.unproved, the oldest first */
+    size_t n_unproved;
+    bool is_crowded; /* one of them had to go, and they have not become few since */
     struct list cut; /* struct s2s_in.cut: waits for a resumption, the oldest first */
     size_t n_cut;
     struct hmap ways;     /* pair key -> struct s2s_way */
@@ -209,6 +212,8 @@ struct s2s_in {
     struct timer hold; /* cut: what becomes of it */
     struct defer move; /* to another instance */
     struct list cut;   /* of s2s.cut */
+    struct list unproved;
+    bool is_unproved;
     uint64_t since_us, cut_us;
     bool is_hurried; /* cut, and something waits for its peer */
     char last_error[S2S_TEXT_MAX];

@@ -7,6 +7,8 @@
  * in order (RFC 6120 section 10.1); one ping is out at a time. One that never answered cannot reach
  * us, perhaps: what it was sent is done when it has left, and it is not asked again. Closing for
  * idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
+ * What came and sits in no bounded queue counts against its stream, acks or not; too much of it,
+ * or too many without custody, and the stream is not read, so the peer feels it.
  * A receipt names (line, number); a new session gets a new name, so old receipts mean nothing to
  * it. Standards: XEP-0198 sections 4, 5, 6; XEP-0199 section 4.4; XEP-0478. */
 #include "lib/xmpp/xep.h"
@@ -77,6 +79,7 @@ struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id)
 
 static void get_id(struct s2s_line *l)
 {
+    l->held.stanzas = l->held.bytes = 0; /* receipts of before mean nothing any more */
     l->id = ++l->s2s->last_line;
     must(!hmap_put(&l->s2s->lines, key_of(&l->id), l));
 }
@@ -120,6 +123,28 @@ bool s2s_line_ack(struct s2s_line *l, const struct xml *el)
 
 /* ---- receiving ---- */
 
+static bool is_full(const struct s2s_line *l)
+{
+    const struct s2s_conf *c = &l->s2s->conf;
+    return l->held.stanzas >= c->held_stanzas || l->held.bytes >= c->held_bytes ||
+           (l->sm && sm_receive_full(l->sm));
+}
+
+static void pause_line(struct s2s_line *l, bool is_paused)
+{
+    l->is_paused = is_paused;
+    if (l->in)
+        stream_in_pause(l->in, is_paused);
+    else if (l->out)
+        stream_out_pause(l->out, is_paused);
+}
+
+static void pause_when_full(struct s2s_line *l)
+{
+    if (is_full(l))
+        pause_line(l, true);
+}
+
 bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r)
 {
     *r = (struct s2s_receipt){0};
@@ -128,33 +153,51 @@ bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r)
     if (!sm_receive(l->sm, &r->number))
         return false;
     r->stream = l->id;
-    if (!sm_receive_full(l->sm) || l->is_paused)
-        return true;
-    l->is_paused = true;
-    if (l->in)
-        stream_in_pause(l->in, true);
-    else
-        stream_out_pause(l->out, true);
+    pause_when_full(l);
     return true;
+}
+
+void s2s_line_count(struct s2s_line *l, size_t bytes, struct s2s_receipt *r)
+{
+    l->since.stanzas++;
+    l->since.bytes += bytes;
+    if (l->since.stanzas < S2S_CREDIT_STANZAS && l->since.bytes < S2S_CREDIT_BYTES)
+        return;
+    if (!l->id)
+        get_id(l);
+    r->stream = l->id;
+    r->stanzas = l->since.stanzas;
+    r->bytes = l->since.bytes;
+    l->held.stanzas += r->stanzas;
+    l->held.bytes += r->bytes;
+    l->since.stanzas = l->since.bytes = 0;
+    pause_when_full(l);
 }
 
 static void go_on(struct s2s_line *l)
 {
-    l->is_paused = false;
-    if (l->in)
-        stream_in_pause(l->in, false);
-    else if (l->out)
-        stream_out_pause(l->out, false);
+    if (!l->is_paused || is_full(l))
+        return;
+    pause_line(l, false);
+}
+
+void s2s_queued(struct s2s *s, struct s2s_receipt r)
+{
+    struct s2s_line *l = r.stanzas ? s2s_line_find(s, r.stream) : NULL;
+    if (!l)
+        return;
+    l->held.stanzas -= r.stanzas;
+    l->held.bytes -= r.bytes;
+    go_on(l);
 }
 
 void s2s_received(struct s2s *s, struct s2s_receipt r)
 {
-    struct s2s_line *l = r.stream ? s2s_line_find(s, r.stream) : NULL;
+    struct s2s_line *l = r.number ? s2s_line_find(s, r.stream) : NULL;
     if (!l || !l->sm)
         return;
     sm_complete(l->sm, r.number);
-    if (l->is_paused && !sm_receive_full(l->sm))
-        go_on(l);
+    go_on(l);
 }
 
 /* ---- signs of life ---- */

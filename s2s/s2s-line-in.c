@@ -75,6 +75,7 @@ static void deliver(struct s2s_line *l, struct stanza *st, struct s2s_receipt r)
     if (c == STREAM_OK) {
         l->active_us = l->heard_us;
         l->received++;
+        s2s_line_count(l, st->bytes, &r);
         l->s2s->host->deliver(l->s2s->ctx, st, r);
         return;
     }

@@ -20,6 +20,9 @@ enum {
     S2S_QUANTUM = 8192,    /* bytes of one outbox before the next has its turn */
     S2S_VERIFIES_MAX = 16, /* questions under way for one stream */
     S2S_PAIRS_MAX = 256,   /* proved on one stream */
+    S2S_CREDIT_STANZAS =
+        16, /* so many stanzas that came, or so many bytes, are given back as one */
+    S2S_CREDIT_BYTES = 64 << 10,
     S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
 };
 enum s2s_line_state {
@@ -78,8 +81,11 @@ struct s2s_line {
     size_t n_verifies;
     uint64_t received; /* stanzas */
     uint64_t heard_us, active_us;
-    bool is_bidi;   /* both sides send (XEP-0288) */
-    bool is_paused; /* too much without custody */
+    bool is_bidi; /* both sides send (XEP-0288) */
+    struct {
+        size_t stanzas, bytes;
+    } held, since;  /* what came and no queue has; what came since the last credit */
+    bool is_paused; /* too much held, or without custody */
     bool is_closing;
 };
 
@@ -117,6 +123,8 @@ bool s2s_line_may_resume(const struct s2s_line *l);
 bool s2s_line_ack(struct s2s_line *l, const struct xml *el);
 /* Number a stanza that arrived. False: a copy of one we have. */
 bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r);
+/* A stanza is about to be delivered: now and then its receipt carries a credit. */
+void s2s_line_count(struct s2s_line *l, size_t bytes, struct s2s_receipt *r);
 void s2s_line_drop_id(struct s2s_line *l);
 /* Without acks: the domain of its next outbox, which is pinged. NULL: it carries none. */
 struct s2s_domain *s2s_line_pinged(const struct s2s_line *l);

@@ -160,6 +160,8 @@ void s2s_outbox_go(struct s2s_outbox *b)
         b->carrier->ops->wake(b->carrier, b);
     else if (s2s_domain_may_try(b->domain))
         s2s_carry(b);
+    else
+        s2s_domain_wait(b->domain);
 }
 
 /* ---- time ---- */

@@ -4,6 +4,8 @@
  * from memory (s2s-retry.c). Standards: RFC 6120 sections 8.3.3, 10.4; XEP-0220. */
 #include "s2s/s2s-disk-int.h"
 
+enum { UNPROVED_MAX = 10000, HELD_STANZAS = 4096, HELD_BYTES = 4194304 };
+
 struct bounce {
     struct list link;
     struct stanza *st;
@@ -179,6 +181,16 @@ static void on_stop_done(void *ctx)
         stopped(s->stopped_ctx);
 }
 
+static void conf_defaults(struct s2s_conf *c)
+{
+    if (!c->unproved_max)
+        c->unproved_max = UNPROVED_MAX;
+    if (!c->held_stanzas)
+        c->held_stanzas = HELD_STANZAS;
+    if (!c->held_bytes)
+        c->held_bytes = HELD_BYTES;
+}
+
 struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port *store,
                     struct dns *dns, const struct s2s_host_ops *host, void *ctx)
 {
@@ -188,6 +200,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     tune_defaults(&s->conf.tune);
     if (!s->conf.limits)
         s->conf.limits = &stream_limits_default;
+    conf_defaults(&s->conf);
     s->store = store;
     s->dns = dns;
     s->host = host;
@@ -203,6 +216,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     buf_init(&s->text, SIZE_MAX);
     list_init(&s->outs);
     list_init(&s->ins);
+    list_init(&s->unproved);
     list_init(&s->cut);
     list_init(&s->bounces);
     defer_init(&s->bounce, on_bounce, s);

@@ -39,6 +39,8 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     struct s2s_tune tune;
     const char *store_owner; /* name of this node in the store, unique in the region, no space */
     const struct stream_limits *limits;
+    size_t held_stanzas, held_bytes; /* of a stream, before s2s_queued; default 4,096, 4 MiB */
+    size_t unproved_max; /* incoming streams that have proved nothing yet; default 10,000 */
     const struct s2s_override
         *overrides; /* fixed targets per domain, ended by domain NULL; may be NULL */
 };
@@ -47,9 +49,11 @@ struct s2s_override {
     struct dial_target target;
 };
 struct s2s_parcel; /* an incoming stream on its way from one instance to another */
-/* Custody of a stanza from a peer that acknowledges: give it back with s2s_received. */
+/* What comes with a stanza of a peer, to be given back: first with s2s_queued, then with
+ * s2s_received. stream 0: nobody waits for it. */
 struct s2s_receipt {
-    uint64_t stream, number; /* stream 0: nobody waits for it */
+    uint64_t stream, number; /* number 0: s2s_received is not waited for */
+    size_t stanzas, bytes;   /* that count until s2s_queued; 0: it is not waited for */
 };
 struct s2s_host_ops {
     bool (*is_local_domain)(void *ctx, struct str domain);
@@ -92,6 +96,9 @@ void s2s_free(struct s2s **ps);
  * comes back once, by taken (perhaps inside the call) or by bounce (never inside). Order per domain
  * pair is kept. */
 void s2s_send(struct s2s *s, struct stanza *st, void *token);
+/* A queue with a bound of its own has the stanza. Until then it counts against what its stream may
+ * have here; past that the stream is not read. Any order; on the loop of s. */
+void s2s_queued(struct s2s *s, struct s2s_receipt r);
 /* The host has custody of what it was given with this receipt (any order; also after the stream is
  * gone). On the loop of s. */
 void s2s_received(struct s2s *s, struct s2s_receipt r);

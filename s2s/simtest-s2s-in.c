@@ -207,6 +207,70 @@ static void test_in_verifies_bounded(void **state UNUSED)
     world_end(&w);
 }
 
+/* The oldest that proved nothing makes room; whoever proves himself is not concerned. */
+static void test_in_unproved_bounded(void **state UNUSED)
+{
+    enum { MAX = 5, CROWD = 12 };
+    struct world *w = world_begin(1);
+    struct host *a = &w->h[0], *b = &w->h[2];
+    struct attacker crowd[CROWD];
+    a->conf.unproved_max = MAX;
+    world_open(w);
+    host_send(b, "d0.test", 10);
+    run_until(&a->n_in, 1, 5 * SEC);
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = (struct attacker){.from = "d1.test", .to = "d0.test", .text = ""};
+        attack(&crowd[i], w);
+        run_for(SEC / 10);
+    }
+    for (int i = 0; i < CROWD; i++)
+        assert_int_equal(crowd[i].ends, i < CROWD - MAX);
+    host_send(b, "d0.test", 10); /* its stream is older than all of them */
+    run_until(&a->n_in, 2, SEC);
+    assert_int_equal(b->n_accepted + a->n_accepted, CROWD + 1);
+    host_send(&w->h[1], "d0.test", 10); /* a newcomer */
+    run_until(&a->n_in, 3, 5 * SEC);
+    assert_int_equal(crowd[CROWD - MAX].ends, 1);
+    for (int i = 0; i < CROWD; i++)
+        stream_out_free(&crowd[i].s);
+    world_end(&w);
+}
+
+/* What the host has in no queue of its own is bounded, with acks and without: the peer is not read
+ * any more, and goes on when there is room; nothing is lost, order holds. */
+static void test_in_held_bounded(void **state UNUSED)
+{
+    enum { ALL = 800, HELD = 100 };
+    for (int turn = 0; turn < 4; turn++) {
+        struct world *w = world_begin((uint64_t)turn + 1);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        bool by_bytes = turn & 1;
+        a->conf.no_acks = turn < 2;
+        a->no_queue = a->keeps = true;
+        a->conf.held_stanzas = by_bytes ? 0 : HELD;
+        a->conf.held_bytes = by_bytes ? (size_t)HELD * 1000 : 0;
+        b->conf.tune.ping_ms = 600000; /* a host that takes nothing gives no sign of life */
+        world_open(w);
+        for (int i = 0; i < ALL; i++)
+            host_send(b, "d0.test", by_bytes ? 1000 : 10);
+        run_for(5 * SEC);
+        assert_in_range(a->n_in, HELD / 4, 2 * HELD);
+        while (a->n_in < ALL) {
+            size_t before = a->n_in, n = a->n_kept;
+            for (size_t i = 0; i < n; i++) {
+                s2s_queued(a->s2s, a->kept[i]);
+                s2s_received(a->s2s, a->kept[i]);
+            }
+            a->n_kept = 0;
+            run_for(SEC / 10);
+            assert_in_range(a->n_in - before, 1, 2 * HELD);
+        }
+        for (unsigned i = 0; i < ALL; i++)
+            assert_int_equal(a->in[i].id, i + 1);
+        world_end(&w);
+    }
+}
+
 /* XEP-0185 section 3 and XEP-0220 section 2.1.1. */
 static void test_dialback_key(void **state UNUSED)
 {
@@ -237,10 +301,9 @@ static void test_dialback_key(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialback_key),
-        cmocka_unit_test(test_in_refused),
-        cmocka_unit_test(test_in_dialback_answers),
-        cmocka_unit_test(test_in_verifies_bounded),
+        cmocka_unit_test(test_dialback_key),        cmocka_unit_test(test_in_refused),
+        cmocka_unit_test(test_in_dialback_answers), cmocka_unit_test(test_in_verifies_bounded),
+        cmocka_unit_test(test_in_unproved_bounded), cmocka_unit_test(test_in_held_bounded),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
 }

@@ -117,6 +117,27 @@ static void test_orderly_stop_stores(void **state UNUSED)
         stop_stores(is_late);
 }
 
+/* A stream breaks while nothing waits; what comes before the domain may be tried again goes then.
+ */
+static void test_comes_during_backoff(void **state UNUSED)
+{
+    struct world *w = world_begin(14);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    a->conf.no_acks = true;
+    world_open(w);
+    host_send(a, "d1.test", 100);
+    run_until(&b->n_in, 1, 5 * SEC);
+    run_for(SEC);
+    kill_and_restart(b);
+    for (int ms = 0; !s2s_domain_find(a->s2s, STR("d1.test"))->next_try_us; ms++) {
+        assert_true(ms < 5000);
+        run_for(1000);
+    }
+    host_send(a, "d1.test", 100);
+    run_until(&b->n_in, 2, 3 * SEC);
+    world_end(&w);
+}
+
 /* ---- bounds ---- */
 
 /* More than fits into memory: the rest is in the store only, order holds, requests find no room. */
@@ -162,7 +183,8 @@ static void test_tail_ends(void **state UNUSED)
         run_for(sim_rand(100000));
         host_listen(b);
         run_until(&b->n_in, 20 + seed / 2, 5 * SEC);
-        for (unsigned i = 0; i < 200; i++) { /* one by one, as a client does that waits for answers */
+        for (unsigned i = 0; i < 200;
+             i++) { /* one by one, as a client does that waits for answers */
             size_t want = b->n_in + 1;
             uint64_t at = sim_now_us();
             host_send(a, "d1.test", 100);
@@ -388,6 +410,7 @@ static void test_long_pings(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comes_during_backoff),
         cmocka_unit_test(test_kill_keeps_what_was_taken),
         cmocka_unit_test(test_orderly_stop_stores),
         cmocka_unit_test(test_tail),

@@ -125,6 +125,7 @@ static void deliver(void *ctx, struct stanza *s, struct s2s_receipt receipt)
     struct end *e = ctx;
     struct rig *r = e->rig;
     count(e, s);
+    s2s_queued(e->s2s, receipt);
     s2s_received(e->s2s, receipt);
     if (r->e[0].got == COUNT && r->e[1].got == COUNT)
         for (int i = 0; i < 2; i++)

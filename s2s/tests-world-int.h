@@ -126,6 +126,7 @@ struct host {
     size_t n_accepted; /* connections */
     /* What it has no custody of yet: for ever, or given back one by one, in any order. */
     bool keeps;
+    bool no_queue; /* nor does any queue have it */
     uint64_t keeps_ms;
     bool answers_pings; /* of streams; they do not count as stanzas */
     size_t n_pings;
@@ -181,6 +182,8 @@ static inline void host_give_back(void *ctx)
 
 static inline void host_custody(struct host *h, struct s2s_receipt r)
 {
+    if (!h->no_queue)
+        s2s_queued(h->s2s, r);
     if (!h->keeps && !h->keeps_ms) {
         s2s_received(h->s2s, r);
         return;

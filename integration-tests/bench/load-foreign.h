@@ -16,6 +16,7 @@ enum load_peer_state {
     LOAD_PEER_SASL,     /* out: waits for success */
     LOAD_PEER_SUCCESS,  /* out: waits for features again */
     LOAD_PEER_RESULT,   /* out: waits for the verdict of dialback */
+    LOAD_PEER_ENABLE,   /* out: waits for stream management */
     LOAD_PEER_READY     /* out: may send. in: is accepted, whatever it is waiting for */
 };
 
@@ -26,8 +27,10 @@ struct load_peer {
     struct load_conn conn; /* first */
     struct load_foreign *foreign;
     enum load_peer_state state;
-    bool is_tls, is_proved;
-    unsigned domain; /* in: the number of domains until the header said which */
+    bool is_tls, is_proved, is_sm_offered, has_acks;
+    unsigned handled;     /* in: stanzas since <enable/> */
+    uint64_t sent, acked; /* out: stanzas, with acks */
+    unsigned domain;      /* in: the number of domains until the header said which */
     char id[LOAD_STREAM_ID_MAX];
     struct load_peer *next;
 };
@@ -41,6 +44,7 @@ struct load_foreign {
     struct load_peer *out; /* n of them */
     struct load_peer *in;  /* a list */
     unsigned char secret[32];
+    unsigned acknowledging; /* streams, both ways, on which stream management was enabled */
     unsigned proved_by_cert, proved_by_dialback; /* streams of the server's that were accepted */
     /* A message came for a domain. */
     void (*message)(void *scenario, unsigned domain, const struct load_item *item);
@@ -60,6 +64,8 @@ void load_foreign_key(const struct load_foreign *f, unsigned domain, struct load
                       char out[LOAD_KEY_MAX]);
 void load_peer_out_init(struct load_peer *p, struct load_foreign *f, unsigned domain);
 void load_peer_out_start(struct load_peer *p);
+/* Of the scenario: a stanza went out on it. */
+void load_peer_sent(struct load_peer *p);
 /* A new one for a socket that was accepted. */
 struct load_peer *load_peer_in_new(struct load_foreign *f, int fd);
 #endif

@@ -81,6 +81,8 @@ static const struct option_row rows[] = {
     {"key", TEXT, AT(peers.key), 0, 0, NULL, "its key"},
     {"dialback", FLAG, AT(peers.has_dialback), 0, 0, NULL,
      "foreign servers offer and use dialback, not certificates"},
+    {"peer-acks", FLAG, AT(peers.has_acks), 0, 0, NULL,
+     "foreign servers offer and use stream management"},
     {"direction", WORD, AT(peers.direction), 0, 0, "none|in|out|both",
      "s2s: in (foreign to local), out or both (default)"},
 };

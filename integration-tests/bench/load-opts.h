@@ -44,6 +44,7 @@ struct load_peers {
     const char *cert, *key;
     enum load_direction direction;
     bool has_dialback; /* instead of certificates */
+    bool has_acks;     /* XEP-0198, both ways */
 };
 
 struct load_opts {

@@ -20,6 +20,14 @@ static const char *features_of(const struct load_peer *p)
            "</mechanisms><dialback xmlns='urn:xmpp:features:dialback'/>";
 }
 
+/* With dialback there are no other features. */
+static const char *acks_of(const struct load_peer *p)
+{
+    const struct load_peers *o = &p->foreign->loop->opts->peers;
+    bool is_time = p->is_proved || (p->is_tls && o->has_dialback);
+    return o->has_acks && is_time ? "<sm xmlns='urn:xmpp:sm:3'/>" : "";
+}
+
 static void on_header(struct load_peer *p, const struct load_item *item)
 {
     struct load_foreign *f = p->foreign;
@@ -39,7 +47,8 @@ static void on_header(struct load_peer *p, const struct load_item *item)
                   "xmlns:db='jabber:server:dialback'>",
                   f->name[p->domain], f->loop->opts->target.domain, p->id);
     if (load_xml_attr(item->head, "version", &version))
-        load_conn_say(&p->conn, "<stream:features>%s</stream:features>", features_of(p));
+        load_conn_say(&p->conn, "<stream:features>%s%s</stream:features>", features_of(p),
+                      acks_of(p));
 }
 
 static void on_starttls(struct load_peer *p, const struct load_item *item)
@@ -92,6 +101,20 @@ static void on_verify(struct load_peer *p, const struct load_item *item)
     say_verdict(p, item, "db:verify", is_valid);
 }
 
+static void on_enable(struct load_peer *p, const struct load_item *item)
+{
+    (void)item;
+    p->handled = 0;
+    p->foreign->acknowledging++;
+    load_conn_say(&p->conn, "<enabled xmlns='urn:xmpp:sm:3'/>");
+}
+
+static void on_request(struct load_peer *p, const struct load_item *item)
+{
+    (void)item;
+    load_conn_say(&p->conn, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", p->handled);
+}
+
 static void on_message(struct load_peer *p, const struct load_item *item)
 {
     p->foreign->message(p->foreign->scenario, p->domain, item);
@@ -125,8 +148,15 @@ static const struct {
     void (*take)(struct load_peer *p, const struct load_item *item);
 } takers[] = {{"message", on_message},   {"iq", on_iq},
               {"starttls", on_starttls}, {"auth", on_auth},
+              {"enable", on_enable},     {"r", on_request},
               {"db:result", on_result},  {"db:verify", on_verify},
               {"stream:error", on_error}};
+
+static bool is_stanza(const struct load_item *i)
+{
+    return load_span_is(i->name, "message") || load_span_is(i->name, "iq") ||
+           load_span_is(i->name, "presence");
+}
 
 static void item(void *owner, enum load_xml_kind kind, const struct load_item *i)
 {
@@ -139,6 +169,7 @@ static void item(void *owner, enum load_xml_kind kind, const struct load_item *i
         load_conn_close(&p->conn);
         return;
     }
+    p->handled += is_stanza(i);
     for (unsigned t = 0; t < sizeof takers / sizeof takers[0]; t++) {
         if (load_span_is(i->name, takers[t].name)) {
             takers[t].take(p, i);

@@ -2,9 +2,12 @@
  * offered or fails, dialback. Source: RFC 6120 sections 5, 6, 9.2; XEP-0178 section 3; XEP-0220
  * section 2.1.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "integration-tests/bench/load-foreign.h"
+
+enum { ASK_EVERY = 16 };
 
 static void give_up(struct load_peer *p, const char *doing, struct load_span what)
 {
@@ -64,6 +67,7 @@ static void say_key(struct load_peer *p)
 static void on_mechanisms(struct load_peer *p, const struct load_item *item)
 {
     struct load_span offer;
+    p->is_sm_offered = load_xml_child(item, "sm", &offer);
     bool has_external =
         load_xml_child(item, "mechanisms", &offer) && load_span_has(offer, ">EXTERNAL<");
     if (!has_external || p->foreign->loop->opts->peers.has_dialback) {
@@ -90,10 +94,33 @@ static void on_sasl(struct load_peer *p, const struct load_item *item)
     p->state = LOAD_PEER_SUCCESS;
 }
 
+/* Proved; with acknowledgements, if both sides want them. */
+static void proved(struct load_peer *p)
+{
+    p->state = LOAD_PEER_READY;
+    if (!p->is_sm_offered || !p->foreign->loop->opts->peers.has_acks)
+        return;
+    load_conn_say(&p->conn, "<enable xmlns='urn:xmpp:sm:3'/>");
+    p->state = LOAD_PEER_ENABLE;
+}
+
+static void on_enabled(struct load_peer *p, const struct load_item *item)
+{
+    if (!load_span_is(item->name, "enabled")) {
+        give_up(p, "stream management refused", item->all);
+        return;
+    }
+    p->has_acks = true;
+    p->foreign->acknowledging++;
+    p->state = LOAD_PEER_READY;
+}
+
 static void on_success(struct load_peer *p, const struct load_item *item)
 {
+    struct load_span offer;
+    p->is_sm_offered = load_xml_child(item, "sm", &offer);
     if (load_span_is(item->name, "stream:features"))
-        p->state = LOAD_PEER_READY;
+        proved(p);
     else
         give_up(p, "no features", item->all);
 }
@@ -103,13 +130,36 @@ static void on_result(struct load_peer *p, const struct load_item *item)
     struct load_span type;
     if (load_span_is(item->name, "db:result") && load_xml_attr(item->head, "type", &type) &&
         load_span_is(type, "valid"))
-        p->state = LOAD_PEER_READY;
+        proved(p);
     else
         give_up(p, "dialback refused", item->all);
 }
 
+void load_peer_sent(struct load_peer *p)
+{
+    if (p->has_acks && ++p->sent % ASK_EVERY == 0)
+        load_conn_say(&p->conn, "<r xmlns='urn:xmpp:sm:3'/>");
+}
+
+/* True: it was one; h never goes back nor beyond what was sent. */
+static bool takes_ack(struct load_peer *p, const struct load_item *item)
+{
+    struct load_span h;
+    if (!p->has_acks || !load_span_is(item->name, "a") || !load_xml_attr(item->head, "h", &h))
+        return false;
+    uint64_t n = strtoull(h.p, NULL, 10);
+    if (n < p->acked || n > p->sent)
+        load_error(p->foreign->loop,
+                   "stream from %s: %llu stanzas are acknowledged, %llu were sent",
+                   p->foreign->name[p->domain], (unsigned long long)n, (unsigned long long)p->sent);
+    p->acked = n;
+    return true;
+}
+
 static void on_ready(struct load_peer *p, const struct load_item *item)
 {
+    if (takes_ack(p, item))
+        return;
     load_error(p->foreign->loop, "stream from %s: a stanza came the wrong way: %.*s",
                p->foreign->name[p->domain], (int)(item->all.len < 150 ? item->all.len : 150),
                item->all.p);
@@ -119,7 +169,7 @@ static void (*const on_stanza[])(struct load_peer *p, const struct load_item *it
     [LOAD_PEER_FEATURES] = on_features, [LOAD_PEER_PROCEED] = on_proceed,
     [LOAD_PEER_MECHS] = on_mechanisms,  [LOAD_PEER_SASL] = on_sasl,
     [LOAD_PEER_SUCCESS] = on_success,   [LOAD_PEER_RESULT] = on_result,
-    [LOAD_PEER_READY] = on_ready,
+    [LOAD_PEER_ENABLE] = on_enabled,    [LOAD_PEER_READY] = on_ready,
 };
 
 static void item(void *owner, enum load_xml_kind kind, const struct load_item *i)

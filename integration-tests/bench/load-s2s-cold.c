@@ -95,6 +95,7 @@ void load_run_s2s_cold(const struct load_opts *o, struct load_report *r, struct 
     load_meter_report(&m, r, "domain", (double)s->flows.received);
     load_report_real(r, "cpu_us", load_meter_cpu_us(&m));
     load_report_times(r, "", &s->latency);
+    load_report_whole(r, "acknowledging", s->foreign.acknowledging);
     load_report_whole(r, "proved_by_certificate", s->foreign.proved_by_cert);
     load_report_whole(r, "proved_by_dialback", s->foreign.proved_by_dialback);
     load_report_whole(r, "missing", load_flows_missing(&s->flows));

@@ -39,6 +39,8 @@ static void send_next(struct s2s *s, unsigned i)
     load_flow_send(&s->flows, &s->flow[i], conn, head, s->loop.now_ns);
     if (i % 2 == OUT)
         load_client_sent(c);
+    else
+        load_peer_sent(&s->foreign.out[i / 2]);
 }
 
 static void take(struct s2s *s, unsigned i, const struct load_item *item)
@@ -185,6 +187,7 @@ void load_run_s2s(const struct load_opts *o, struct load_report *r, struct load_
     load_report_whole(r, "peer_domains", s->n);
     load_report_whole(r, "window", o->window);
     report(s, &m, r);
+    load_report_whole(r, "acknowledging", s->foreign.acknowledging);
     load_report_whole(r, "proved_by_certificate", s->foreign.proved_by_cert);
     load_report_whole(r, "proved_by_dialback", s->foreign.proved_by_dialback);
     load_report_whole(r, "missing", load_flows_missing(&s->flows));

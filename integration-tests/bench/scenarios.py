@@ -101,9 +101,9 @@ def foreign(ground, server):
     return ["--listen", "%s:%d" % (ground.generator, S2S), "--s2s-server", server.s2s, "--cert", cert, "--key", key]
 
 
-def s2s(name, title, domains, direction, window):
+def s2s(name, title, domains, direction, window, acks=False):
     return Scenario("s2s-" + name, "Federation", title, "s2s --peer-domains %d --direction %s --window %d --seconds 2 --warmup 1 "
-                    "--mode starttls" % (domains, direction, window),
+                    "--mode starttls" % (domains, direction, window) + " --peer-acks" * acks,
                     (Figure("cpu_us_per_stanza", "CPU a stanza"), Figure("rate", "stanzas/s", "", digits=0), GENERATOR),
                     quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",))
 
@@ -183,6 +183,8 @@ SCENARIOS = (
     s2s("out", "to one foreign server, one stream, TLS", 1, "out", 32),
     s2s("in", "from one foreign server, one stream, TLS", 1, "in", 32),
     s2s("many", "100 foreign servers, streams both ways, TLS", 100, "both", 4),
+    s2s("acks", "one foreign server, streams both ways, TLS, acknowledged where the server can", 1, "both", 32, acks=True),
+    s2s("acks-many", "100 foreign servers, both ways, TLS, acknowledged where the server can", 100, "both", 4, acks=True),
     Scenario("s2s-cold", "Federation", "the first message to each of 100 foreign servers: DNS, connection, TLS, proof",
              "s2s-cold --peer-domains 100 --mode starttls", (Figure("cpu_us_per_domain", "CPU a domain", digits=0),) + LATENCY[::4],
              quick="--peer-domains 20", needs=("s2s",), more=foreign),

@@ -2,7 +2,7 @@
  *
  * Design: the listening descriptor is ours (SO_REUSEPORT, so that every shard listens on the same
  * address; IPV6_V6ONLY; backlog 1024) and watched by a uv_poll; accept4 gives the peer's address at
- * once. At most 64 connections are accepted a turn, so that a storm does not starve established
+ * once. At most 16 connections are accepted a turn, so that a storm does not starve established
  * streams. When accept fails for want of descriptors or memory, the listener rests for 100 ms: the
  * queue keeps the descriptor readable, and the loop would spin. A unix socket is born with mode
  * 0600 (fchmod before bind); a file nobody answers at is replaced. */
@@ -21,7 +21,7 @@
 #include "lib/net/tcp-int.h"
 
 #define LISTEN_BACKLOG 1024
-#define LISTEN_PER_TURN 64
+#define LISTEN_PER_TURN 16
 #define LISTEN_REST_MS 100
 #define LISTEN_LOG_EVERY_US 10000000
 

@@ -2,15 +2,17 @@
  * alike.
  *
  * Design: one read buffer per thread instead of one per connection; the slice given to data lies in
- * it. Output gathers in one buffer and leaves once, at the end of the turn, by uv_try_write; only
- * what the kernel did not take goes into a uv_write, one at a time (libuv 1.44 completes one a
- * turn), and meanwhile the next buffer gathers. uv_stream_get_write_queue_size tells exactly how
- * much of the one in flight is unsent, so that a detach in mid-write loses and repeats nothing: the
- * descriptor is duplicated, the old handle closed at once (no further write happens), the rest
- * travels in the parcel. FIN is sent with shutdown(2) when all output is gone, as a uv_shutdown
- * could be cancelled by a detach. Invariants: events come from libuv callbacks and the deferred
- * tcp_turn only; after the user gave the transport up (state TCP_LINGERING or TCP_GONE) there is no
- * event; memory goes in the close callback. */
+ * it. A connection is read once a turn, at most so much as the buffer holds: libuv alone would go
+ * on 32 times, and a peer that floods would hold all others up for as long. Output gathers in one
+ * buffer and leaves once, at the end of the turn, by uv_try_write; only what the kernel did not
+ * take goes into a uv_write, one at a time (libuv 1.44 completes one a turn), and meanwhile the
+ * next buffer gathers. uv_stream_get_write_queue_size tells exactly how much of the one in flight
+ * is unsent, so that a detach in mid-write loses and repeats nothing: the descriptor is duplicated,
+ * the old handle closed at once (no further write happens), the rest travels in the parcel. FIN is
+ * sent with shutdown(2) when all output is gone, as a uv_shutdown could be cancelled by a detach.
+ * Invariants: events come from libuv callbacks and the deferred tcp_turn only; after the user gave
+ * the transport up (state TCP_LINGERING or TCP_GONE) there is no event; memory goes in the close
+ * callback. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -74,7 +76,8 @@ struct tcp {
     struct tcp_linger *linger;
     enum err broken; /* output is swallowed; reported as end unless one was */
     bool ready_due, paused, reading, ended;
-    bool blocked; /* a send returned false: drain is owed */
+    bool blocked;  /* a send returned false: drain is owed */
+    bool is_sated; /* the last read filled the buffer */
 };
 
 struct tcp_parcel {
@@ -239,16 +242,23 @@ static void tcp_end(struct tcp *c, enum err why)
     net_emit_end(&c->t, why);
 }
 
-static void tcp_on_alloc(uv_handle_t *h UNUSED, size_t suggested UNUSED, uv_buf_t *out)
+/* After a read that filled the buffer libuv asks again; without memory it leaves the rest to the
+ * next turn, with UV_ENOBUFS. */
+static void tcp_on_alloc(uv_handle_t *h, size_t suggested UNUSED, uv_buf_t *out)
 {
-    *out = uv_buf_init(scratch, sizeof scratch);
+    struct tcp *c = h->data;
+    *out = uv_buf_init(scratch, c->is_sated ? 0 : sizeof scratch);
+    c->is_sated = false;
 }
 
 static void tcp_on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
     struct tcp *c = s->data;
 
+    if (n == UV_ENOBUFS)
+        return;
     if (n > 0) {
+        c->is_sated = (size_t)n == b->len;
         loop_stats(c->t.loop)->bytes_in += (uint64_t)n;
         if (c->state == TCP_OPEN)
             net_emit_data(&c->t, str_make(b->base, (size_t)n));

@@ -159,6 +159,13 @@ void stream_in_free(struct stream_in **ps)
         stream_base_free(&s->b);
 }
 
+void stream_in_abort(struct stream_in **ps)
+{
+    if (*ps && (*ps)->b.t)
+        transport_abort(&(*ps)->b.t);
+    stream_in_free(ps);
+}
+
 static void answer(struct stream_in *s, const struct stream_in_answer *a)
 {
     if (s->b.state != SIN_SASL_WAIT || s->answer.kind != ANSWER_NONE)

@@ -63,6 +63,7 @@ struct stream_in *stream_in_new(struct transport **t, const struct stream_in_con
                                 const struct stream_in_events *ev, void *ctx);
 void stream_in_free(
     struct stream_in **ps); /* any time, also inside callbacks; closes the transport (flushing) */
+void stream_in_abort(struct stream_in **ps); /* the same; the connection is reset */
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null);
 void stream_in_verdict(struct stream_in *s, enum sasl_failure f);
 void stream_in_token(struct stream_in *s, const uint8_t response[SASL_HT_BYTES]);
