@@ -36,6 +36,9 @@ static enum stream_cond check_header(struct s2s_in *in, const struct stream_head
         return STREAM_INVALID_FROM; /* nobody else is us */
     if (in->external && h->from.p && !str_eqc(from, in->external))
         return STREAM_INVALID_FROM; /* proved somebody else */
+    struct s2s_terms terms;
+    if (from.p && s2s_denies(in->s2s, from, true, &terms))
+        return STREAM_POLICY_VIOLATION;
     return STREAM_OK;
 }
 
@@ -68,6 +71,7 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
         replace(&in->to, to);
         replace(&in->claimed, from);
         in->log.value2 = in->claimed;
+        stream_in_hand_over(in->stream, s2s_in_conf_for(in->s2s, from), in);
         if (from.p)
             s2s_domain_alive(in->s2s, from);
         if (in->external)
@@ -336,7 +340,7 @@ struct s2s_in *s2s_in_make(struct s2s *s)
 struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p)
 {
     struct stream_in *stream = stream_in_attach(p, in->s2s->loop, &stream_up, in);
-    stream_in_hand_over(stream, &in->s2s->in_conf, in);
+    stream_in_hand_over(stream, s2s_in_conf_for(in->s2s, str_of(in->claimed)), in);
     return stream;
 }
 
