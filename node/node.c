@@ -228,6 +228,9 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     if (e != ERR_OK)
         return e;
     n->s2s_conf = s2s_conf_new(n);
+    e = s2s_policy_new(&n->conf->s2s_policy, &n->s2s_conf->policy, why, why_size);
+    if (e != ERR_OK)
+        return e;
     n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
     const struct node_conf *c = n->conf;
     n->tries_address = throttle_new(c->tries_per_address, c->tries_window_ms, TRIES_KEYS);
@@ -422,6 +425,8 @@ void node_free(struct node **pn)
         store_close(&n->store);
     node_tls_close(n);
     tls_ctx_unref(&n->tls_redis);
+    if (n->s2s_conf)
+        s2s_policy_unref(&n->s2s_conf->policy);
     mem_free(n->s2s_conf);
     mem_free(n->shard);
     mem_free(n);

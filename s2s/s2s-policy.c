@@ -26,7 +26,7 @@ struct s2s_policy {
     struct refs refs;
     bool is_denied;
     struct hmap entries;
-    size_t n_blocked;
+    size_t n_blocked, n_wild;
     char *file; /* where the block list came from, for reasons */
 };
 
@@ -58,6 +58,7 @@ static struct entry *entry_get(struct s2s_policy *p, const char *host)
     struct entry *e = hmap_get(&p->entries, str_of(host));
     if (e)
         return e;
+    p->n_wild += str_starts(str_of(host), STR("*."));
     e = mem_calloc(1, sizeof *e);
     e->host = mem_strdup(host);
     (void)hmap_put(&p->entries, str_of(e->host), e);
@@ -223,7 +224,7 @@ static void find(const struct s2s_policy *p, struct str remote, struct found *f)
         f->own = e;
     if (e && e->is_blocked)
         f->blocked = e;
-    if (!f->own)
+    if (!f->own && p->n_wild)
         find_above(p, remote, f);
 }
 
