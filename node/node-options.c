@@ -79,7 +79,7 @@ struct opt_c2s {
 };
 struct opt_s2s {
     bool enabled, tls_required, dialback, external, bidi, acks;
-    const char *dialback_secret, *blocklist_file;
+    const char *dialback_secret, *blocklist_file, *crl_file;
     enum policy default_policy;
     struct s2s_tune tune;
     int64_t pending_stanzas;
@@ -379,6 +379,10 @@ static const struct conf_option s2s_options[] = {
     CONF_STRING(struct opt_s2s, blocklist_file, "blocklist_file", .apply = CONF_RELOAD,
                 .doc = "Denied domains, one a line, \"*.domain\" for all below one, # begins a "
                        "comment; read at start and by a reload; absent: none"),
+    CONF_STRING(struct opt_s2s, crl_file, "crl_file", .apply = CONF_RELOAD,
+                .doc =
+                    "Revoked certificates of other servers: lists of their issuers, PEM; read at "
+                    "start and by a reload; absent: revocation is not looked at"),
 };
 static const struct conf_option host_policy_options[] = {
     CONF_STRING(struct opt_host_policy, host, "host", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
@@ -935,6 +939,7 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_tune.pending_stanzas = (size_t)o->s2s.pending_stanzas;
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
     c->s2s_policy = policy_of(o);
+    c->s2s_crl_file = o->s2s.crl_file;
 }
 
 static const char *const *addresses(const struct conf_list *l)

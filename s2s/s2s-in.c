@@ -114,6 +114,7 @@ static unsigned on_mechanisms(void *ctx)
     if (!in->claimed)
         return 0;
     evidence(in, &e);
+    in->cert = e.cause;
     if (s2s_ext_acceptable(&in->s2s->conf, &e))
         return 1U << SASL_EXTERNAL;
     if (in->s2s->conf.external && e.is_secure)
@@ -241,6 +242,14 @@ static void on_drain(void *ctx)
 
 /* ---- life ---- */
 
+/* Nothing but a certificate would have proved it. */
+static bool is_cert_wanted(const struct s2s_in *in)
+{
+    struct s2s_terms t;
+    s2s_terms(in->s2s, str_of(in->claimed), &t);
+    return in->cert != S2S_CAUSE_NONE && (t.needs_cert || !t.dialback);
+}
+
 static void note_end(struct s2s_in *in, const struct stream_end *e)
 {
     enum s2s_cause c;
@@ -248,7 +257,10 @@ static void note_end(struct s2s_in *in, const struct stream_end *e)
     if (in->line.pairs.n || !in->claimed || is_ours || in->s2s->is_stopping)
         return;
     c = s2s_cause_of_end(e, false, stream_in_is_secure(in->stream));
-    s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);
+    if (is_cert_wanted(in))
+        s2s_domain_note(in->s2s, str_of(in->claimed), true, in->cert, NULL);
+    else
+        s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);
 }
 
 static void on_end(void *ctx, const struct stream_end *e)

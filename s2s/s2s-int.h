@@ -218,7 +218,8 @@ struct s2s_in {
     struct defer move; /* to another instance */
     struct list cut;   /* of s2s.cut */
     uint64_t since_us, cut_us;
-    bool is_hurried; /* cut, and something waits for its peer */
+    bool is_hurried;     /* cut, and something waits for its peer */
+    enum s2s_cause cert; /* why its certificate does not prove what it claims; NONE: it does */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };

@@ -148,6 +148,10 @@ def policies(node, lab, verdict):
     check(p.returncode == 1 and "blocked.txt:3: 'no domain' is not a domain" in p.stderr, "a broken list: %s" % p.stderr.strip())
     lab.write("blocked.txt", "more.test\n")
     node.ctl("reload")
+    write(node.config, ("[s2s]", "[s2s]\ncrl_file = \"%s\"" % path))
+    p = subprocess.run([meridian.program(node.build, "meridianctl"), "-c", node.config, "reload"], capture_output=True, text=True)
+    check(p.returncode == 1 and "blocked.txt: " in p.stderr, "no revocation list: %s" % p.stderr.strip())
+    write(node.config, ("crl_file = \"%s\"\n" % path, ""))
     check(reached_for(node, "more.test") == "policy-ours", "the list is read anew")
 
 
