@@ -81,6 +81,7 @@ struct opt_s2s {
     bool enabled, tls_required, dialback, external, bidi, acks;
     const char *dialback_secret, *blocklist_file, *crl_file;
     enum policy default_policy;
+    int64_t new_domains;
     struct s2s_tune tune;
     int64_t pending_stanzas;
 };
@@ -379,6 +380,10 @@ static const struct conf_option s2s_options[] = {
     CONF_STRING(struct opt_s2s, blocklist_file, "blocklist_file", .apply = CONF_RELOAD,
                 .doc = "Denied domains, one a line, \"*.domain\" for all below one, # begins a "
                        "comment; read at start and by a reload; absent: none"),
+    CONF_INT(struct opt_s2s, new_domains, "new_domains", .def = "1000", .max = 1000000,
+             .unit = "domains a minute",
+             .doc = "Domains not seen in the last day that may open streams to this node; further "
+                    "ones are told to wait (resource-constraint); 0: no limit"),
     CONF_STRING(struct opt_s2s, crl_file, "crl_file", .apply = CONF_RELOAD,
                 .doc =
                     "Revoked certificates of other servers: lists of their issuers, PEM; read at "
@@ -940,6 +945,7 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
     c->s2s_policy = policy_of(o);
     c->s2s_crl_file = o->s2s.crl_file;
+    c->s2s_new_domains = (unsigned)o->s2s.new_domains;
 }
 
 static const char *const *addresses(const struct conf_list *l)

@@ -213,12 +213,22 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .dialback_secret = c->dialback_secret,
         .no_bidi = !c->s2s_bidi,
         .no_acks = !c->s2s_acks,
+        .newcomers = s2s_newcomers_new(c->s2s_new_domains),
         .tune = c->s2s_tune,
         .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
         .overrides = c->s2s_overrides,
     };
     return s;
+}
+
+static void s2s_conf_free(struct s2s_conf *s)
+{
+    if (!s)
+        return;
+    s2s_policy_unref(&s->policy);
+    s2s_newcomers_free(&s->newcomers);
+    mem_free(s);
 }
 
 static enum err node_open_parts(struct node *n, struct store *shared, struct reg_driver **driver,
@@ -425,9 +435,7 @@ void node_free(struct node **pn)
         store_close(&n->store);
     node_tls_close(n);
     tls_ctx_unref(&n->tls_redis);
-    if (n->s2s_conf)
-        s2s_policy_unref(&n->s2s_conf->policy);
-    mem_free(n->s2s_conf);
+    s2s_conf_free(n->s2s_conf);
     mem_free(n->shard);
     mem_free(n);
 }

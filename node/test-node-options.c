@@ -141,7 +141,7 @@ static void test_options_reach_conf(void **state)
         "[modules.fast_auth_token]\nvalidity_period = \"2d\"\nrotate_before_expire = \"3h\"\n"
         "[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
-        "[s2s]\ncrl_file = \"c.crl\"\nblocklist_file = \"b\"\n"
+        "[s2s]\ncrl_file = \"c.crl\"\nnew_domains = 5\nblocklist_file = \"b\"\n"
         "[[s2s.host_policy]]\nhost = \"c.test\"\npolicy = \"deny\"\n"
         "[[s2s.host_policy]]\nhost = \"d.test\"\nauth = \"certificate\"\ntls_required = false\n"
         "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
@@ -177,6 +177,7 @@ static void test_options_reach_conf(void **state)
     assert_false(s.conf.s2s_policy.is_denied);
     assert_string_equal(s.conf.s2s_policy.blocklist_file, "b");
     assert_string_equal(s.conf.s2s_crl_file, "c.crl");
+    assert_int_equal(s.conf.s2s_new_domains, 5);
     assert_int_equal(s.conf.s2s_policy.n_rules, 2);
     assert_true(s.conf.s2s_policy.rules[0].is_denied);
     assert_string_equal(s.conf.s2s_policy.rules[1].host, "d.test");

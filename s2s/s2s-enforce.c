@@ -25,6 +25,17 @@ bool s2s_denies(struct s2s *s, struct str remote, bool is_inbound, struct s2s_te
     return t->is_denied;
 }
 
+bool s2s_may_come(struct s2s *s, struct str remote, bool take)
+{
+    struct s2s_terms t;
+    s2s_terms(s, remote, &t);
+    bool ok = t.is_named || (take ? s2s_newcomers_take(s->conf.newcomers, remote)
+                                  : s2s_newcomers_allows(s->conf.newcomers, remote));
+    if (!ok)
+        log_info(NULL, "s2s.in.newcomer.refused", "remote", LOG_STR(remote));
+    return ok;
+}
+
 const struct stream_in_conf *s2s_in_conf_for(const struct s2s *s, struct str remote)
 {
     struct s2s_terms t;

@@ -142,6 +142,8 @@ static enum sasl_failure on_authenticated(void *ctx, enum sasl_mech m, struct st
     (void)authzid;
     if (m != SASL_EXTERNAL || !in->claimed)
         return SASL_FAIL_NOT_AUTHORIZED;
+    if (!s2s_may_come(in->s2s, str_of(in->claimed), true))
+        return SASL_FAIL_TEMPORARY_AUTH_FAILURE;
     replace(&in->external, str_of(in->claimed));
     prove_external(in);
     s2s_in_may_move(in);

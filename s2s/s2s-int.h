@@ -79,6 +79,8 @@ struct s2s_in;
 void s2s_terms(const struct s2s *s, struct str remote, struct s2s_terms *out);
 /* Is the remote domain denied? Then that is noted in its record, and why is said in t. */
 bool s2s_denies(struct s2s *s, struct str remote, bool is_inbound, struct s2s_terms *t);
+/* May a domain become known by a stream of its, or is it already? take: it proved itself. */
+bool s2s_may_come(struct s2s *s, struct str remote, bool take);
 /* Close it when the policy does not allow it any more; it may be gone then. */
 void s2s_enforce_in(struct s2s_in *in);
 /* How incoming streams of this domain are negotiated. */

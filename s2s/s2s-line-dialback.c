@@ -44,7 +44,7 @@ static void on_verify(struct s2s_line *l, const struct dialback_msg *m)
 
 static void accept(struct s2s_line *l, const struct dialback_msg *m, const char *auth)
 {
-    if (!s2s_line_add_pair(l, m->to, m->from, auth)) {
+    if (!s2s_may_come(l->s2s, m->from, true) || !s2s_line_add_pair(l, m->to, m->from, auth)) {
         reply(l, m, DIALBACK_ERROR, "resource-constraint");
         return;
     }
@@ -92,7 +92,7 @@ static const char *refusal(struct s2s_line *l, const struct dialback_msg *m)
         return "not-acceptable";
     if (s->is_stopping || l->n_verifies >= S2S_VERIFIES_MAX || l->pairs.n >= S2S_PAIRS_MAX)
         return "resource-constraint";
-    return NULL;
+    return s2s_may_come(l->s2s, m->from, false) ? NULL : "resource-constraint";
 }
 
 static void on_result(struct s2s_line *l, const struct dialback_msg *m)

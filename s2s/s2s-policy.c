@@ -247,6 +247,7 @@ void s2s_policy_apply(const struct s2s_policy *p, struct str remote, struct s2s_
         return;
     find(p, remote, &f);
     const struct entry *rule = f.own ? f.own : f.wild;
+    t->is_named = f.own != NULL;
     if (!f.own && f.blocked) {
         t->is_denied = true;
         snprintf(t->why, sizeof t->why, "the block list has '%.90s' in line %u", f.blocked->host,

@@ -41,6 +41,7 @@ size_t s2s_policy_blocked(const struct s2s_policy *p); /* entries of the block l
 /* What holds for one remote domain. */
 struct s2s_terms {
     bool is_denied, needs_cert;            /* it must prove itself by its certificate */
+    bool is_named;                         /* a rule is for this very domain */
     bool tls_required, dialback, external; /* as in s2s_conf, with what the rule says */
     char why[160];                         /* of is_denied and needs_cert; "" else */
 };

@@ -11,6 +11,7 @@
 #include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
 #include "s2s/s2s-cause.h"
+#include "s2s/s2s-newcomers.h"
 #include "s2s/s2s-policy.h"
 
 struct s2s;
@@ -37,6 +38,7 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     bool external;                           /* accept and offer SASL EXTERNAL (default true) */
     bool no_bidi, no_acks, no_resume;        /* switch XEP-0288, XEP-0198, its resumption off */
     struct s2s_policy *policy;               /* the first one; NULL: all are welcome */
+    struct s2s_newcomers *newcomers;         /* of all instances; NULL: no limit */
     const char *dialback_secret;             /* the same on all nodes of the world */
     struct s2s_tune tune;
     const char *store_owner; /* name of this node in the store, unique in the region, no space */

@@ -234,6 +234,63 @@ static void test_plain(void **state UNUSED)
     world_end(&w);
 }
 
+/* ---- domains never seen before */
+
+/* d0 and d2 come at once, one a minute is let in; the other waits, is told why, and comes later. */
+static void test_newcomers(void **state UNUSED)
+{
+    for (int is_dialback = 0; is_dialback < 2; is_dialback++) {
+        struct world *w = world_begin(11);
+        struct host *a = &w->h[0], *b = &w->h[1], *c = &w->h[2];
+        b->conf.newcomers = s2s_newcomers_new(1);
+        for (int i = 0; i < HOSTS; i += 2) {
+            w->h[i].conf.tune.expire_message_ms = 300000;
+            w->h[i].conf.tune.retry_max_ms = 4000;
+            if (is_dialback)
+                w->h[i].conf.tls_client = bad_out[i];
+        }
+        world_open(w);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 1, 5 * SEC);
+        host_send(c, "d1.test", 10);
+        run_for(30 * SEC);
+        assert_int_equal(b->n_in, 1);
+        assert_true(has_outcome(c, "d1.test", false, "auth-dialback-error"));
+        assert_true(s2s_kick(a->s2s, STR("d1.test")) > 0); /* it is known: it comes back */
+        run_for(SEC);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 2, 5 * SEC);
+        run_until(&b->n_in, 3, 60 * SEC);
+        assert_int_equal(c->n_back, 0);
+        struct s2s_newcomers *n = b->conf.newcomers;
+        world_end(&w);
+        s2s_newcomers_free(&n);
+    }
+}
+
+/* Whom we called ourselves, and whom a rule names, is no newcomer. */
+static void test_no_newcomers(void **state UNUSED)
+{
+    struct world *w = world_begin(12);
+    static const struct s2s_rule allow0 = {.host = "d0.test"};
+    struct host *b = &w->h[1];
+    struct s2s_newcomers *n = s2s_newcomers_new(1);
+    b->conf.newcomers = n;
+    b->conf.no_bidi = true;
+    world_open(w);
+    set(b, &allow0);
+    assert_true(s2s_newcomers_take(n, STR("somebody.test")));
+    assert_false(s2s_newcomers_take(n, STR("else.test")));
+    host_send(&w->h[0], "d1.test", 10);
+    run_until(&b->n_in, 1, 5 * SEC);
+    host_send(b, "d2.test", 10);
+    run_until(&w->h[2].n_in, 1, 5 * SEC);
+    host_send(&w->h[2], "d1.test", 10);
+    run_until(&b->n_in, 2, 5 * SEC);
+    world_end(&w);
+    s2s_newcomers_free(&n);
+}
+
 static void on_report(void *ctx, struct json **report)
 {
     struct json **to = ctx;
@@ -276,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_certificate_incoming),
         cmocka_unit_test(test_certificate_later),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_newcomers),
+        cmocka_unit_test(test_no_newcomers),
         cmocka_unit_test(test_explain),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
