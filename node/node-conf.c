@@ -41,6 +41,7 @@ void node_conf_init(struct node_conf *c)
         .s2s_external = true,
         .s2s_bidi = true,
         .s2s_acks = true,
+        .s2s_new_domains = 1000,
         .region_wait_ms = 300000,
         .region_queue_bytes = 64 << 20,
         .redis_host = "127.0.0.1",

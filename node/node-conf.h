@@ -80,6 +80,9 @@ struct node_conf {
     bool s2s_bidi, s2s_acks; /* XEP-0288, XEP-0198 */
     struct s2s_tune s2s_tune;
     const struct s2s_override *s2s_overrides; /* ended by domain NULL, or NULL */
+    struct s2s_policy_conf s2s_policy;
+    const char *s2s_crl_file; /* NULL: none */
+    unsigned s2s_new_domains; /* a minute; 0: no limit */
     /* [region]; region_name NULL = a world of one region, no registry, no links */
     const char *region_name, *node_name;
     const char *region_domain; /* "eu1.eu.regions.world.test": our name in the region certificate */

@@ -12,6 +12,9 @@
 enum listen_tls { LISTEN_STARTTLS, LISTEN_DIRECT };
 #define SHAPER_DEFAULT "default"
 enum { SHAPER_BYTES = 10 << 20, SHAPER_STANZAS = 20000, SHAPER_BYTES_MIN = 1000 };
+enum policy { POLICY_ALLOW, POLICY_DENY };
+static const char *const policy_names[] = {"allow", "deny", NULL};
+static const char *const proof_names[] = {"any", "certificate", NULL};
 static const char *const listen_tls_names[] = {"starttls", "direct", NULL};
 static const char *const log_level_names[] = {"trace", "debug", "info", "warn", "error", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
@@ -77,13 +80,21 @@ struct opt_c2s {
 };
 struct opt_s2s {
     bool enabled, tls_required, dialback, external, bidi, acks;
-    const char *dialback_secret;
+    const char *dialback_secret, *blocklist_file, *crl_file;
+    enum policy default_policy;
+    int64_t new_domains;
     struct s2s_tune tune;
     int64_t pending_stanzas;
 };
 struct opt_override {
     const char *domain, *address;
     enum listen_tls tls;
+};
+struct opt_host_policy {
+    const char *host;
+    enum policy policy;
+    enum s2s_proof auth;
+    bool tls_required;
 };
 struct opt_region {
     const char *name, *node, *domain, *domain_suffix, *listen, *endpoint, *cert, *key, *ca;
@@ -159,6 +170,8 @@ struct options {
     struct opt_s2s s2s;
     struct opt_override *overrides;
     size_t overrides_n;
+    struct opt_host_policy *host_policies;
+    size_t host_policies_n;
     struct opt_region region;
     struct opt_registry registry;
     struct opt_metrics metrics;
@@ -365,6 +378,34 @@ static const struct conf_option s2s_options[] = {
     CONF_DURATION(struct opt_s2s, tune.disk_ms, "store_after", .def = "200ms", .min = 1,
                   .max = 60000, .apply = CONF_RELOAD,
                   .doc = "Store what a peer has not acknowledged after this long"),
+    CONF_ENUM(struct opt_s2s, default_policy, "default_policy", policy_names, .def = "allow",
+              .apply = CONF_RELOAD,
+              .doc =
+                  "allow or deny: domains that no [[s2s.host_policy]] names, in both directions"),
+    CONF_STRING(struct opt_s2s, blocklist_file, "blocklist_file", .apply = CONF_RELOAD,
+                .doc = "Denied domains, one a line, \"*.domain\" for all below one, # begins a "
+                       "comment; read at start and by a reload; absent: none"),
+    CONF_INT(struct opt_s2s, new_domains, "new_domains", .def = "1000", .max = 1000000,
+             .unit = "domains a minute",
+             .doc = "Domains not seen in the last day that may open streams to this node; further "
+                    "ones are told to wait (resource-constraint); 0: no limit"),
+    CONF_STRING(struct opt_s2s, crl_file, "crl_file", .apply = CONF_RELOAD,
+                .doc =
+                    "Revoked certificates of other servers: lists of their issuers, PEM; read at "
+                    "start and by a reload; absent: revocation is not looked at"),
+};
+static const struct conf_option host_policy_options[] = {
+    CONF_STRING(struct opt_host_policy, host, "host", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
+                .doc = "Remote domain, or \"*.domain\" for all below one"),
+    CONF_ENUM(struct opt_host_policy, policy, "policy", policy_names, .def = "allow",
+              .apply = CONF_RELOAD,
+              .doc = "allow or deny, in both directions, whatever would prove it"),
+    CONF_ENUM(struct opt_host_policy, auth, "auth", proof_names, .def = "any", .apply = CONF_RELOAD,
+              .doc = "How it proves itself: any way that [s2s] allows, or by certificate only"),
+    CONF_BOOL(struct opt_host_policy, tls_required, "tls_required", .def = "true",
+              .apply = CONF_RELOAD,
+              .doc = "false: with this domain also without TLS; auth = \"certificate\" needs TLS "
+                     "all the same"),
 };
 static const struct conf_option override_options[] = {
     CONF_STRING(struct opt_override, domain, "domain", .flags = CONF_REQUIRED,
@@ -580,6 +621,8 @@ static const struct conf_section sections[] = {
     CONF_SECTION(struct options, s2s, "s2s", s2s_options, .doc = "Federation"),
     CONF_ARRAY(struct options, overrides, overrides_n, "s2s.override", override_options,
                .doc = "Fixed place of a remote domain"),
+    CONF_ARRAY(struct options, host_policies, host_policies_n, "s2s.host_policy",
+               host_policy_options, .doc = "Whether and how to federate with one remote domain"),
     CONF_SECTION(struct options, region, "region", region_options,
                  .doc = "This node's place in a world of several regions; absent: it is alone"),
     CONF_SECTION(struct options, registry, "registry", registry_options,
@@ -733,6 +776,15 @@ static void check_shapers(const struct conf *c, struct conf_errors *errs, const 
                           "must be at least %d, or 0 for no limit", SHAPER_BYTES_MIN);
 }
 
+static void check_policies(const struct conf *c, struct conf_errors *errs, const struct options *o)
+{
+    for (size_t i = 0; i < o->host_policies_n; i++)
+        if (!s2s_policy_host_ok(str_of(o->host_policies[i].host)))
+            conf_error_at(errs, c, "s2s.host_policy", i, "host",
+                          "\"%s\" is neither a domain nor \"*.\" and a domain",
+                          o->host_policies[i].host);
+}
+
 static struct store_options of_store(const struct options *o)
 {
     return (struct store_options){&o->store, o->routes, o->routes_n, &o->pool};
@@ -748,6 +800,7 @@ static void verify(const struct conf *c, const void *root, struct conf_errors *e
     check_hashes(c, errs, &o->auth.scram_hashes);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
+    check_policies(c, errs, o);
     for (size_t i = 0; i < o->certs_n; i++)
         check_domain(c, errs, "tls.domain", i, "domain", o->certs[i].domain);
     check_listeners(c, errs, o, "listen.c2s", o->listen_c2s, o->listen_c2s_n);
@@ -842,6 +895,22 @@ static struct s2s_override *overrides(const struct opt_override *in, size_t n)
     return out;
 }
 
+static struct s2s_policy_conf policy_of(const struct options *o)
+{
+    struct s2s_rule *rules = mem_calloc(o->host_policies_n + 1, sizeof *rules);
+    for (size_t i = 0; i < o->host_policies_n; i++) {
+        const struct opt_host_policy *p = &o->host_policies[i];
+        rules[i] = (struct s2s_rule){.host = p->host,
+                                     .is_denied = p->policy == POLICY_DENY,
+                                     .auth = p->auth,
+                                     .is_plain = !p->tls_required};
+    }
+    return (struct s2s_policy_conf){.is_denied = o->s2s.default_policy == POLICY_DENY,
+                                    .rules = rules,
+                                    .n_rules = o->host_policies_n,
+                                    .blocklist_file = o->s2s.blocklist_file};
+}
+
 static void open_region(const struct options *o, struct node_conf *c)
 {
     c->region_name = o->region.name;
@@ -882,6 +951,9 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_tune = o->s2s.tune;
     c->s2s_tune.pending_stanzas = (size_t)o->s2s.pending_stanzas;
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
+    c->s2s_policy = policy_of(o);
+    c->s2s_crl_file = o->s2s.crl_file;
+    c->s2s_new_domains = (unsigned)o->s2s.new_domains;
 }
 
 static const char *const *addresses(const struct conf_list *l)
@@ -991,6 +1063,7 @@ void node_settings_close(struct node_settings *s)
     mem_free((void *)(uintptr_t)s->conf.component_listen);
     mem_free((void *)(uintptr_t)s->conf.components);
     mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
+    mem_free((void *)(uintptr_t)s->conf.s2s_policy.rules);
     mem_free((void *)(uintptr_t)s->conf.certs);
     node_options_store_close(&s->conf);
 }

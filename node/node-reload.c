@@ -2,8 +2,8 @@
  * nobody else sees; if anything is wrong they are dropped and the reasons reported. Back on shard 0
  * the certificates are replaced in their contexts (streams that exist go on with theirs), the log's
  * level and form are set, and each shard is posted a copy of the numbers that may change
- * (struct node_tune). What takes a restart is compared with what the node was started with, so it
- * is reported as long as it waits. */
+ * (struct node_tune) and the policy of federation (shared, immutable). What takes a restart is
+ * compared with what the node was started with, so it is reported as long as it waits. */
 #include "node/node-reload.h"
 
 #include "conf/conf-print.h"
@@ -29,6 +29,7 @@ struct job {
     struct conf *next;
     struct conf_errors errs;
     struct node_tls_sets sets;
+    struct s2s_policy *policy;
     enum err err;
     char why[256];
 };
@@ -51,6 +52,8 @@ static void job_run(void *ctx)
     struct node_settings s;
     node_settings_open(j->next, &s);
     j->err = node_tls_read(&s.conf, &j->sets, j->why, sizeof j->why);
+    if (j->err == ERR_OK)
+        j->err = s2s_policy_new(&s.conf.s2s_policy, &j->policy, j->why, sizeof j->why);
     node_settings_close(&s);
 }
 
@@ -58,6 +61,7 @@ static void job_release(void *ctx)
 {
     struct job *j = ctx;
     node_tls_drop(&j->sets);
+    s2s_policy_unref(&j->policy);
     conf_errors_fini(&j->errs);
     conf_unref(&j->next);
     mem_free(j->path);
@@ -71,11 +75,20 @@ struct changes {
     struct json *list;
 };
 
+/* Of an element of an array that came or went: now, if all of it can change now. */
+static enum conf_apply whole_apply(const struct conf_section *s)
+{
+    for (size_t i = 0; i < s->option_count; i++)
+        if (s->options[i].apply != CONF_RELOAD)
+            return CONF_RESTART;
+    return CONF_RELOAD;
+}
+
 static void change_found(void *ctx, const struct conf_section *s, size_t index,
                          const struct conf_option *o)
 {
     struct changes *c = ctx;
-    enum conf_apply apply = o ? o->apply : CONF_RESTART;
+    enum conf_apply apply = o ? o->apply : whole_apply(s);
     if (apply != c->apply)
         return;
     char name[256];
@@ -135,6 +148,20 @@ static void tune_shard(struct node_shard *sh, void *ctx)
     mem_free(t);
 }
 
+static void policy_shard(struct node_shard *sh, void *ctx)
+{
+    struct s2s_policy *p = ctx;
+    if (sh->s2s)
+        s2s_set_policy(sh->s2s, &p);
+    s2s_policy_unref(&p);
+}
+
+static void policy_drop(void *ctx)
+{
+    struct s2s_policy *p = ctx;
+    s2s_policy_unref(&p);
+}
+
 static void put_in_force(struct reloader *r, struct job *j)
 {
     struct node_settings s;
@@ -146,6 +173,7 @@ static void put_in_force(struct reloader *r, struct job *j)
         struct node_tune *t = mem_alloc(sizeof *t);
         node_tune_fill(t, &s.conf);
         node_post(&r->node->shard[i], tune_shard, mem_free, t);
+        node_post(&r->node->shard[i], policy_shard, policy_drop, s2s_policy_ref(j->policy));
     }
     node_settings_close(&s);
     conf_unref(&r->current);

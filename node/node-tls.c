@@ -32,6 +32,8 @@ static struct tls_ctx_conf role_conf(const struct node_conf *c, const struct rol
         .sites = r->is_region ? NULL : c->certs,
         .alpn = r->alpn,
     };
+    if (r == &roles[NODE_TLS_S2S_IN] || r == &roles[NODE_TLS_S2S_OUT])
+        t.crl_file = c->s2s_crl_file;
     if (r == &roles[NODE_TLS_C2S] && c->client_ca_file) {
         t.request_peer_cert = true;
         t.ca_file = c->client_ca_file;

@@ -253,6 +253,7 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .dialback_secret = c->dialback_secret,
         .no_bidi = !c->s2s_bidi,
         .no_acks = !c->s2s_acks,
+        .newcomers = s2s_newcomers_new(c->s2s_new_domains),
         .tune = c->s2s_tune,
         .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
@@ -262,6 +263,15 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
     return s;
 }
 
+static void s2s_conf_free(struct s2s_conf *s)
+{
+    if (!s)
+        return;
+    s2s_policy_unref(&s->policy);
+    s2s_newcomers_free(&s->newcomers);
+    mem_free(s);
+}
+
 static enum err node_open_parts(struct node *n, struct store *shared, struct reg_driver **driver,
                                 char *why, size_t why_size)
 {
@@ -269,6 +279,9 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     if (e != ERR_OK)
         return e;
     n->s2s_conf = s2s_conf_new(n);
+    e = s2s_policy_new(&n->conf->s2s_policy, &n->s2s_conf->policy, why, why_size);
+    if (e != ERR_OK)
+        return e;
     n->hashing = work_pool_new("hash", HASH_THREADS, HASH_QUEUE);
     const struct node_conf *c = n->conf;
     n->tries_address = throttle_new(c->tries_per_address, c->tries_window_ms, TRIES_KEYS);
@@ -463,7 +476,7 @@ void node_free(struct node **pn)
         store_close(&n->store);
     node_tls_close(n);
     tls_ctx_unref(&n->tls_redis);
-    mem_free(n->s2s_conf);
+    s2s_conf_free(n->s2s_conf);
     mem_free(n->shard);
     mem_free(n);
 }

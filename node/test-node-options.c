@@ -108,6 +108,9 @@ static const struct {
     {MINIMAL "[shaper.normal]\nmax_rate = 999\n", "must be at least 1000, or 0"},
     {MINIMAL "[internal_databases.cets]\nbackend = \"rdbms\"\n", "by [registry] here"},
     {MINIMAL "[[listen.c2s]]\nmax_connections = 5\n", "[limits] connections_per_address"},
+    {MINIMAL "[s2s]\ndefault_policy = \"deny\"\n[[s2s.host_policy]]\nhost = \"*.b.test\"\n", NULL},
+    {MINIMAL "[[s2s.host_policy]]\nhost = \"a@b.test\"\n", "is neither a domain nor"},
+    {MINIMAL "[[s2s.host_policy]]\nhost = \"b.test\"\npolicy = \"denied\"\n", "policy"},
     {MINIMAL "[unheard]\nof = 1\n", "unheard"},
 };
 
@@ -138,6 +141,9 @@ static void test_options_reach_conf(void **state)
         "[modules.fast_auth_token]\nvalidity_period = \"2d\"\nrotate_before_expire = \"3h\"\n"
         "[[listen.c2s]]\nat = \"127.0.0.1:5223\"\ntls = \"direct\"\n[[s2s.override]]\n"
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
+        "[s2s]\ncrl_file = \"c.crl\"\nnew_domains = 5\nblocklist_file = \"b\"\n"
+        "[[s2s.host_policy]]\nhost = \"c.test\"\npolicy = \"deny\"\n"
+        "[[s2s.host_policy]]\nhost = \"d.test\"\nauth = \"certificate\"\ntls_required = false\n"
         "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
         "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n"
         "depth = 20\nattributes = 40\nelements = 600\ntag_bytes = 9000\nauth_bytes = 17000\n"
@@ -168,6 +174,16 @@ static void test_options_reach_conf(void **state)
     assert_true(s.conf.c2s[0].direct_tls);
     assert_string_equal(s.conf.s2s_overrides[0].domain, "b.test");
     assert_null(s.conf.s2s_overrides[1].domain);
+    assert_false(s.conf.s2s_policy.is_denied);
+    assert_string_equal(s.conf.s2s_policy.blocklist_file, "b");
+    assert_string_equal(s.conf.s2s_crl_file, "c.crl");
+    assert_int_equal(s.conf.s2s_new_domains, 5);
+    assert_int_equal(s.conf.s2s_policy.n_rules, 2);
+    assert_true(s.conf.s2s_policy.rules[0].is_denied);
+    assert_string_equal(s.conf.s2s_policy.rules[1].host, "d.test");
+    assert_false(s.conf.s2s_policy.rules[1].is_denied);
+    assert_int_equal(s.conf.s2s_policy.rules[1].auth, S2S_PROOF_CERTIFICATE);
+    assert_true(s.conf.s2s_policy.rules[1].is_plain);
     assert_string_equal(s.conf.certs[0].domain, "im2.test");
     assert_string_equal(s.conf.certs[0].key_file, "k2");
     assert_null(s.conf.certs[1].domain);

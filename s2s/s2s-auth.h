@@ -1,11 +1,12 @@
 #ifndef S2S_S2S_AUTH_H
 #define S2S_S2S_AUTH_H
-/* Who is the other server: evidence in, decision with a reason out. The policy is in s2s_conf. */
+/* Who is the other server: evidence in, decision with a reason out. */
 #include "lib/net/dial.h"
 #include "lib/net/tls.h"
 #include "lib/xmpp/sasl.h"
 #include "lib/xmpp/xml.h"
 #include "s2s/s2s-cause.h"
+#include "s2s/s2s-policy.h"
 
 struct s2s_conf;
 enum s2s_dane {
@@ -37,10 +38,10 @@ static inline bool s2s_evidence_proves(const struct s2s_evidence *e)
     return e->dane == S2S_DANE_PROVES || (e->dane == S2S_DANE_NONE && e->chain_ok && e->name_ok);
 }
 /* s2s-auth.c: the server we connected to. */
-enum s2s_trust s2s_auth_outgoing(const struct s2s_conf *c, const struct s2s_evidence *e);
+enum s2s_trust s2s_auth_outgoing(const struct s2s_terms *t, const struct s2s_evidence *e);
 /* The server that connected to us and asks by dialback. condition (for S2S_TRUST_NONE): dialback
  * error. */
-enum s2s_trust s2s_auth_dialback(const struct s2s_conf *c, const struct s2s_evidence *e,
+enum s2s_trust s2s_auth_dialback(const struct s2s_terms *t, const struct s2s_evidence *e,
                                  const char **condition);
 /* s2s-auth-ext.c: SASL EXTERNAL (XEP-0178). Is it worth trying, given the features of the peer? */
 bool s2s_ext_offered(const struct s2s_conf *c, const struct xml *features, bool is_secure);

@@ -100,6 +100,11 @@ static struct s2s_out *shared_road(const struct s2s *s, const struct s2s_outbox 
 void s2s_carry(struct s2s_outbox *b)
 {
     struct s2s *s = b->s2s;
+    struct s2s_terms terms;
+    if (s2s_denies(s, str_of(b->remote), false, &terms)) {
+        s2s_outbox_fail(b, S2S_CAUSE_POLICY_OURS, terms.why);
+        return;
+    }
     struct s2s_in *in = hmap_get(&s->bidis, str_of(b->key));
     struct s2s_way *w = hmap_get(&s->ways, str_of(b->key));
     if (in) {

@@ -246,6 +246,7 @@ void s2s_domain_up(struct s2s_domain *d)
         log_info(NULL, "s2s.domain.up", "remote", d->remote, "attempts", LOG_NUM(d->failures + 1),
                  "seconds", LOG_NUM(down_us / 1000000));
     note(d, false, S2S_CAUSE_NONE, NULL);
+    s2s_newcomers_know(d->s2s->conf.newcomers, str_of(d->remote));
     set_down(d, false);
     d->was_up = true;
     d->cause = S2S_CAUSE_NONE;

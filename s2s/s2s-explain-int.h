@@ -34,6 +34,7 @@ struct explain {
     size_t questions, asked;               /* under way; in all */
     bool has_targets, is_over, is_refused; /* all targets are known; told soon; too many at once */
     struct dial_source source;
+    struct s2s_terms terms;
     enum err nothing; /* why there is no target */
     struct explain_walk walks[S2S_EXPLAIN_WALKS_MAX];
     size_t n_walks, left; /* walks begun, not yet over */

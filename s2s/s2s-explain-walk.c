@@ -81,9 +81,12 @@ static bool on_secured(void *ctx)
     s2s_evidence_take(&w->evidence, t, str_of(w->x->remote));
     s2s_evidence_add_dane(&w->evidence, t, str_of(w->x->remote), &w->target);
     tell_certificate(w, t);
-    if (s2s_auth_outgoing(&w->x->s2s->conf, &w->evidence) != S2S_TRUST_NONE)
+    if (s2s_auth_outgoing(&w->x->terms, &w->evidence) != S2S_TRUST_NONE)
         return true;
-    over(w, w->cert, w->evidence.why); /* what the peer does about it does not matter */
+    char text[S2S_TEXT_MAX + sizeof w->x->terms.why];
+    snprintf(text, sizeof text, "%s%s%s", w->evidence.why, w->x->terms.why[0] ? "; " : "",
+             w->x->terms.why);
+    over(w, w->cert, text); /* what the peer does about it does not matter */
     return false;
 }
 
@@ -242,7 +245,7 @@ static void on_dialed(void *ctx, enum err e, struct transport *t, const struct d
                                 .to = w->x->remote,
                                 .tls = s->conf.tls_client,
                                 .tls_required =
-                                    s->conf.tls_required || w->target.dane == DIAL_DANE_TLSA,
+                                    w->x->terms.tls_required || w->target.dane == DIAL_DANE_TLSA,
                                 .direct_tls = w->target.direct_tls,
                                 .sni = w->x->ascii[0] ? w->x->ascii : NULL,
                                 .tls_as = is_as ? as : NULL,

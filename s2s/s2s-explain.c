@@ -85,7 +85,9 @@ static struct json *report(struct explain *x)
     json_set_str(out, "reached_at", str_of(w ? w->address : ""));
     json_set_str(out, "tls", str_of(w ? w->tls : ""));
     json_set_str(out, "auth", str_of(w ? w->auth : ""));
-    if (w)
+    if (x->terms.is_denied)
+        put_cause(out, S2S_CAUSE_POLICY_OURS, x->terms.why);
+    else if (w)
         put_cause(out, w->cause, w->text);
     else
         put_cause(out, s2s_cause_of_dial(x->nothing), err_text(x->nothing));
@@ -201,7 +203,12 @@ struct op *s2s_explain(struct s2s *s, struct op_owner *o, const char *local, str
     defer_init(&x->over, on_over, x);
     timer_start(&x->deadline, limit < S2S_EXPLAIN_MS_MAX ? limit : S2S_EXPLAIN_MS_MAX);
     x->is_refused = ++s->explains > S2S_EXPLAINS_MAX;
-    if (x->is_refused) {
+    s2s_terms(s, remote, &x->terms);
+    if (x->terms.is_denied) {
+        explain_step(x, x->began_us, "policy", x->remote, "%s", x->terms.why);
+        x->has_targets = true;
+    }
+    if (x->is_refused || x->terms.is_denied) {
         be_over(x);
     } else if (s2s_source(s, x->remote, &x->source) != ERR_OK) {
         x->nothing = ERR_INVALID;

@@ -92,4 +92,6 @@ void s2s_take(struct s2s *s, struct s2s_parcel **pp)
     mem_free(p);
     if (s->is_stopping)
         s2s_in_close(in, STREAM_OK, NULL);
+    else
+        s2s_enforce_in(in); /* it may have been under way when the policy changed */
 }

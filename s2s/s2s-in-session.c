@@ -175,7 +175,7 @@ static void take_up(struct s2s_in *old, struct s2s_in *in, uint32_t h)
         s2s_line_cut(&old->line);
     }
     in->stream = NULL;
-    stream_in_hand_over(stream, &old->s2s->in_conf, old);
+    stream_in_hand_over(stream, s2s_in_conf_for(old->s2s, str_of(old->claimed)), old);
     s2s_in_free(in);
     come_back(old);
     timer_stop(&old->hold);

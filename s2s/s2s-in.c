@@ -73,6 +73,9 @@ static enum stream_cond check_header(struct s2s_in *in, const struct stream_head
         return STREAM_INVALID_FROM; /* nobody else is us */
     if (in->external && h->from.p && !str_eqc(from, in->external))
         return STREAM_INVALID_FROM; /* proved somebody else */
+    struct s2s_terms terms;
+    if (from.p && s2s_denies(in->s2s, from, true, &terms))
+        return STREAM_POLICY_VIOLATION;
     return STREAM_OK;
 }
 
@@ -106,6 +109,7 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
         replace(&in->to, to);
         replace(&in->claimed, from);
         in->log.value2 = in->claimed;
+        stream_in_hand_over(in->stream, s2s_in_conf_for(in->s2s, from), in);
         if (from.p)
             s2s_domain_alive(in->s2s, from);
         if (in->external)
@@ -148,6 +152,7 @@ static unsigned on_mechanisms(void *ctx)
     if (!in->claimed)
         return 0;
     evidence(in, &e);
+    in->cert = e.cause;
     if (s2s_ext_acceptable(&in->s2s->conf, &e))
         return 1U << SASL_EXTERNAL;
     if (in->s2s->conf.external && e.is_secure)
@@ -175,6 +180,8 @@ static enum sasl_failure on_authenticated(void *ctx, enum sasl_mech m, struct st
     (void)authzid;
     if (m != SASL_EXTERNAL || !in->claimed)
         return SASL_FAIL_NOT_AUTHORIZED;
+    if (!s2s_may_come(in->s2s, str_of(in->claimed), true))
+        return SASL_FAIL_TEMPORARY_AUTH_FAILURE;
     replace(&in->external, str_of(in->claimed));
     prove_external(in);
     s2s_in_may_move(in);
@@ -276,6 +283,14 @@ static void on_drain(void *ctx)
 
 /* ---- life ---- */
 
+/* Nothing but a certificate would have proved it. */
+static bool is_cert_wanted(const struct s2s_in *in)
+{
+    struct s2s_terms t;
+    s2s_terms(in->s2s, str_of(in->claimed), &t);
+    return in->cert != S2S_CAUSE_NONE && (t.needs_cert || !t.dialback);
+}
+
 static void note_end(struct s2s_in *in, const struct stream_end *e)
 {
     enum s2s_cause c;
@@ -283,7 +298,10 @@ static void note_end(struct s2s_in *in, const struct stream_end *e)
     if (in->line.pairs.n || !in->claimed || is_ours || in->s2s->is_stopping)
         return;
     c = s2s_cause_of_end(e, false, stream_in_is_secure(in->stream));
-    s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);
+    if (is_cert_wanted(in))
+        s2s_domain_note(in->s2s, str_of(in->claimed), true, in->cert, NULL);
+    else
+        s2s_domain_note(in->s2s, str_of(in->claimed), true, c, e->text);
 }
 
 static void on_end(void *ctx, const struct stream_end *e)
@@ -375,7 +393,7 @@ struct s2s_in *s2s_in_make(struct s2s *s)
 struct stream_in *s2s_in_attach(struct s2s_in *in, struct stream_parcel **p)
 {
     struct stream_in *stream = stream_in_attach(p, in->s2s->loop, &stream_up, in);
-    stream_in_hand_over(stream, &in->s2s->in_conf, in);
+    stream_in_hand_over(stream, s2s_in_conf_for(in->s2s, str_of(in->claimed)), in);
     return stream;
 }
 

@@ -23,8 +23,9 @@ enum {
 
 struct s2s {
     struct loop *loop;
-    struct s2s_conf conf; /* with defaults filled in */
-    struct stream_in_conf in_conf;
+    struct s2s_conf conf;                         /* with defaults filled in */
+    struct stream_in_conf in_conf, in_conf_plain; /* the second: TLS is not required */
+    struct s2s_policy *policy;                    /* NULL: none */
     struct store_port *store;
     struct dns *dns;
     const struct s2s_host_ops *host;
@@ -77,6 +78,16 @@ enum err s2s_source(struct s2s *s, const char *remote, struct dial_source *out) 
 
 struct s2s_out;
 struct s2s_in;
+/* ---- s2s-enforce.c: the policy in force */
+void s2s_terms(const struct s2s *s, struct str remote, struct s2s_terms *out);
+/* Is the remote domain denied? Then that is noted in its record, and why is said in t. */
+bool s2s_denies(struct s2s *s, struct str remote, bool is_inbound, struct s2s_terms *t);
+/* May a domain become known by a stream of its, or is it already? take: it proved itself. */
+bool s2s_may_come(struct s2s *s, struct str remote, bool take);
+/* Close it when the policy does not allow it any more; it may be gone then. */
+void s2s_enforce_in(struct s2s_in *in);
+/* How incoming streams of this domain are negotiated. */
+const struct stream_in_conf *s2s_in_conf_for(const struct s2s *s, struct str remote);
 /* ---- s2s-carry.c: which stream may carry what */
 /* A stream on which the remote domain itself, as DNS knows it, is asked: ready, opened by us. NULL:
  * none. */
@@ -215,7 +226,8 @@ struct s2s_in {
     struct list unproved;
     bool is_unproved;
     uint64_t since_us, cut_us;
-    bool is_hurried; /* cut, and something waits for its peer */
+    bool is_hurried;     /* cut, and something waits for its peer */
+    enum s2s_cause cert; /* why its certificate does not prove what it claims; NONE: it does */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };

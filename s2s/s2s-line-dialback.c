@@ -44,7 +44,7 @@ static void on_verify(struct s2s_line *l, const struct dialback_msg *m)
 
 static void accept(struct s2s_line *l, const struct dialback_msg *m, const char *auth)
 {
-    if (!s2s_line_add_pair(l, m->to, m->from, auth)) {
+    if (!s2s_may_come(l->s2s, m->from, true) || !s2s_line_add_pair(l, m->to, m->from, auth)) {
         reply(l, m, DIALBACK_ERROR, "resource-constraint");
         return;
     }
@@ -92,13 +92,16 @@ static const char *refusal(struct s2s_line *l, const struct dialback_msg *m)
         return "not-acceptable";
     if (s->is_stopping || l->n_verifies >= S2S_VERIFIES_MAX || l->pairs.n >= S2S_PAIRS_MAX)
         return "resource-constraint";
-    return NULL;
+    return s2s_may_come(l->s2s, m->from, false) ? NULL : "resource-constraint";
 }
 
 static void on_result(struct s2s_line *l, const struct dialback_msg *m)
 {
     struct s2s_evidence e;
+    struct s2s_terms terms;
     const char *condition = refusal(l, m);
+    if (!condition && s2s_denies(l->s2s, m->from, true, &terms))
+        condition = "policy-violation";
     if (condition) {
         reply(l, m, DIALBACK_ERROR, condition);
         return;
@@ -106,7 +109,8 @@ static void on_result(struct s2s_line *l, const struct dialback_msg *m)
     if (is_under_way(l, m))
         return; /* it will be answered once */
     s2s_evidence_take(&e, s2s_line_transport(l), m->from);
-    switch (s2s_auth_dialback(&l->s2s->conf, &e, &condition)) {
+    s2s_terms(l->s2s, m->from, &terms);
+    switch (s2s_auth_dialback(&terms, &e, &condition)) {
     case S2S_TRUST_CERT:
         accept(l, m, "certificate");
         return;

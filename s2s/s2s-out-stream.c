@@ -24,19 +24,21 @@ static bool on_secured(void *ctx)
 {
     struct s2s_out *o = ctx;
     o->is_secure = true;
+    struct s2s_terms terms;
     const struct transport *t = stream_out_transport(o->stream);
     s2s_evidence_take(&o->evidence, t, str_of(o->remote));
     s2s_evidence_add_dane(&o->evidence, t, str_of(o->remote), o->vouched);
     mem_free(o->vouched);
     o->vouched = NULL;
-    switch (s2s_auth_outgoing(&o->s2s->conf, &o->evidence)) {
+    s2s_terms(o->s2s, str_of(o->remote), &terms);
+    switch (s2s_auth_outgoing(&terms, &o->evidence)) {
     case S2S_TRUST_CERT:
         return true;
     case S2S_TRUST_DIALBACK:
         log_info(&o->log, "s2s.out.cert.unproved", "why", o->evidence.why, "decides", "dialback");
         return true;
     case S2S_TRUST_NONE:
-        log_info(&o->log, "s2s.out.cert.refused", "why", o->evidence.why);
+        log_info(&o->log, "s2s.out.cert.refused", "why", o->evidence.why, "policy", terms.why);
         return false;
     }
     return false;
@@ -257,12 +259,14 @@ static void connected(struct s2s_out *o, struct transport **t, const struct dial
     char sni[256], as[256];
     bool has_sni = jid_domain_ascii(str_of(o->remote), sni) == ERR_OK;
     bool is_as = jid_domain_ascii(str_of(o->local), as) == ERR_OK;
+    struct s2s_terms terms;
+    s2s_terms(o->s2s, str_of(o->remote), &terms);
     struct stream_out_conf c = {.content_ns = NS_SERVER,
                                 .from = o->local,
                                 .to = o->remote,
                                 .tls = o->s2s->conf.tls_client,
                                 .tls_required =
-                                    o->s2s->conf.tls_required || target->dane == DIAL_DANE_TLSA,
+                                    terms.tls_required || target->dane == DIAL_DANE_TLSA,
                                 .direct_tls = is_direct,
                                 .sni = has_sni ? sni : NULL,
                                 .tls_as = is_as ? as : NULL,

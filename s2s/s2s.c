@@ -106,6 +106,11 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token)
         taken(s, token);
         return;
     }
+    struct s2s_terms terms;
+    if (s2s_denies(s, st->to.domain, false, &terms)) {
+        s2s_bounce(s, st, S2S_CAUSE_POLICY_OURS, terms.why, token);
+        return;
+    }
     struct s2s_outbox *b = s2s_outbox_get(s, st->from.domain, st->to.domain);
     if (!b->carrier && is_hopeless(s, b->domain, st))
         s2s_bounce(s, st, b->domain->cause, b->domain->text, token);
@@ -209,6 +214,9 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
                                          .tls = c->tls_server,
                                          .tls_required = c->tls_required,
                                          .limits = s->conf.limits};
+    s->in_conf_plain = s->in_conf;
+    s->in_conf_plain.tls_required = false;
+    s->policy = s2s_policy_ref(c->policy);
     dialback_secret_init(&s->secret, c->dialback_secret ? c->dialback_secret : "");
     hmap_init(&s->boxes);
     hmap_init(&s->domains);
@@ -272,6 +280,7 @@ void s2s_free(struct s2s **ps)
     timer_stop(&s->stop_limit);
     hmap_fini(&s->boxes);
     s2s_ways_fini(s);
+    s2s_policy_unref(&s->policy);
     mem_wipe(&s->secret, sizeof s->secret);
     mem_free(s);
 }

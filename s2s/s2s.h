@@ -11,6 +11,8 @@
 #include "lib/xmpp/stanza-error.h"
 #include "lib/xmpp/stanza.h"
 #include "s2s/s2s-cause.h"
+#include "s2s/s2s-newcomers.h"
+#include "s2s/s2s-policy.h"
 
 struct s2s;
 struct store_port;
@@ -35,6 +37,8 @@ struct s2s_conf {                            /* borrowed for the life of the ins
     bool dialback;                           /* accept and offer dialback (default true) */
     bool external;                           /* accept and offer SASL EXTERNAL (default true) */
     bool no_bidi, no_acks, no_resume;        /* switch XEP-0288, XEP-0198, its resumption off */
+    struct s2s_policy *policy;               /* the first one; NULL: all are welcome */
+    struct s2s_newcomers *newcomers;         /* of all instances; NULL: no limit */
     const char *dialback_secret;             /* the same on all nodes of the world */
     struct s2s_tune tune;
     const char *store_owner; /* name of this node in the store, unique in the region, no space */
@@ -88,6 +92,9 @@ struct s2s_stats {
 };
 void s2s_stats(const struct s2s *s, struct s2s_stats *out);
 void s2s_tune(struct s2s *s, const struct s2s_tune *t);
+/* Another policy from now on (takes the reference; NULL: all are welcome). What it does not allow
+ * any more ends: streams are closed, what waits is given back. */
+void s2s_set_policy(struct s2s *s, struct s2s_policy **p_take);
 /* Close all streams in order; done when they are (at most 3 s). Waiting stanzas are bounced first.
  */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);

@@ -127,6 +127,34 @@ def strangers(node, authority, verdict):
                   (before, *shown))
 
 
+def reached_for(node, domain):
+    """Why a message to this domain came to nothing, noted at once."""
+    node.ctl("send", "u@" + domain, "x")
+    shown = checks.until("an outcome for " + domain, lambda: [s for s in [node.ctl("s2s", "show", domain)] if s["outcomes"]])[0]
+    return shown["outcomes"][0]["cause"]
+
+
+def policies(node, lab, verdict):
+    """Rules and block list of federation, by reload; a broken list leaves all as it is."""
+    check, path = verdict.check, lab.write("blocked.txt", "# spam\nspam.test\n")
+    write(node.config, ("[control]", "[[s2s.host_policy]]\nhost = \"rude.test\"\npolicy = \"deny\"\n[control]"),
+          ("[s2s]", "[s2s]\nblocklist_file = \"%s\"" % path))
+    changed = {c["option"]: c["applies"] for c in node.ctl("reload")["changed"] if "s2s" in c["option"]}
+    check(changed == {"[s2s] blocklist_file": "now", "[[s2s.host_policy]]#1": "now"}, "rules apply now: %s" % changed)
+    causes = [reached_for(node, d) for d in ("rude.test", "spam.test")]
+    check(causes == ["policy-ours"] * 2, "by rule and by block list: %s" % causes)
+    lab.write("blocked.txt", "spam.test\nmore.test\nno domain\n")
+    p = subprocess.run([meridian.program(node.build, "meridianctl"), "-c", node.config, "reload"], capture_output=True, text=True)
+    check(p.returncode == 1 and "blocked.txt:3: 'no domain' is not a domain" in p.stderr, "a broken list: %s" % p.stderr.strip())
+    lab.write("blocked.txt", "more.test\n")
+    node.ctl("reload")
+    write(node.config, ("[s2s]", "[s2s]\ncrl_file = \"%s\"" % path))
+    p = subprocess.run([meridian.program(node.build, "meridianctl"), "-c", node.config, "reload"], capture_output=True, text=True)
+    check(p.returncode == 1 and "blocked.txt: " in p.stderr, "no revocation list: %s" % p.stderr.strip())
+    write(node.config, ("crl_file = \"%s\"\n" % path, ""))
+    check(reached_for(node, "more.test") == "policy-ours", "the list is read anew")
+
+
 def refusals(node, authority, verdict):
     check, before = verdict.check, serial(node, authority.crt)
     write(node.config, ('log_level = "debug"', 'log_levle = "trace"\nlog_level = "loud"'))
@@ -191,6 +219,7 @@ def main():
             node.adduser(name, "pw")
         clients.run(act(node, authority, verdict))
         strangers(node, authority, verdict)
+        policies(node, lab, verdict)
         refusals(node, authority, verdict)
         sighup(node, authority, notify, verdict)
     except (TimeoutError, meridian.Failed) as e:

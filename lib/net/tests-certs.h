@@ -20,6 +20,7 @@ struct test_cert {
     const char *eku;    /* "serverAuth", "clientAuth", "serverAuth,clientAuth"; NULL = none */
     const char *issuer; /* stem of the signing CA in the same directory; NULL = signs itself */
     bool is_ca;
+    unsigned rsa_bits;      /* 0: ECDSA */
     int from_days, to_days; /* validity from now; both 0: yesterday to in 30 days */
 };
 
@@ -68,7 +69,7 @@ static inline void test_cert_write(const char *dir, const char *stem, X509 *x, E
 /* Make one certificate with its key. */
 static inline void test_cert_make(const char *dir, const char *stem, const struct test_cert *c)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256"), *ca_key = NULL;
+    EVP_PKEY *key = c->rsa_bits ? EVP_RSA_gen(c->rsa_bits) : EVP_EC_gen("P-256"), *ca_key = NULL;
     X509 *x = X509_new(), *ca = NULL;
     X509_NAME *name;
     uint8_t serial[16];
@@ -99,6 +100,39 @@ static inline void test_cert_make(const char *dir, const char *stem, const struc
     X509_free(ca);
     EVP_PKEY_free(key);
     EVP_PKEY_free(ca_key);
+}
+
+/* A list of the CA in CA.crl with the certificates of these stems (ended by NULL) revoked; next:
+ * days from now until it is outdated. */
+static inline void test_crl_make(const char *dir, const char *ca, const char *const *stems,
+                                 int next)
+{
+    char path[TEST_PATH_MAX];
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *at = X509_time_adj_ex(NULL, -2, 0, NULL);
+    X509 *issuer, *x;
+    EVP_PKEY *key, *own;
+    test_cert_issuer(dir, ca, &issuer, &key);
+    must(crl && at && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1);
+    must(X509_CRL_set_issuer_name(crl, X509_get_subject_name(issuer)) == 1);
+    must(X509_CRL_set1_lastUpdate(crl, at) == 1);
+    for (; *stems; stems++) {
+        X509_REVOKED *r = X509_REVOKED_new();
+        test_cert_issuer(dir, *stems, &x, &own);
+        must(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(x)) == 1);
+        must(X509_REVOKED_set_revocationDate(r, at) == 1 && X509_CRL_add0_revoked(crl, r) == 1);
+        X509_free(x);
+        EVP_PKEY_free(own);
+    }
+    must(X509_time_adj_ex(at, next, 0, NULL) && X509_CRL_set1_nextUpdate(crl, at) == 1);
+    must(X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, key, EVP_sha256()) > 0);
+    FILE *f = fopen(test_path(path, dir, ca, "crl"), "w");
+    must(f && PEM_write_X509_CRL(f, crl) == 1);
+    fclose(f);
+    ASN1_TIME_free(at);
+    X509_CRL_free(crl);
+    X509_free(issuer);
+    EVP_PKEY_free(key);
 }
 
 /* A fresh directory under /tmp holding the CA "ca" ("Test CA"). Returns out. */

@@ -127,6 +127,19 @@ static enum err tls_load_trust(SSL_CTX *ssl, const struct tls_ctx_conf *c, char 
     return ERR_OK;
 }
 
+/* Of the certificate itself: whoever revokes a CA takes it out of the trusted ones. */
+static enum err tls_load_crl(SSL_CTX *ssl, const char *file, char *why, size_t why_size)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+    X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    ERR_clear_error();
+    must(lookup != NULL);
+    if (X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) < 1)
+        return tls_ctx_failed(file, why, why_size);
+    must(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1);
+    return ERR_OK;
+}
+
 static enum err tls_set_add(struct tls_set *set, const struct tls_site_conf *c, char *why,
                             size_t why_size)
 {
@@ -163,6 +176,8 @@ static enum err tls_set_fill(struct tls_set *set, const struct tls_ctx_conf *c, 
         return e;
     if ((!set->server || set->request_peer_cert) &&
         (e = tls_load_trust(set->ssl, c, why, why_size)))
+        return e;
+    if (c->crl_file && (e = tls_load_crl(set->ssl, c->crl_file, why, why_size)))
         return e;
     if (set->server)
         SSL_CTX_set_tlsext_servername_callback(set->ssl, tls_on_servername);

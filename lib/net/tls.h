@@ -14,6 +14,9 @@ struct tls_ctx_conf {
     const char *cert_file, *key_file; /* PEM; may be NULL for a client without certificate */
     const char *ca_file;              /* PEM bundle; NULL = the system's (unless no_system_ca) */
     bool no_system_ca;
+    const char
+        *crl_file; /* PEM, any number of lists; NULL: revocation is not looked at. A peer whose
+                      issuer has no list here is not revoked; an outdated list counts on */
     bool request_peer_cert; /* server: ask the client for a certificate (s2s) */
     const struct tls_site_conf
         *sites;       /* ended by domain NULL; may be NULL. Chosen by the server for

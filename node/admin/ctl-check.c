@@ -86,6 +86,22 @@ static void check_certificates(struct checker *c)
     node_tls_drop(&sets);
 }
 
+/* Said only when there is something to read. */
+static void check_policy(struct checker *c)
+{
+    struct s2s_policy *p = NULL;
+    char text[TEXT_MAX] = "";
+    if (s2s_policy_new(&c->conf->s2s_policy, &p, text, sizeof text) != ERR_OK) {
+        row(c, "[s2s] policy", "wrong", text);
+        return;
+    }
+    snprintf(text, sizeof text, "%zu rules, %zu domains in the block list",
+             c->conf->s2s_policy.n_rules, s2s_policy_blocked(p));
+    if (c->conf->s2s_policy.n_rules || c->conf->s2s_policy.blocklist_file)
+        row(c, "[s2s] policy", "ok", text);
+    s2s_policy_unref(&p);
+}
+
 /* ---- DNS */
 /* What the records say: "host:port, host:port", or why there are none. */
 static void put_records(struct buf *out, const struct dns_answer *a)
@@ -182,6 +198,7 @@ enum ctl_exit ctl_check(const struct node_conf *conf, bool as_json)
     struct checker c = {.conf = conf, .rows = json_new_array()};
     row(&c, "configuration", "ok", "no error in it");
     check_certificates(&c);
+    check_policy(&c);
     check_dns(&c);
     ctl_print(c.rows, as_json);
     json_free(&c.rows);
