@@ -12,8 +12,9 @@
 enum {
     TEXT_KEEP_MAX = 64 << 10,
     PING_SOON_MS = 20,
-    PONG_LOOK_MS = 1000,
-    PONG_PATIENCE_MS = 5000, /* for an answer that others wait behind */
+    PONG_LOOK_MS = 200,
+    PONG_FIRST_MS = 500,     /* for the first answer on a stream, when others wait behind it */
+    PONG_PATIENCE_MS = 5000, /* for a later one */
 };
 
 /* ---- the connection, whichever it is ---- */
@@ -202,7 +203,8 @@ void s2s_line_look(struct s2s_line *l)
  * and what has left counts as done. */
 static void wait_pong(struct s2s_line *l, uint64_t now)
 {
-    bool is_late = l->ping_us && now - l->ping_us >= PONG_PATIENCE_MS * UINT64_C(1000);
+    uint64_t patience_ms = l->ponged ? PONG_PATIENCE_MS : PONG_FIRST_MS;
+    bool is_late = l->ping_us && now - l->ping_us >= patience_ms * 1000;
     if (!is_flying(l))
         return;
     for (const struct list *n = l->carrier.boxes.next; is_late && n != &l->carrier.boxes;
