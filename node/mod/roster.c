@@ -35,7 +35,7 @@ static void on_get(struct iq_request *r)
         add_all(&b, r->user, ver);
     struct stanza *answer = stanza_finish(&b);
     if (ss) {
-        ss->interested = true;
+        session_want(ss, WISH_ROSTER, true);
         session_write(ss, answer, custody_ref(r->custody), true, 0);
     } else { /* it left meanwhile */
         stanza_unref(&answer);
