@@ -246,7 +246,7 @@ static enum verdict on_features(struct hook_run *run, struct features_subject *f
 }
 
 static const struct hook_handler hooks[] = {HOOK_ON(stream_features, PH_ANNOTATE, on_features)};
-static const struct module_data data[] = {{DATA_MAP, "roster", NULL}};
+static const struct module_data data[] = {{DATA_MAP_LAST, "roster", NULL}};
 
 const struct module mod_roster = {
     .name = "roster",

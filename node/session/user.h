@@ -60,12 +60,15 @@ void user_run(struct user *u); /* do what waits, until paused or empty */
 bool users_busy(struct node_shard *sh);
 void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
 
-/* The account is removed, at its anchor, in the queue's order: its rows and what modules keep of it
- * leave the store in one transaction, presence and subscriptions end, then done, then its sessions
- * are closed. Who stops to wait does not stop it. ERR_NOTFOUND, ERR_IO. */
+/* The account is removed, at its anchor, in the queue's order: nobody can log in any more, presence
+ * ends, what modules keep of it leaves the store, subscriptions end, then done, then its sessions
+ * are closed. Who stops to wait does not stop it. ERR_OK also when the store failed after the
+ * account was gone: the rest is for user_erase_on. ERR_NOTFOUND, ERR_IO. */
 typedef void user_done(void *ctx, enum err e);
 struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct jid *bare,
                       user_done *done, void *ctx);
+/* Go on with a removal that was interrupted; what was only announced is forgotten. */
+void user_erase_on(struct node_shard *sh, const struct jid *bare);
 
 /* A connection binds a resource: newest wins, an older session with this full JID is closed with
  * conflict. ERR_LIMIT: too many resources. where/c2s/peer as in struct session. Idempotent for the
