@@ -288,6 +288,100 @@ static void test_regions_anchor_moves(void **state)
     }
 }
 
+/* ---- what sessions asked for */
+struct wishes {
+    struct sim_client *phone; /* wants copies and pushes */
+    struct sim_client *desk;  /* the same account; changes things */
+    struct sim_client *b;
+    unsigned n;
+};
+
+static void ask_result(struct sim_client *c, const char *type, const char *payload)
+{
+    sim_client_send(c, "<iq type='%s' id='ask'>%s</iq>", type, payload);
+    assert_true(sim_client_expect(c, "<iq type='result' id='ask'/>"));
+}
+
+/* The phone gets a copy of what the desk gets (or not), and the pushes of what the desk changes. */
+static void wishes_hold(struct wishes *x, bool has_copies)
+{
+    char id[16], payload[256];
+    snprintf(id, sizeof id, "w%u", ++x->n);
+    chat(x->b, sim_client_jid(x->desk), x->desk, id);
+    snprintf(payload, sizeof payload, "<query xmlns='%s'><item jid='%s@far.test'/></query>",
+             NS_ROSTER, id);
+    ask_result(x->desk, "set", payload);
+    assert_true(sim_client_expect(
+        x->phone, "<iq type='set'><query xmlns='%s'><item jid='%s@far.test'/></query></iq>",
+        NS_ROSTER, id));
+    snprintf(payload, sizeof payload, "<block xmlns='%s'><item jid='%s@far.test'/></block>",
+             NS_BLOCKING, id);
+    ask_result(x->desk, "set", payload);
+    assert_true(
+        sim_client_expect(x->phone, "<iq type='set'><block xmlns='%s'/></iq>", NS_BLOCKING));
+    assert_int_equal(
+        sim_client_count(x->phone, "<message><received xmlns='%s'/></message>", NS_CARBONS),
+        has_copies);
+    if (has_copies)
+        assert_true(
+            sim_client_expect(x->phone, "<message><received xmlns='%s'/></message>", NS_CARBONS));
+}
+
+/* The anchor goes to the other node of the home region and comes back. */
+static void wishes_over_moves(struct pair *w, struct wishes *x, int goes, bool has_copies)
+{
+    const char *bare = "alice@" RIG_DOMAIN;
+    place_kill(w, goes);
+    (void)sim_run(40 * SEC, NULL, NULL);
+    assert_int_equal(sessions_at(w, EU + EU2 - goes, bare), 2);
+    wishes_hold(x, has_copies);
+    place_revive(w, goes);
+    (void)sim_run(30 * SEC, NULL, NULL);
+    assert_int_equal(sessions_at(w, goes, bare), 2);
+    wishes_hold(x, has_copies);
+}
+
+static struct sim_client *wishful(struct pair *w, int front)
+{
+    struct sim_client *c = rig_online(&w->at[front].rig, "alice", "phone");
+    ask_result(c, "set", "<enable xmlns='urn:xmpp:carbons:2'/>");
+    ask_result(c, "get", "<query xmlns='jabber:iq:roster'/>");
+    ask_result(c, "get", "<blocklist xmlns='urn:xmpp:blocking'/>");
+    return c;
+}
+
+/* Copies and pushes go on at the next anchor, be the front that anchor or not; what a client no
+ * longer wants does not come back. */
+static void test_regions_wishes_stay(void **state)
+{
+    (void)state;
+    for (int is_far = 0; is_far <= 1; is_far++) {
+        struct pair w;
+        struct wishes x = {0};
+        pair_begin(&w, 20 + (uint64_t)is_far, 4);
+        place_init(&w, EU2, 3);
+        (void)sim_run(10 * SEC, NULL, NULL);
+        x.desk = rig_online(&w.at[US].rig, "alice", "finder");
+        (void)sim_run(2 * SEC, NULL, NULL);
+        const int anchor = sessions_at(&w, EU, "alice@" RIG_DOMAIN) ? EU : EU2;
+        const int front = is_far ? US : EU + EU2 - anchor;
+        sim_client_free(&x.desk);
+        x.b = rig_online(&w.at[US].rig, "bob", "desk");
+        x.phone = wishful(&w, front);
+        x.desk = rig_online(&w.at[front].rig, "alice", "desk");
+        (void)sim_run(2 * SEC, NULL, NULL);
+        assert_int_equal(sessions_at(&w, anchor, "alice@" RIG_DOMAIN), 2);
+        wishes_over_moves(&w, &x, anchor, true);
+        ask_result(x.phone, "set", "<disable xmlns='urn:xmpp:carbons:2'/>");
+        (void)sim_run(2 * SEC, NULL, NULL);
+        wishes_over_moves(&w, &x, anchor, false);
+        sim_client_free(&x.phone);
+        sim_client_free(&x.desk);
+        sim_client_free(&x.b);
+        pair_end(&w);
+    }
+}
+
 /* Both nodes go down at any moment of logins across regions; the sanitizers tell. */
 static void test_regions_crash_anywhere(void **state)
 {
@@ -354,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_regions_home_is_gone),
         cmocka_unit_test(test_regions_front_dies),
         cmocka_unit_test(test_regions_anchor_moves),
+        cmocka_unit_test(test_regions_wishes_stay),
         cmocka_unit_test(test_regions_crash_anywhere),
         cmocka_unit_test(test_regions_flush_again),
     };

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/xmpp/jid.h"
 #include "lib/xmpp/xep.h"
+#include "node/auth/account-removal.h"
 #include "node/auth/account-token-int.h"
 #include "node/auth/auth-int.h"
 
@@ -176,6 +177,8 @@ static void login_decide(struct fast *f)
 static void created_read(void *ctx, enum err e, const struct store_kv *v)
 {
     struct fast *f = ctx;
+    if (e == ERR_OK && account_is_removing(v))
+        e = ERR_NOTFOUND;
     if (e != ERR_OK) {
         fast_end(f, e);
         return;

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
+#include "node/auth/account-removal.h"
 #include "node/auth/account-token-int.h"
 #include "node/auth/auth-int.h"
 
@@ -61,6 +62,8 @@ static enum err here_read(const struct here *h, enum err e, const struct store_k
     const char *region = h->sh->node->conf->region_name;
     if (e != ERR_OK && !(e == ERR_NOTFOUND && h->is_anonymous && !h->with_keys))
         return e == ERR_NOTFOUND ? ERR_OK : e;
+    if (e == ERR_OK && !h->with_keys && account_is_removing(v)) /* keys are gone by then */
+        return ERR_OK;
     a->exists = true;
     str_put(a->home, sizeof a->home, region ? region : "");
     if (!h->with_keys)
@@ -224,6 +227,8 @@ static void txn_end_tokens(struct store_txn *t)
 static void replace_read(void *ctx, enum err e, const struct store_kv *created)
 {
     struct replace *r = ctx;
+    if (e == ERR_OK && account_is_removing(created))
+        e = ERR_NOTFOUND;
     if (e != ERR_OK) {
         replace_done(r, e);
         return;
@@ -253,9 +258,8 @@ struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, stru
     return &r->put.op;
 }
 
-void account_rows_del(struct store_txn *t)
+void account_secrets_del(struct store_txn *t)
 {
-    store_txn_kv_del(t, ACCOUNT_TABLE, STR("created"), STORE_REV_ANY);
     store_txn_kv_del(t, ACCOUNT_TABLE, STR(ACCOUNT_FAST_KEY), STORE_REV_ANY);
     for (size_t i = 0; i < ARRAY_LEN(key_names); i++)
         store_txn_kv_del(t, ACCOUNT_TABLE, str_of(key_names[i].name), STORE_REV_ANY);

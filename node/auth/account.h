@@ -36,8 +36,9 @@ struct op *account_import(struct node_shard *sh, struct op_owner *o, struct str 
 struct op *account_set_password(struct node_shard *sh, struct op_owner *o, struct str bare,
                                 struct str password, account_done_cb *cb, void *ctx);
 /* Remove an account and all that is kept of it; its sessions are closed, its subscriptions end. On
- * the home shard of the bare JID. Called back when the store has it. ERR_NOTFOUND, ERR_INVALID,
- * ERR_UNAVAILABLE. */
+ * the home shard of the bare JID. Called back when the store has it; if the store fails on the way,
+ * with ERR_OK when the account is gone and what is left of its data goes later. ERR_NOTFOUND,
+ * ERR_INVALID, ERR_UNAVAILABLE. */
 struct op *account_delete(struct node_shard *sh, struct op_owner *o, struct str bare,
                           account_done_cb *cb, void *ctx);
 /* account-rules.c: why this password is not taken; NULL: it is. */
@@ -47,9 +48,6 @@ const char *account_password_wrong(const struct node_conf *c, struct str local,
 #define ACCOUNT_ANONYMOUS_LEN 43
 bool account_is_anonymous(const struct node_conf *c, struct str local);
 void account_anonymous_name(const struct node_conf *c, char out[ACCOUNT_ANONYMOUS_LEN + 1]);
-/* For who empties an account at its anchor (session/user-erase.c): its rows in this transaction. */
-struct store_txn;
-void account_rows_del(struct store_txn *t);
 /* Accounts in our own store, in byte order after a given one ("" = from the first). */
 struct op *account_list(struct node_shard *sh, struct op_owner *o, struct str after, size_t limit,
                         store_owners_cb *cb, void *ctx);

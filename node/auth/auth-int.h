@@ -60,6 +60,9 @@ struct op *account_store_replace(struct node_shard *sh, struct op_owner *o, stru
                                  const struct scram_key *keys, size_t n, account_done_cb *cb,
                                  void *ctx);
 
+/* For who removes an account: keys and tokens in this transaction. */
+void account_secrets_del(struct store_txn *t);
+
 /* Add keys to an account whose known keys are still what they were. ERR_EXISTS: they are not, or
  * one that is to be added is there already. */
 struct op *account_store_add(struct node_shard *sh, struct op_owner *o, struct str bare,

@@ -58,15 +58,20 @@ static void send_to_anchor(struct conn *c, enum region_purpose p, struct stanza 
     world_send(c->sh, c->bind.far->peer, s, cu, &r);
 }
 
-/* A presence from the full JID to the bare one: what UP and DOWN carry. UP may say that the session
- * wants carbons. */
+/* What an anchor must know of the session: what it asked for inline, what another anchor knew. */
+static unsigned wants_of(const struct conn *c)
+{
+    return c->bind.wants | (conn_inline_wants_carbons(c) ? WISH_CARBONS : 0U);
+}
+
+/* A presence from the full JID to the bare one: what UP and DOWN carry, and what the session wants.
+ */
 static struct stanza *note(const struct conn *c, enum stanza_type t)
 {
     struct stanza_build b;
     struct jid bare = jid_to_bare(&c->jid);
     stanza_build(&b, STANZA_PRESENCE, t, &c->jid, &bare, STR_NONE);
-    if (conn_inline_wants_carbons(c))
-        xml_add(b.arena, b.el, NS_CARBONS, "enable");
+    session_wants_add(b.arena, b.el, wants_of(c));
     return stanza_finish(&b);
 }
 
@@ -79,8 +84,8 @@ void conn_attach(struct conn *c)
     }
     enum err e = user_attach(c->sh, &c->jid, c->bind.id, SESSION_HERE, c->h, NULL, 0);
     c->bind.is_attached = e == ERR_OK;
-    if (e == ERR_OK && conn_inline_wants_carbons(c))
-        user_wants_copies(c->sh, &c->jid, c->bind.id);
+    if (e == ERR_OK)
+        c->bind.wants = user_wants(c->sh, &c->jid, c->bind.id, wants_of(c));
     if (c->state == CONN_BINDING)
         conn_bind_end(c, e);
     else if (e == ERR_CONFLICT)
@@ -120,6 +125,13 @@ void c2s_attached(struct node_shard *sh, const char *conn_id, enum err e)
         conn_close(c, STREAM_RESOURCE_CONSTRAINT, "too many resources");
     else if (e != ERR_OK) /* it attaches again when its anchor is back */
         log_info(NULL, "c2s.attach.failed", "jid", LOG_STR(c->jid.full), "why", err_text(e));
+}
+
+void c2s_wants(struct node_shard *sh, const char *conn_id, unsigned wants)
+{
+    struct conn *c = conn_by_id(sh, conn_id);
+    if (c)
+        c->bind.wants = wants;
 }
 
 /* ---- attach again */

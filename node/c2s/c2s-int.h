@@ -76,6 +76,7 @@ struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
     struct anchor *far;      /* attached there, or asked to; NULL: here */
     bool is_attached;        /* the anchor knows, or may know, us */
     bool is_counted;         /* in c2s_set.users */
+    unsigned wants;          /* bits of enum session_wish, as the anchor knows them */
     struct stanza *presence; /* last available broadcast, as stamped */
 };
 struct conn_idle { /* c2s-idle.c */

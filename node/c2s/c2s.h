@@ -27,6 +27,8 @@ bool c2s_write_to(struct node_shard *sh, const char *conn_id, struct stanza *s, 
 void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, const char *text);
 /* The anchor answered an attach of a connection of ours (world). */
 void c2s_attached(struct node_shard *sh, const char *conn_id, enum err e);
+/* What its session wants beside stanzas, as its anchor knows it (bits of enum session_wish). */
+void c2s_wants(struct node_shard *sh, const char *conn_id, unsigned wants);
 /* A stanza of our connection could not reach its anchor at that peer (FROM returned): sent to its
  * anchor of today, or answered with remote-server-timeout. Takes s and c. */
 void c2s_returned(struct node_shard *sh, struct stanza *s, struct custody *c, const char *conn_id,

@@ -157,6 +157,14 @@ static void anchor_of_home(struct node_shard *sh, struct str bare, const char *h
     str_put(out->peer, sizeof out->peer, m->self ? "" : m->id);
 }
 
+bool anchor_is_ours(struct node_shard *sh, struct str bare)
+{
+    const char *region = sh->node->conf->region_name;
+    struct anchor a;
+    anchor_of_home(sh, bare, region ? region : "", &a);
+    return a.what == ANCHOR_HERE;
+}
+
 bool anchor_now(struct node_shard *sh, struct str bare, struct anchor *out)
 {
     struct home *h = hmap_get(&sh->anchors->homes, bare);

@@ -23,6 +23,8 @@ struct anchor_cache *anchor_cache_new(struct node_shard *sh);
 void anchor_cache_free(struct anchor_cache **pa);
 /* True and filled when known without asking. */
 bool anchor_now(struct node_shard *sh, struct str bare, struct anchor *out);
+/* This node is, or would be, the anchor of an account of its own region. */
+bool anchor_is_ours(struct node_shard *sh, struct str bare);
 typedef void anchor_cb(void *ctx, const struct anchor *a);
 /* drop (may be NULL) frees ctx when the question is cancelled. */
 struct op *anchor_ask(struct node_shard *sh, struct op_owner *o, struct str bare, anchor_cb *cb,

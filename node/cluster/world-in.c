@@ -109,21 +109,25 @@ static void in_up(struct node_shard *sh, void *ctx)
     struct stanza *s = i->stanza;
     enum err e =
         user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
-    if (e == ERR_OK && stanza_child(s, NS_CARBONS, "enable"))
-        user_wants_copies(sh, &s->from, i->route.resource);
     struct stanza_build b;
     stanza_build(&b, STANZA_PRESENCE, e == ERR_OK ? PRES_AVAILABLE : PRES_ERROR, NULL, &s->from,
                  STR_NONE);
+    if (e == ERR_OK)
+        session_wants_add(b.arena, b.el,
+                          user_wants(sh, &s->from, i->route.resource, session_wants_read(s)));
     struct region_route r = i->route;
     r.purpose = e == ERR_CONFLICT ? REGION_DOWN : REGION_UP_OK;
     world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
     in_free(i);
 }
 
+/* Attached; or it was before, and wants something else. */
 static void in_up_ok(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     enum err e = i->stanza->type == PRES_ERROR ? ERR_LIMIT : ERR_OK;
+    if (e == ERR_OK)
+        c2s_wants(sh, i->route.resource, session_wants_read(i->stanza));
     c2s_attached(sh, i->route.resource, e);
     in_free(i);
 }

@@ -404,7 +404,7 @@ static void on_get(struct iq_request *r)
     struct xml *list = xml_add(build.arena, build.el, NS_BLOCKING, "blocklist");
     for (size_t i = 0; b->items && hmap_next(b->items, &i, &jid);)
         xml_set(build.arena, xml_add(build.arena, list, NS_BLOCKING, "item"), "jid", jid);
-    ss->has_blocklist = true;
+    session_want(ss, WISH_BLOCKLIST, true);
     session_write(ss, stanza_finish(&build), custody_ref(r->custody), true, 0);
     iq_answered(r);
 }

@@ -8,7 +8,6 @@
  * ended is done with when another session has had its copy for a while. Errors are eligible by what
  * they carry; we keep no record of what they answer, so urn:xmpp:carbons:rules:0 is not announced.
  * Standards: XEP-0280 1.0.1, XEP-0297, XEP-0334 (no-copy). */
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/delay.h"
 #include "lib/xmpp/forward.h"
@@ -180,10 +179,7 @@ static void want(struct iq_request *r, bool wants)
         iq_error(r, STANZA_NOT_ALLOWED, NULL);
         return;
     }
-    if (!wants)
-        ss->carbons_us = 0;
-    else if (!ss->carbons_us)
-        ss->carbons_us = clock_wall_us();
+    session_want(ss, WISH_CARBONS, wants);
     iq_result(r);
 }
 

@@ -282,14 +282,10 @@ static void fini(struct node_shard *sh, void *state)
     hmap_fini(&l->due);
 }
 
-/* What was written while the account's data were being removed is removed after them. */
 static void user_erased(struct user *u, void *slot)
 {
     (void)slot;
     forget(last_of(u->shard), u->bare.full);
-    struct store_txn *t = store_txn_new(u->shard->store, u->bare.full);
-    store_txn_kv_del(t, TABLE, STR(KEY), STORE_REV_ANY);
-    store_commit(&t, &u->shard->ops, written, NULL);
 }
 
 static const struct iq_handler iqs[] = {

@@ -22,7 +22,8 @@
     X(stanza_id)                                                                                   \
     X(delay)                                                                                       \
     X(carbons)                                                                                     \
-    X(anonymous)
+    X(anonymous)                                                                                   \
+    X(removals)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)

@@ -35,7 +35,7 @@ static void on_get(struct iq_request *r)
         add_all(&b, r->user, ver);
     struct stanza *answer = stanza_finish(&b);
     if (ss) {
-        ss->interested = true;
+        session_want(ss, WISH_ROSTER, true);
         session_write(ss, answer, custody_ref(r->custody), true, 0);
     } else { /* it left meanwhile */
         stanza_unref(&answer);
@@ -246,7 +246,7 @@ static enum verdict on_features(struct hook_run *run, struct features_subject *f
 }
 
 static const struct hook_handler hooks[] = {HOOK_ON(stream_features, PH_ANNOTATE, on_features)};
-static const struct module_data data[] = {{DATA_MAP, "roster", NULL}};
+static const struct module_data data[] = {{DATA_MAP_LAST, "roster", NULL}};
 
 const struct module mod_roster = {
     .name = "roster",

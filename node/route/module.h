@@ -6,7 +6,12 @@
 #include "node/route/iq.h"
 
 /* What a module keeps of an account in the store (owner = bare JID): removed with the account. */
-enum module_data_kind { DATA_KV, DATA_MAP, DATA_LOG };
+enum module_data_kind {
+    DATA_KV,
+    DATA_MAP,
+    DATA_LOG,
+    DATA_MAP_LAST, /* behind all else, when contacts have been told */
+};
 struct module_data {
     enum module_data_kind kind;
     const char *table;
@@ -31,7 +36,8 @@ struct module {
     /* A member of the own region came or went, on each shard: anchors may have changed. */
     void (*region_changed)(struct node_shard *sh, void *state);
     void (*user_fini)(struct user *u, void *slot);
-    /* The account is gone, the object may stay a while: forget what the slot knows of the store. */
+    /* The account is gone, the object may stay a while: forget what the slot knows of the store,
+     * and write no more. Its rows (data) are removed after it. */
     void (*user_erased)(struct user *u, void *slot);
 };
 /* Checks needs and hook cycles; why names the module. */

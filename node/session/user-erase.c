@@ -1,25 +1,28 @@
-/* DOC: a user whose account is removed. In the queue's turn: the keys of what modules keep are read
- * page by page into one transaction, which removes the account's own rows too, so that either all
- * of it is there or nothing. Then who knew the user learns that it is gone, who asked is told, and
- * the sessions are closed; what waits in the queue finds no account any more.
- * Standards: XEP-0077 section 3.2. */
+/* DOC: a user whose account is removed, in the queue's turn, over tables that may be in several
+ * places. The account is announced as one to be removed, then begun with in one transaction: from
+ * then on there is none for anybody. Then its sessions' presence is withdrawn, what modules keep is
+ * removed, contacts learn that the subscriptions ended, the roster is removed, and the name is free
+ * again. Then who asked is told, and the sessions are closed; what waits in the queue finds no
+ * account any more. When the store fails before the account is gone, it is whole; afterwards the
+ * rest is done later (mod/removals.c), from what the store has: each step may be repeated, contacts
+ * may be told twice. Standards: XEP-0077 section 3.2. */
 #include "lib/base/log.h"
-#include "node/auth/account.h"
+#include "node/auth/account-removal.h"
 #include "node/cluster/anchor.h"
 #include "node/route/module.h"
+#include "node/session/erase-int.h"
 #include "node/session/presence.h"
 #include "node/session/roster.h"
-#include "node/session/session-int.h"
-
-enum { PAGE = 500 };
 
 struct erase {
     struct op asked; /* on the asker: when it goes, nobody is told */
     struct op op;    /* on the user, once it is this one's turn: when that goes, this ends */
     struct user *user;
-    struct store_txn *txn;
-    size_t module, data; /* the table that is read */
-    user_done *done;     /* NULL: the asker went */
+    struct account_removal removal;
+    struct erase_data data;
+    bool is_begun;   /* the store says that there is no account */
+    bool goes_on;    /* with what was interrupted */
+    user_done *done; /* NULL: nobody asks any more */
     void *ctx;
 };
 
@@ -33,8 +36,6 @@ static void erase_free(struct erase *e)
     if (e->done)
         op_end(&e->asked);
     op_end(&e->op);
-    if (e->txn)
-        store_txn_drop(&e->txn);
     mem_free(e);
 }
 
@@ -60,17 +61,21 @@ void erase_refuse(struct erase *e, enum err why)
     erase_free(e);
 }
 
-/* ---- the store has it */
-static void farewell(struct user *u)
+/* ---- who knew the user */
+static void vanish(struct user *u)
 {
-    struct roster_item *it;
+    anchor_learn(u->shard, u->bare.full, NULL);
     list_each (&u->sessions, n) {
         presence_gone(u, list_entry(n, struct session, link));
     }
+    module_user_erased(u);
+}
+
+static void farewell(struct user *u)
+{
+    struct roster_item *it;
     for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
         subs_end(u, &it->jid, it->state);
-    roster_free(&u->roster);
-    module_user_erased(u);
 }
 
 static void close_sessions(struct user *u)
@@ -104,100 +109,137 @@ static void turn_away(struct user *u)
     }
 }
 
-static void erased(void *ctx, enum err why)
+/* ---- the end */
+/* Before anybody can have made a new account of the name and be online with it. */
+static void part(struct erase *e)
 {
-    struct erase *e = ctx;
     struct user *u = e->user;
-    if (why == ERR_OK) {
-        log_info(NULL, "account.removed", "user", LOG_STR(u->bare.full));
-        anchor_learn(u->shard, u->bare.full, NULL);
-        farewell(u);
-    } else {
-        log_error(NULL, "account.remove.failed", "user", LOG_STR(u->bare.full), "why",
-                  err_text(why));
-    }
+    e->is_begun = false;
+    tell(e, ERR_OK);
+    anchor_learn(u->shard, u->bare.full, NULL); /* who asked meanwhile may have put it there */
+    roster_free(&u->roster);
+    close_sessions(u);
+    turn_away(u);
+}
+
+static void ended(struct erase *e, enum err why)
+{
+    struct user *u = e->user;
     tell(e, why);
-    if (why == ERR_OK) {
-        close_sessions(u);
-        turn_away(u);
-    }
     erase_free(e);
     user_resume(u);
 }
 
-/* ---- what is kept */
-static void read_on(struct erase *e);
-
-static const struct module_data *table_of(const struct erase *e)
+static void log_waits(struct erase *e, enum err why)
 {
-    size_t n;
-    return &module_list(e->user->shard->node, &n)[e->module]->data[e->data];
+    log_warn(NULL, "account.remove.waits", "user", LOG_STR(e->user->bare.full), "why",
+             err_text(why));
 }
 
-static void read_page(struct erase *e, struct str from);
+static void failed(struct erase *e, enum err why)
+{
+    if (e->is_begun) {
+        log_waits(e, why);
+        part(e);
+    } else {
+        log_error(NULL, "account.remove.failed", "user", LOG_STR(e->user->bare.full), "why",
+                  err_text(why));
+    }
+    ended(e, why);
+}
 
-static void page_read(void *ctx, enum err why, const struct store_entry *entries, size_t n,
-                      uint64_t version)
+/* ---- step after step */
+static void forgotten(void *ctx, enum err why)
 {
     struct erase *e = ctx;
-    (void)version;
+    if (why != ERR_OK)
+        log_waits(e, why);
+    ended(e, ERR_OK);
+}
+
+static void forget(struct erase *e)
+{
+    struct user *u = e->user;
+    account_removal_forget(u->shard, &u->ops, u->bare.full, forgotten, e);
+}
+
+static void name_freed(void *ctx, enum err why)
+{
+    struct erase *e = ctx;
     if (why != ERR_OK) {
-        erased(e, why);
+        failed(e, why);
         return;
     }
-    for (size_t i = 0; i < n; i++)
-        store_txn_map_del(e->txn, table_of(e)->table, entries[i].key);
-    if (n == PAGE) {
-        read_page(e, entries[n - 1].key);
+    log_info(NULL, "account.removed", "user", LOG_STR(e->user->bare.full));
+    part(e);
+    forget(e);
+}
+
+static void last_deleted(void *ctx, enum err why)
+{
+    struct erase *e = ctx;
+    struct user *u = e->user;
+    if (why != ERR_OK)
+        failed(e, why);
+    else
+        account_removal_end(u->shard, &u->ops, u->bare.full, &e->removal, name_freed, e);
+}
+
+static void data_deleted(void *ctx, enum err why)
+{
+    struct erase *e = ctx;
+    if (why != ERR_OK) {
+        failed(e, why);
         return;
     }
-    e->data++;
-    read_on(e);
+    farewell(e->user);
+    erase_data(&e->data, e->user, true, last_deleted, e);
 }
 
-static void read_page(struct erase *e, struct str from)
+static void delete_all(struct erase *e)
 {
-    struct user *u = e->user;
-    store_map_read(u->shard->store, &u->ops, table_of(e)->table, u->bare.full, from, PAGE,
-                   page_read, e);
+    e->is_begun = true;
+    vanish(e->user);
+    erase_data(&e->data, e->user, false, data_deleted, e);
 }
 
-/* The next table; maps must be read to know their keys. */
-static void read_on(struct erase *e)
+static void begun(void *ctx, enum err why)
 {
-    struct user *u = e->user;
-    size_t n;
-    const struct module *const *m = module_list(u->shard->node, &n);
-    for (; e->module < n; e->module++, e->data = 0) {
-        for (; e->data < m[e->module]->n_data; e->data++) {
-            const struct module_data *d = &m[e->module]->data[e->data];
-            if (d->kind == DATA_MAP) {
-                read_page(e, STR(""));
-                return;
-            }
-            if (d->kind == DATA_KV)
-                store_txn_kv_del(e->txn, d->table, str_of(d->key), STORE_REV_ANY);
-            else
-                store_txn_log_trim(e->txn, d->table, INT64_MAX);
-        }
+    struct erase *e = ctx;
+    if (why != ERR_OK) {
+        failed(e, why);
+        return;
     }
-    account_rows_del(e->txn);
-    store_commit(&e->txn, &u->ops, erased, e);
+    e->removal.rev++;
+    delete_all(e);
+}
+
+static void announced(void *ctx, enum err why)
+{
+    struct erase *e = ctx;
+    struct user *u = e->user;
+    if (why != ERR_OK)
+        failed(e, why);
+    else
+        account_removal_begin(u->shard, &u->ops, u->bare.full, &e->removal, begun, e);
 }
 
 /* A second removal that waited behind the first must not tell of success twice. */
-static void account_looked(void *ctx, enum err why, const struct account_info *a)
+static void looked(void *ctx, enum err why, const struct account_removal *r)
 {
     struct erase *e = ctx;
     struct user *u = e->user;
-    if (why == ERR_OK && a->exists) {
-        e->txn = store_txn_new(u->shard->store, u->bare.full);
-        read_on(e);
-        return;
-    }
-    tell(e, why == ERR_OK ? ERR_NOTFOUND : why);
-    erase_free(e);
-    user_resume(u);
+    e->removal = *r;
+    if (why != ERR_OK)
+        failed(e, why);
+    else if (r->state == ACCOUNT_REMOVING)
+        delete_all(e);
+    else if (e->goes_on)
+        forget(e);
+    else if (r->state == ACCOUNT_THERE)
+        account_removal_announce(u->shard, &u->ops, u->bare.full, announced, e);
+    else
+        ended(e, ERR_NOTFOUND);
 }
 
 void erase_run(struct erase *e)
@@ -205,7 +247,22 @@ void erase_run(struct erase *e)
     struct user *u = e->user;
     op_start(&e->op, &u->ops, user_gone);
     user_pause(u);
-    account_lookup_here(u->shard, &u->ops, u->bare.full, false, DIGEST_SHA256, account_looked, e);
+    account_removal_look(u->shard, &u->ops, u->bare.full, looked, e);
+}
+
+static void queue(struct erase *e)
+{
+    struct task *t = mem_alloc(sizeof *t);
+    t->kind = TASK_ERASE;
+    t->erase = e;
+    user_task(e->user, t);
+}
+
+void user_erase_on(struct node_shard *sh, const struct jid *bare)
+{
+    struct erase *e = mem_alloc(sizeof *e);
+    *e = (struct erase){.user = user_get(sh, bare), .goes_on = true};
+    queue(e);
 }
 
 struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct jid *bare,
@@ -215,9 +272,6 @@ struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct ji
     struct erase *e = mem_alloc(sizeof *e);
     *e = (struct erase){.user = u, .done = done, .ctx = ctx};
     op_start(&e->asked, o, asker_gone);
-    struct task *t = mem_alloc(sizeof *t);
-    t->kind = TASK_ERASE;
-    t->erase = e;
-    user_task(u, t);
+    queue(e);
     return &e->asked;
 }

@@ -2,7 +2,6 @@
  * when a connection binds (here or on another node of the world) and leaves through the user's
  * queue, so that what it sent before is done first. Source: RFC 6120 section 7.7.2.2 (conflict: the
  * newest wins). */
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/xmpp/stream-error.h"
 #include "node/c2s/c2s.h"
@@ -245,14 +244,6 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     }
     user_resume(u);
     return e;
-}
-
-void user_wants_copies(struct node_shard *sh, const struct jid *full, const char *conn_id)
-{
-    struct user *u = user_find(sh, full->bare);
-    struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
-    if (ss)
-        ss->carbons_us = clock_wall_us();
 }
 
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id)

@@ -60,12 +60,15 @@ void user_run(struct user *u); /* do what waits, until paused or empty */
 bool users_busy(struct node_shard *sh);
 void users_free(struct node_shard *sh); /* all of a shard, at once: nothing is broadcast */
 
-/* The account is removed, at its anchor, in the queue's order: its rows and what modules keep of it
- * leave the store in one transaction, presence and subscriptions end, then done, then its sessions
- * are closed. Who stops to wait does not stop it. ERR_NOTFOUND, ERR_IO. */
+/* The account is removed, at its anchor, in the queue's order: nobody can log in any more, presence
+ * ends, what modules keep of it leaves the store, subscriptions end, then done, then its sessions
+ * are closed. Who stops to wait does not stop it. ERR_OK also when the store failed after the
+ * account was gone: the rest is for user_erase_on. ERR_NOTFOUND, ERR_IO. */
 typedef void user_done(void *ctx, enum err e);
 struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct jid *bare,
                       user_done *done, void *ctx);
+/* Go on with a removal that was interrupted; what was only announced is forgotten. */
+void user_erase_on(struct node_shard *sh, const struct jid *bare);
 
 /* A connection binds a resource: newest wins, an older session with this full JID is closed with
  * conflict. ERR_LIMIT: too many resources. where/c2s/peer as in struct session. Idempotent for the
@@ -75,9 +78,21 @@ struct op *user_erase(struct node_shard *sh, struct op_owner *o, const struct ji
 enum err user_attach(struct node_shard *sh, const struct jid *full, const char *conn_id,
                      enum session_where where, handle c2s, const char *peer,
                      uint64_t peer_incarnation) MUST_USE;
-/* The connection's session gets carbons from its beginning (XEP-0280), as it asked with its bind.
- */
-void user_wants_copies(struct node_shard *sh, const struct jid *full, const char *conn_id);
+/* session-wants.c. What a session wants beside what is addressed to it; bits. */
+enum session_wish {
+    WISH_CARBONS = 1,   /* copies (XEP-0280) */
+    WISH_ROSTER = 2,    /* pushes of the roster: it asked for it */
+    WISH_BLOCKLIST = 4, /* pushes of the blocklist */
+};
+unsigned session_wants(const struct session *ss);
+/* Changed by its client: the front of the connection is told. */
+void session_want(struct session *ss, enum session_wish w, bool on);
+/* The front says that the connection's session wants these, too; all that it wants. */
+unsigned user_wants(struct node_shard *sh, const struct jid *full, const char *conn_id,
+                    unsigned wants);
+/* As elements of what fronts and anchors tell each other. */
+void session_wants_add(struct arena *a, struct xml *el, unsigned wants);
+unsigned session_wants_read(const struct stanza *s);
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* Close the sessions of an account, or one, whose connections are on other nodes, with
