@@ -67,8 +67,8 @@ enum sasl_status {
     X(INVALID_AUTHZID, "invalid-authzid")                                                          \
     X(INVALID_MECHANISM, "invalid-mechanism")                                                      \
     X(MALFORMED_REQUEST, "malformed-request")                                                      \
-    X(MECHANISM_TOO_WEAK, "mechanism-too-weak") X(NOT_AUTHORIZED, "not-authorized")                \
-        X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
+    X(MECHANISM_TOO_WEAK, "mechanism-too-weak")                                                    \
+    X(NOT_AUTHORIZED, "not-authorized") X(TEMPORARY_AUTH_FAILURE, "temporary-auth-failure")
 enum sasl_failure {
     SASL_FAIL_NONE,
 #define SASL_FAIL_ENUM(id, name) SASL_FAIL_##id,

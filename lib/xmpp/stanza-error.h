@@ -8,8 +8,9 @@
     X(CONFLICT, "conflict", "cancel")                                                              \
     X(FEATURE_NOT_IMPLEMENTED, "feature-not-implemented", "cancel")                                \
     X(FORBIDDEN, "forbidden", "auth")                                                              \
-    X(GONE, "gone", "cancel") X(INTERNAL_SERVER_ERROR, "internal-server-error",                    \
-                                "cancel") X(ITEM_NOT_FOUND, "item-not-found", "cancel")            \
+    X(GONE, "gone", "cancel")                                                                      \
+    X(INTERNAL_SERVER_ERROR, "internal-server-error", "cancel") X(ITEM_NOT_FOUND,                  \
+                                                                  "item-not-found", "cancel")      \
         X(JID_MALFORMED, "jid-malformed", "modify") X(NOT_ACCEPTABLE, "not-acceptable", "modify")  \
             X(NOT_ALLOWED, "not-allowed", "cancel") X(NOT_AUTHORIZED, "not-authorized", "auth")    \
                 X(POLICY_VIOLATION, "policy-violation",                                            \

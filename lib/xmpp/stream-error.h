@@ -7,8 +7,8 @@
     X(BAD_NAMESPACE_PREFIX, "bad-namespace-prefix")                                                \
     X(CONFLICT, "conflict")                                                                        \
     X(CONNECTION_TIMEOUT, "connection-timeout")                                                    \
-    X(HOST_GONE, "host-gone") X(HOST_UNKNOWN, "host-unknown") X(IMPROPER_ADDRESSING,               \
-                                                                "improper-addressing")             \
+    X(HOST_GONE, "host-gone")                                                                      \
+    X(HOST_UNKNOWN, "host-unknown") X(IMPROPER_ADDRESSING, "improper-addressing")                  \
         X(INTERNAL_SERVER_ERROR, "internal-server-error") X(INVALID_FROM, "invalid-from")          \
             X(INVALID_NAMESPACE, "invalid-namespace") X(INVALID_XML, "invalid-xml")                \
                 X(NOT_AUTHORIZED, "not-authorized") X(NOT_WELL_FORMED, "not-well-formed")          \
