@@ -173,7 +173,7 @@ static void test_records(void **state)
     assert_int_equal(first.digest[31], 0xff);
     for (int i = 0; i < 19; i++) {
         char line[200];
-        snprintf(line, sizeof line, "_5270._tcp.h2.y.test 60 TLSA 3 1 1 %02x%s\n", i, DIGEST + 2);
+        snprintf(line, sizeof line, "_5270._tcp.h2.y.test 60 TLSA 3 1 1 %02x%s\n", i, &DIGEST[2]);
         sim_dns_zone(line);
     }
     sim_dns_zone(SRV2("y.test") A2("y.test"));
