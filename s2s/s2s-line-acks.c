@@ -238,8 +238,9 @@ void s2s_line_ping(struct s2s_line *l)
     l->ping_us = loop_now_us(l->s2s->loop);
     l->ping_at = l->written;
     snprintf(text, sizeof text,
-             "<iq type='get' id='" PING_ID "%" PRIu64 "' from='%s' to='%s'><ping xmlns='%s'/></iq>",
-             l->id, b->local, b->remote, NS_PING);
+             "<iq type='get' id='" PING_ID "%" PRIu64 "-%" PRIu64 "' from='%s' to='%s'>"
+             "<ping xmlns='%s'/></iq>",
+             l->id, ++l->pings, b->local, b->remote, NS_PING);
     l->is_blocked = !s2s_line_text(l, str_of(text));
     timer_start(&l->quiet, l->s2s->conf.tune.ack_timeout_ms);
 }
@@ -261,15 +262,16 @@ static struct s2s_outbox *box_of(const struct s2s_line *l, struct str remote)
 
 bool s2s_line_pong(struct s2s *s, const struct stanza *st)
 {
-    uint64_t id;
-    struct str number = st->id;
+    uint64_t id, ping;
+    struct str rest = st->id;
     if (!s2s_is_pong(st))
         return false;
-    number = str_make(number.p + strlen(PING_ID), number.n - strlen(PING_ID));
-    struct s2s_line *l = str_to_u64(number, UINT64_MAX, &id) ? s2s_line_find(s, id) : NULL;
+    rest = str_make(rest.p + strlen(PING_ID), rest.n - strlen(PING_ID));
+    struct s2s_line *l =
+        str_to_u64(str_cut(&rest, '-'), UINT64_MAX, &id) ? s2s_line_find(s, id) : NULL;
     struct s2s_outbox *b = l && l->ping_us ? box_of(l, st->from.domain) : NULL;
-    if (!b)
-        return false;
+    if (!b || !str_to_u64(rest, UINT64_MAX, &ping) || ping != l->pings)
+        return false; /* also the answer to an earlier one, which says nothing of what went since */
     b->domain->pings = S2S_PINGS_ANSWERED;
     l->ping_us = 0;
     l->ponged = l->ping_at;

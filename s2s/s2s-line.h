@@ -71,6 +71,7 @@ struct s2s_line {
     uint64_t leave_ms, leave_progress_us;
     uint64_t done, sent;      /* stanzas */
     uint64_t pinged, ping_us; /* sent, when it was pinged last; a ping is out since, 0: none */
+    uint64_t pings;           /* that were sent, so that an answer is told from an earlier one's */
     size_t ping_at, ponged;   /* written, when that ping went; what answered pings acknowledge */
     struct timer leave, quiet;
     bool is_blocked;
