@@ -1,6 +1,7 @@
 """A real Prosody or ejabberd goes away while it is written to, in the ways servers do, and comes back: nothing is lost, what comes
 twice is counted, order holds, and the first delivery follows its return soon. A server that is killed, or stopped, may lose what it
-had acknowledged and not delivered; that is counted apart, and cannot be among what was written after it went.
+had acknowledged and not delivered; that is counted apart, and cannot be among what was written after it went. What an outbox that is
+full does not take comes back with its reason, and is not delivered as well.
 
   --peer prosody|ejabberd   which server (default: one after the other)
   --only CASE,...           some cases
@@ -59,7 +60,16 @@ class Scene:
         self.node.adduser("alice", "pw-alice")
         self.peer_ip = peer_ip
         self.seen, self.tag, self.sure, self.first_at = [], None, 0, None
+        self.bounced = {}  # number: condition
         self.is_read = asyncio.Event()  # carol is there
+        with open(self.node.config) as f:
+            self.config = f.read()
+
+    def reload(self, more=""):
+        """The node's configuration, with more lines in [s2s]."""
+        with open(self.node.config, "w") as f:
+            f.write(self.config.replace("[s2s]\n", "[s2s]\n" + more))
+        self.node.ctl("reload")
 
     def launch(self):
         if self.kind == "prosody":
@@ -112,13 +122,20 @@ class Scene:
         self.first_at = self.first_at or time.monotonic()
         self.seen.append(int(words[2]))
 
+    def came_back(self, m):
+        tag, _, number = m["id"].rpartition(" ")
+        if tag == self.tag:
+            self.bounced[int(number)] = m["error"]["condition"]
+
 
 slixmpp_error = clients.slixmpp.exceptions.XMPPError
 
 
 async def write(s, alice, n, of):
     for i in range(n, n + of):
-        alice.send_message(mto="carol@" + s.domain, mbody="burst %s %d" % (s.tag, i), mtype="chat")
+        m = alice.make_message(mto="carol@" + s.domain, mbody="burst %s %d" % (s.tag, i), mtype="chat")
+        m["id"] = "%s %d" % (s.tag, i)
+        m.send()
         if i % 20 == 19:
             await asyncio.sleep(0.005)
     return n + of
@@ -186,16 +203,28 @@ async def node_killed(s, alice, n, o):
     return n
 
 
-CASES = {"down": down, "killed": killed, "cut": cut, "frozen": frozen, "node-killed": node_killed}
+async def full(s, alice, n, o):
+    """More is written to a peer that is away than its outbox may hold: the rest comes back at once, each with its reason."""
+    await asyncio.to_thread(s.peer.proc.stop)
+    s.reload('pending_bytes = "8KiB"\nstored_bytes = "16KiB"\n')
+    s.first_at = None
+    n = await write(s, alice, n, o.messages)
+    await alice.barrier()
+    await s.relaunch()
+    s.reload()
+    return n
+
+
+CASES = {"down": down, "killed": killed, "cut": cut, "frozen": frozen, "node-killed": node_killed, "full": full}
 
 
 async def settle(s, n0, n, seconds):
     """Until all that must come has come, and for a moment more: for what the peer may have lost, and for copies."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not set(s.seen) >= set(range(max(n0, s.sure), n)):
+    while time.monotonic() < end and not set(s.seen) | set(s.bounced) >= set(range(max(n0, s.sure), n)):
         await asyncio.sleep(0.05)
     end = time.monotonic() + 3
-    while time.monotonic() < end and len(set(s.seen)) < n - n0:
+    while time.monotonic() < end and len(set(s.seen) | set(s.bounced)) < n - n0:
         await asyncio.sleep(0.05)
     await asyncio.sleep(1)
 
@@ -208,8 +237,9 @@ def in_order(seen):
 async def case(s, verdict, name, act, o, rows, *more):
     alice = clients.Client("alice@%s/here" % WORLD, "pw-alice", (s.node.ip, C2S), s.ca.crt)
     alice.register_plugin("xep_0198")
+    alice.add_event_handler("message_error", s.came_back)
     await alice.login()
-    s.seen, s.accepted, s.sure, s.tag = [], None, 0, "before-" + name.replace(" ", "-")
+    s.seen, s.bounced, s.accepted, s.sure, s.tag = [], {}, None, 0, "before-" + name.replace(" ", "-")
     await write(s, alice, 0, 1)
     await settle(s, 0, 1, 30)
     s.seen, s.tag = [], name.replace(" ", "-")
@@ -217,16 +247,19 @@ async def case(s, verdict, name, act, o, rows, *more):
     back = time.monotonic()
     await settle(s, 1, n, 40)
     first = None if s.first_at is None else max(0.0, s.first_at - back)
-    missing, twice = set(range(1, n)) - set(s.seen), len(s.seen) - len(set(s.seen))
+    missing, twice = set(range(1, n)) - set(s.seen) - set(s.bounced), len(s.seen) - len(set(s.seen))
     missing and say("        missing: %s" % sorted(missing)[:20])
     lost, theirs = len([i for i in missing if i >= s.sure]), len([i for i in missing if i < s.sure])
-    verdict.check(lost == 0 and in_order(s.seen),
-                  "%s, %s: %d written%s, %d lost, %d lost by the peer after it had them, %d twice, order %s, first %s after the return"
-                  % (s.kind, name, n - 1, "" if s.accepted is None else " (%d acknowledged)" % s.accepted, lost, theirs, twice,
-                     "kept" if in_order(s.seen) else "BROKEN", "-" if first is None else "%.1f s" % first))
+    verdict.check(lost == 0 and in_order(s.seen) and not set(s.seen) & set(s.bounced),
+                  "%s, %s: %d written%s, %d came back, %d lost, %d lost by the peer after it had them, %d twice, order %s, "
+                  "first %s after the return"
+                  % (s.kind, name, n - 1, "" if s.accepted is None else " (%d acknowledged)" % s.accepted, len(s.bounced), lost, theirs,
+                     twice, "kept" if in_order(s.seen) else "BROKEN", "-" if first is None else "%.1f s" % first))
+    verdict.check(set(s.bounced.values()) == ({"resource-constraint"} if name == "full" else set()),
+                  "%s, %s: came back: %s" % (s.kind, name, sorted(set(s.bounced.values())) or "nothing"))
     if first is not None and o.prompt:
         verdict.check(first < RETURN_S, "%s, %s: first delivery %.1f s after the return" % (s.kind, name, first))
-    rows.append((s.kind, name, n - 1, lost, theirs, twice, first))
+    rows.append((s.kind, name, n - 1, len(s.bounced), lost, theirs, twice, first))
     alice.abort()
 
 
@@ -260,10 +293,10 @@ def run(o, kind, rows):
 
 def report(path, rows):
     with open(path, "w") as f:
-        f.write("| server | what happened | written | lost | lost by the peer | twice | first delivery after its return |\n"
-                "|---|---|---:|---:|---:|---:|---:|\n")
-        for kind, name, n, lost, theirs, twice, first in rows:
-            f.write("| %s | %s | %d | %d | %d | %d | %s |\n" % (kind, name, n, lost, theirs, twice, "-" if first is None else "%.1f s" % first))
+        f.write("| server | what happened | written | came back | lost | lost by the peer | twice | first delivery after its return |\n"
+                "|---|---|---:|---:|---:|---:|---:|---:|\n")
+        for *row, first in rows:
+            f.write("| %s | %s | %d | %d | %d | %d | %d | %s |\n" % (*row, "-" if first is None else "%.1f s" % first))
 
 
 if __name__ == "__main__":
