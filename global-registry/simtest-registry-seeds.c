@@ -3,6 +3,7 @@
  * member is asked for every user and must know the truth, from memory and afresh. What each was
  * told of the others must make sense all along. */
 #include "global-registry/tests-sim-int.h"
+#include "lib/loop/tests-seeds.h"
 
 #define SEEDS 1000
 #define NODES 4
@@ -193,22 +194,17 @@ static void run_seed(uint64_t seed)
 
 static void test_registry_random_worlds_end_with_the_truth(void **state UNUSED)
 {
-    const char *one = getenv("SEED");
-    uint64_t seed;
-    if (one && str_to_u64(str_of(one), UINT64_MAX, &seed)) {
+    if (getenv("SEED"))
         log_set_level(LOG_DEBUG);
-        run_seed(seed);
-        return;
-    }
-    for (seed = 1; seed <= SEEDS; seed++)
-        run_seed(seed);
+    EACH_SEED(SEEDS)
+    run_seed(seed_now);
 }
 
 int main(void)
 {
     log_set_level(LOG_ERROR + 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registry_random_worlds_end_with_the_truth),
+        cmocka_unit_test_teardown(test_registry_random_worlds_end_with_the_truth, say_repeat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

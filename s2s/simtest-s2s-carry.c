@@ -1,36 +1,11 @@
 /* Carrying between simulated hosts: acknowledgements, resumption, both ways over one stream,
  * several pairs over one stream, limits, signs of life, round trips. */
+#include "lib/loop/tests-seeds.h"
 #include "s2s/tests-world-int.h"
 
 enum { CUT_SEEDS = 150, MEET_SEEDS = 100 };
 
 /* ---- counting ---- */
-
-/* The seeds of a test: n of them, or as many as SEEDS says; SEED repeats one. */
-static uint64_t seed_first = 1, seed_last, seed_now;
-
-static void seeds(uint64_t n)
-{
-    const char *only = getenv("SEED"), *many = getenv("SEEDS");
-    seed_first = 1;
-    seed_last = n;
-    if (many)
-        (void)str_to_u64(str_of(many), UINT32_MAX, &seed_last);
-    if (only && str_to_u64(str_of(only), UINT32_MAX, &seed_first))
-        seed_last = seed_first;
-}
-
-static int say_repeat(void **state UNUSED)
-{
-    if (seed_now)
-        fprintf(stderr, "repeat it with: SEED=%" PRIu64 " build/asan/s2s-simtest-s2s-carry\n",
-                seed_now);
-    seed_now = 0;
-    return 0;
-}
-
-#define EACH_SEED(n)                                                                               \
-    for (seeds(n), seed_now = seed_first; seed_now <= seed_last || (seed_now = 0); seed_now++)
 
 /* Every number from 1 to n once, in order. */
 static void check_all(const struct host *h, size_t n)

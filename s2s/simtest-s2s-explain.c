@@ -1,8 +1,9 @@
 /* Explaining domains between simulated hosts, and what an operator does about them. */
+#include "lib/loop/tests-seeds.h"
 #include "s2s/s2s-explain.h"
 #include "s2s/tests-world-int.h"
 
-enum { SEEDS = 60, CANCEL_SEEDS = 300 };
+enum { STALL_SEEDS = 60, CANCEL_SEEDS = 300, KICK_SEEDS = 60 };
 
 struct asked {
     size_t n; /* answers */
@@ -161,9 +162,10 @@ static void test_explain_dns(void **state UNUSED)
 /* Whatever the peer stops at: an answer within connect_timeout, with the right cause. */
 static void test_explain_stalls(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        enum raw_step stop = (enum raw_step)(seed % RAW_STEPS);
-        struct world *w = world_begin(seed);
+    EACH_SEED(STALL_SEEDS)
+    {
+        enum raw_step stop = (enum raw_step)(seed_now % RAW_STEPS);
+        struct world *w = world_begin(seed_now);
         struct raw raw;
         struct asked q;
         raw_begin(&raw, w, 1, stop);
@@ -248,14 +250,15 @@ static void test_explain_too_many(void **state UNUSED)
 /* Whoever asks may go at any time. */
 static void test_explain_cancelled(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= CANCEL_SEEDS; seed++) {
-        struct world *w = world_begin(seed);
+    EACH_SEED(CANCEL_SEEDS)
+    {
+        struct world *w = world_begin(seed_now);
         struct asked q = {0};
         struct op_owner ops;
         op_owner_init(&ops);
         world_open(w);
         s2s_explain(w->h[0].s2s, &ops, "d0.test", STR("d1.test"), on_report, &q);
-        run_for(seed * 2000);
+        run_for(seed_now * 2000);
         size_t before = q.n;
         op_owner_cancel_all(&ops);
         run_for(20 * SEC);
@@ -371,8 +374,9 @@ static bool has_last(void *ctx)
 static void test_kick(void **state UNUSED)
 {
     size_t copies = 0;
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        struct world *w = world_begin(seed);
+    EACH_SEED(KICK_SEEDS)
+    {
+        struct world *w = world_begin(seed_now);
         struct host *a = &w->h[0], *b = &w->h[1];
         a->conf.tune.expire_message_ms = 86400000;
         world_open(w);
@@ -391,7 +395,7 @@ static void test_kick(void **state UNUSED)
         assert_true(b->n_accepted > 1);
         world_end(&w);
     }
-    print_message("%d runs of 40 stanzas and 3 kicks: %zu copies\n", SEEDS, copies);
+    print_message("%" PRIu64 " runs of 40 stanzas and 3 kicks: %zu copies\n", seed_last, copies);
 }
 
 static void test_top(void **state UNUSED)
@@ -424,15 +428,15 @@ int main(void)
         cmocka_unit_test(test_explain_certificate_each),
         cmocka_unit_test(test_explain_certificate),
         cmocka_unit_test(test_explain_dns),
-        cmocka_unit_test(test_explain_stalls),
+        cmocka_unit_test_teardown(test_explain_stalls, say_repeat),
         cmocka_unit_test(test_explain_addresses),
         cmocka_unit_test(test_explain_override),
         cmocka_unit_test(test_explain_too_many),
-        cmocka_unit_test(test_explain_cancelled),
+        cmocka_unit_test_teardown(test_explain_cancelled, say_repeat),
         cmocka_unit_test(test_probe_is_a_sign_of_life),
         cmocka_unit_test(test_show_and_retry),
         cmocka_unit_test(test_drop),
-        cmocka_unit_test(test_kick),
+        cmocka_unit_test_teardown(test_kick, say_repeat),
         cmocka_unit_test(test_top),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);

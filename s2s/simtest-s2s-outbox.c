@@ -1,11 +1,10 @@
 /* What waits for a domain: over restarts and kills, past the bounds of memory, until it expires.
  * SEEDS=n in the environment: how many seeds of the long case. */
-#include <stdlib.h>
-
+#include "lib/loop/tests-seeds.h"
 #include "lib/store/store.h"
 #include "s2s/tests-world-int.h"
 
-enum { SEEDS = 60, DAY_MS = 86400000 };
+enum { LONG_SEEDS = 60, DAY_MS = 86400000 };
 
 static struct store *store;
 
@@ -391,10 +390,8 @@ static void long_seed(uint64_t seed, bool no_acks)
 
 static void run_long(bool no_acks)
 {
-    const char *n = getenv("SEEDS");
-    for (uint64_t seed = 1; seed <= (n ? strtoull(n, NULL, 10) : SEEDS); seed++) {
-        long_seed(seed, no_acks);
-    }
+    EACH_SEED(LONG_SEEDS)
+    long_seed(seed_now, no_acks);
 }
 
 static void test_long_acks(void **state UNUSED)
@@ -420,8 +417,8 @@ int main(void)
         cmocka_unit_test(test_requests_fail_fast),
         cmocka_unit_test(test_notice_then_error),
         cmocka_unit_test(test_store_fails),
-        cmocka_unit_test(test_long_acks),
-        cmocka_unit_test(test_long_pings),
+        cmocka_unit_test_teardown(test_long_acks, say_repeat),
+        cmocka_unit_test_teardown(test_long_pings, say_repeat),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
 }

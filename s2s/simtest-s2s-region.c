@@ -1,7 +1,10 @@
 /* Links between members over a network that is cut again and again, by seed: with resets, as black
  * holes, with receivers that restart. Custody is taken late and out of order. What was acknowledged
  * had custody, nothing comes twice to one process, order is kept, every token ends once. */
+#include "lib/loop/tests-seeds.h"
 #include "s2s/tests-region-int.h"
+
+enum { CUT_SEEDS = 200, RESTART_SEEDS = 100 };
 
 /* ---- faults ---- */
 
@@ -88,21 +91,21 @@ static void run_seed(uint64_t seed, bool restarts)
 
 static void test_region_cuts(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        run_seed(seed, false);
+    EACH_SEED(CUT_SEEDS)
+    run_seed(seed_now, false);
 }
 
 static void test_region_restarts(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= RESTART_SEEDS; seed++)
-        run_seed(seed + 1000, true);
+    EACH_SEED(RESTART_SEEDS)
+    run_seed(seed_now, true);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_region_cuts),
-        cmocka_unit_test(test_region_restarts),
+        cmocka_unit_test_teardown(test_region_cuts, say_repeat),
+        cmocka_unit_test_teardown(test_region_restarts, say_repeat),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -1,4 +1,5 @@
 /* Federation between simulated hosts: finding, proving, waiting, failing, closing. */
+#include "lib/loop/tests-seeds.h"
 #include "s2s/tests-world-int.h"
 
 enum { STALL_SEEDS = 220, CUT_SEEDS = 100 };
@@ -164,28 +165,11 @@ static void stall(uint64_t seed, enum raw_step step, enum raw_how how)
     world_end(&w);
 }
 
-static uint64_t stalling; /* the seed under way */
-
-static int say_repeat(void **state UNUSED)
-{
-    if (stalling)
-        fprintf(stderr, "repeat it with: SEED=%" PRIu64 " build/asan/s2s-simtest-s2s\n", stalling);
-    stalling = 0;
-    return 0;
-}
-
 static void test_stall_at_every_step(void **state UNUSED)
 {
-    uint64_t first = 1, last = STALL_SEEDS;
-    const char *only = getenv("SEED"), *many = getenv("SEEDS");
-    if (many)
-        (void)str_to_u64(str_of(many), UINT32_MAX, &last);
-    if (only && str_to_u64(str_of(only), UINT32_MAX, &first))
-        last = first;
-    for (stalling = first; stalling <= last; stalling++)
-        stall(stalling, (enum raw_step)((stalling - 1) % RAW_STEPS),
-              (enum raw_how)((stalling - 1) / RAW_STEPS % RAW_HOWS));
-    stalling = 0;
+    EACH_SEED(STALL_SEEDS)
+    stall(seed_now, (enum raw_step)((seed_now - 1) % RAW_STEPS),
+          (enum raw_how)((seed_now - 1) / RAW_STEPS % RAW_HOWS));
 }
 
 static void test_stall_black_hole(void **state UNUSED)
@@ -444,8 +428,8 @@ static void cut_seed(uint64_t seed)
 
 static void test_cut_mid_burst(void **state UNUSED)
 {
-    for (uint64_t seed = 1; seed <= CUT_SEEDS; seed++)
-        cut_seed(seed);
+    EACH_SEED(CUT_SEEDS)
+    cut_seed(seed_now);
 }
 
 static void set_true(void *ctx)
@@ -503,7 +487,7 @@ int main(void)
         cmocka_unit_test(test_server_comes_back),
         cmocka_unit_test(test_life_ends_backoff),
         cmocka_unit_test(test_idle_close),
-        cmocka_unit_test(test_cut_mid_burst),
+        cmocka_unit_test_teardown(test_cut_mid_burst, say_repeat),
         cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);

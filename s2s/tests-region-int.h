@@ -16,7 +16,7 @@
 #include "lib/net/tests-certs.h"
 #include "s2s/s2s-region-int.h"
 
-enum { SENT_MAX = 400, OPEN_MAX = 64, SEEDS = 200, RESTART_SEEDS = 100 };
+enum { SENT_MAX = 400, OPEN_MAX = 64 };
 #define SEC UINT64_C(1000000)
 
 static char dir[TEST_PATH_MAX];
