@@ -32,26 +32,17 @@ static const struct s2s_host_ops host = {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const size_t pieces[] = {1, 7, 100, 1000, 4096, 5000, 65536, 1 << 20};
-    static const struct s2s_conf conf = {
-        .dialback = true, .external = true, .dialback_secret = "x"};
-    static struct loop *l;
-    static struct dns *dns;
     if (!n)
         return 0;
-    if (!l) {
-        log_set_capture(quiet, NULL);
-        l = loop_new("fuzz/0", 0);
-        dns = open_dns(l);
-    }
-    rand_seed(1);
-    struct wire w = {.t = {.ops = &wire_ops, .loop = l}};
+    struct wire w;
+    struct dns *dns;
+    struct loop *l = fuzz_loop(&dns);
+    wire_begin(&w, l);
     struct s2s *s = NULL;
-    s = s2s_new(l, &conf, NULL, dns, &host, &s);
-    w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
+    s = s2s_new(l, &fuzz_conf, NULL, dns, &host, &s);
     is_proved = data[0] & 1;
     s2s_accept(s, &w.t, false, NULL);
-    play(l, &w,
+    play(&w,
          STR("<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
              "xmlns:db='jabber:server:dialback' from='d1.test' to='d0.test' version='1.0'>"),
          1 << 20);
@@ -60,13 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         must(s2s_line_add_pair(&in->line, STR("d0.test"), STR("d1.test"), "dialback"));
         stream_in_set_authenticated(in->stream);
     }
-    play(l, &w, str_make((const char *)data + 1, n - 1), pieces[data[0] >> 5]);
-    turn(l);
-    if (!w.is_closed)
-        w.t.events->end(w.t.ctx, ERR_EOF);
-    turn(l);
-    s2s_free(&s);
-    must(w.is_closed);
-    xml_parser_free(&w.oracle);
+    play(&w, str_make((const char *)data + 1, n - 1), wire_pieces[data[0] >> 5]);
+    fuzz_end(&s, &w);
     return 0;
 }

@@ -49,9 +49,9 @@ static void send(struct s2s *s)
     s2s_send(s, st, &token);
 }
 
-static void play_negotiation(struct loop *l, struct wire *w)
+static void play_negotiation(struct wire *w)
 {
-    play(l, w,
+    play(w,
          STR("<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' "
              "xmlns:db='jabber:server:dialback' from='d1.test' to='d0.test' id='i' version='1.0'>"
              "<stream:features><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>"
@@ -59,7 +59,7 @@ static void play_negotiation(struct loop *l, struct wire *w)
              "</stream:features>"),
          1 << 20);
     if (played & PROVED)
-        play(l, w,
+        play(w,
              STR("<db:result from='d1.test' to='d0.test' type='valid'/>"
                  "<enabled xmlns='urn:xmpp:sm:3' id='s' resume='true'/>"),
              1 << 20);
@@ -68,38 +68,23 @@ static void play_negotiation(struct loop *l, struct wire *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const size_t pieces[] = {1, 7, 100, 1000, 4096, 5000, 65536, 1 << 20};
-    static const struct s2s_conf conf = {
-        .dialback = true, .external = true, .dialback_secret = "x"};
-    static struct loop *l;
-    static struct dns *dns;
     if (!n)
         return 0;
-    if (!l) {
-        log_set_capture(quiet, NULL);
-        l = loop_new("fuzz/0", 0);
-        dns = open_dns(l);
-    }
-    rand_seed(1);
+    struct wire w;
+    struct dns *dns;
+    struct loop *l = fuzz_loop(&dns);
+    wire_begin(&w, l);
     played = data[0] & 3U;
     tokens = 0;
-    struct wire w = {.t = {.ops = &wire_ops, .loop = l}};
-    struct s2s *s = s2s_new(l, &conf, NULL, dns, &host, NULL);
-    w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
+    struct s2s *s = s2s_new(l, &fuzz_conf, NULL, dns, &host, NULL);
     send(s);
     struct transport *t = &w.t;
     s2s_out_take(list_entry(list_first(&s->outs), struct s2s_out, link), &t);
     if (played & PLAYED)
-        play_negotiation(l, &w);
-    must((played & (PLAYED | PROVED)) == (PLAYED | PROVED) || w.sent == 0);
-    play(l, &w, str_make((const char *)data + 1, n - 1), pieces[data[0] >> 5]);
-    turn(l);
-    if (!w.is_closed)
-        w.t.events->end(w.t.ctx, ERR_EOF);
-    turn(l);
-    s2s_free(&s);
-    must(w.is_closed);
+        play_negotiation(&w);
+    must((played & (PLAYED | PROVED)) == (PLAYED | PROVED) || w.stanzas == 0);
+    play(&w, str_make((const char *)data + 1, n - 1), wire_pieces[data[0] >> 5]);
+    fuzz_end(&s, &w);
     must(tokens == 0);
-    xml_parser_free(&w.oracle);
     return 0;
 }

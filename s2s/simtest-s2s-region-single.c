@@ -18,8 +18,7 @@ static bool b_has(void *ctx)
 
 static void test_region_custody(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 7);
+    struct world *w = world_new(7);
     tell_peer(&w->m[0]);
     for (int i = 0; i < 30; i++)
         send_one(&w->m[0], REGION_USER);
@@ -36,15 +35,13 @@ static void test_region_custody(void **state UNUSED)
     s2s_region_complete(w->m[1].r, t); /* stale */
     s2s_region_complete(w->m[1].r, 12345);
     assert_true(sim_run(5 * SEC, a_ended, &w->m[0]));
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* Acknowledged by itself, then the link is cut: the peer lives, so nothing comes again. */
 static void test_region_got_survives_cuts(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 20);
+    struct world *w = world_new(20);
     tell_peer(&w->m[0]);
     for (int i = 0; i < 10; i++)
         send_one(&w->m[0], REGION_USER);
@@ -62,14 +59,12 @@ static void test_region_got_survives_cuts(void **state UNUSED)
         take_custody(&w->m[1], 0);
     assert_true(sim_run(10 * SEC, a_ended, &w->m[0]));
     assert_int_equal(w->m[1].delivered, 10);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_custody_late(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 21);
+    struct world *w = world_new(21);
     member_stop(&w->m[1]);
     w->m[1].conf.custody_ms = 2000;
     member_start(&w->m[1]);
@@ -82,16 +77,14 @@ static void test_region_custody_late(void **state UNUSED)
         w->m[0].sent[i].had_custody = true; /* as far as the sender is told */
     assert_true(sim_run(3 * SEC, a_ended, &w->m[0]));
     take_custody(&w->m[1], 0); /* too late, no harm */
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* A new numbering with custody open: the copies are not handed up, and are acknowledged by the same
  * custody. */
 static void test_region_copies_wait_for_custody(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 8);
+    struct world *w = world_new(8);
     tell_peer(&w->m[0]);
     for (int i = 0; i < 10; i++)
         send_one(&w->m[0], REGION_USER);
@@ -108,8 +101,7 @@ static void test_region_copies_wait_for_custody(void **state UNUSED)
     while (w->m[1].n_open)
         take_custody(&w->m[1], 0);
     assert_true(sim_run(10 * SEC, a_ended, &w->m[0]));
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static unsigned count(const struct member *m, char how)
@@ -122,8 +114,7 @@ static unsigned count(const struct member *m, char how)
 
 static void test_region_returned(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 9);
+    struct world *w = world_new(9);
     struct member *a = &w->m[0];
     w->may_return = true;
     sim_net_cut("a", "b", false);
@@ -140,15 +131,13 @@ static void test_region_returned(void **state UNUSED)
     assert_int_equal(a->n_ended, 1);
     assert_true(sim_run(SEC, a_ended, a));
     assert_int_equal(count(a, 'r'), 2);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* Its stream may reach us before the registry tells of it: what is for it waits. */
 static void test_region_not_known_yet(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 19);
+    struct world *w = world_new(19);
     struct member *a = &w->m[0];
     send_one(a, REGION_USER);
     sim_run(SEC, NULL, NULL);
@@ -158,16 +147,14 @@ static void test_region_not_known_yet(void **state UNUSED)
     take_custody(&w->m[1], 0);
     assert_true(sim_run(5 * SEC, a_ended, a));
     assert_int_equal(count(a, 'a'), 1);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* Forgotten and met again: what is sent then is new to the receiver, although it remembers the
  * past. */
 static void test_region_forgotten_and_back(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 10);
+    struct world *w = world_new(10);
     struct member *a = &w->m[0];
     w->may_return = true;
     tell_peer(a);
@@ -184,14 +171,12 @@ static void test_region_forgotten_and_back(void **state UNUSED)
     take_custody(&w->m[1], 0);
     assert_true(sim_run(5 * SEC, a_ended, a));
     assert_int_equal(count(a, 'a'), 6);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_wait_ms(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 11);
+    struct world *w = world_new(11);
     struct member *a = &w->m[0];
     w->may_return = true;
     tell_peer(a);
@@ -208,14 +193,12 @@ static void test_region_wait_ms(void **state UNUSED)
     assert_int_equal(a->n_ended, 1);
     sim_run(100 * SEC, NULL, NULL);
     assert_int_equal(count(a, 'r'), 2);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_queue_full(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 12);
+    struct world *w = world_new(12);
     struct member *a = &w->m[0];
     w->may_return = true;
     member_stop(a);
@@ -233,8 +216,7 @@ static void test_region_queue_full(void **state UNUSED)
             take_custody(&w->m[1], 0);
         sim_run(SEC, NULL, NULL);
     }
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* ---- who may not ---- */
@@ -250,9 +232,8 @@ static const struct json *list_row(struct member *m, struct json **keep)
 static void check_refused(size_t ctx, uint64_t incarnation_known_to_b, const char *self_domain,
                           const char *why)
 {
-    struct world *w = mem_alloc(sizeof *w);
+    struct world *w = world_new(13);
     struct json *list;
-    world_begin(w, 13);
     struct member *a = &w->m[0], *b = &w->m[1];
     member_stop(a);
     a->conf.tls_client = ctx_client[ctx];
@@ -275,8 +256,7 @@ static void check_refused(size_t ctx, uint64_t incarnation_known_to_b, const cha
         fail_msg("'%s' instead of '%s'", json_get_str(row, "last_error"), why);
     assert_int_equal(json_get_num(row, "queued", -1), 1);
     json_free(&list);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_refused(void **state UNUSED)
@@ -291,8 +271,7 @@ static void test_region_refused(void **state UNUSED)
 static void test_region_wrong_server(void **state UNUSED)
 {
     for (size_t ctx = 2; ctx < 4; ctx++) {
-        struct world *w = mem_alloc(sizeof *w);
-        world_begin(w, 14);
+        struct world *w = world_new(14);
         member_stop(&w->m[1]);
         w->m[1].conf.tls_server = ctx_server[ctx];
         member_start(&w->m[1]);
@@ -301,16 +280,14 @@ static void test_region_wrong_server(void **state UNUSED)
         sim_run(20 * SEC, NULL, NULL);
         assert_int_equal(w->m[0].ups, 0);
         assert_int_equal(w->m[1].delivered, 0);
-        world_end(w);
-        mem_free(w);
+        world_free(&w);
     }
 }
 
 /* The registry knows a younger incarnation than the one that listens. */
 static void test_region_old_process_answers(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, 15);
+    struct world *w = world_new(15);
     w->m[1].conf.self_incarnation = 11; /* what a is told */
     struct s2s_region_conf *real = &w->m[1].r->conf;
     assert_int_equal(real->self_incarnation, 10);
@@ -319,8 +296,7 @@ static void test_region_old_process_answers(void **state UNUSED)
     sim_run(20 * SEC, NULL, NULL);
     assert_int_equal(w->m[0].ups, 0);
     assert_int_equal(w->m[1].delivered, 0);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void set_true(void *ctx)
@@ -334,9 +310,8 @@ static bool is_true(void *ctx)
 
 static void test_region_stop_flushes(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
+    struct world *w = world_new(16);
     bool stopped = false;
-    world_begin(w, 16);
     tell_peer(&w->m[0]);
     tell_peer(&w->m[1]);
     for (int i = 0; i < 20; i++)
@@ -349,17 +324,15 @@ static void test_region_stop_flushes(void **state UNUSED)
     assert_false(stopped);
     assert_true(sim_run(3500000, is_true, &stopped));
     assert_int_equal(count(&w->m[0], 'a'), 40);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 /* Custody that is taken while the receiver stops is still acknowledged: nothing comes a second
  * time. */
 static void test_region_stop_waits_for_custody(void **state UNUSED)
 {
-    struct world *w = mem_alloc(sizeof *w);
+    struct world *w = world_new(17);
     bool stopped = false;
-    world_begin(w, 17);
     w->m[1].holds = true;
     tell_peer(&w->m[0]);
     tell_peer(&w->m[1]);
@@ -373,8 +346,7 @@ static void test_region_stop_waits_for_custody(void **state UNUSED)
         take_custody(&w->m[1], 0);
     assert_true(sim_run(500000, is_true, &stopped));
     assert_int_equal(count(&w->m[0], 'a'), 20);
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_route_strict(void **state UNUSED)

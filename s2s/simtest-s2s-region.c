@@ -64,8 +64,7 @@ static void chain_next(void *ctx)
 
 static void run_seed(uint64_t seed, bool restarts)
 {
-    struct world *w = mem_alloc(sizeof *w);
-    world_begin(w, seed);
+    struct world *w = world_new(seed);
     struct chain c = {.w = w, .until_us = sim_now_us() + 40 * SEC};
     w->restarts = restarts;
     for (size_t i = 0; i < 2; i++) {
@@ -85,8 +84,7 @@ static void run_seed(uint64_t seed, bool restarts)
         assert_int_equal(w->m[1].delivered, w->m[0].n_sent);
         assert_true(w->m[0].ups >= 1);
     }
-    world_end(w);
-    mem_free(w);
+    world_free(&w);
 }
 
 static void test_region_cuts(void **state UNUSED)

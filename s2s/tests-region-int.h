@@ -255,9 +255,9 @@ static UNUSED void member_stop(struct member *m)
     s2s_region_free(&m->r);
 }
 
-static UNUSED void world_begin(struct world *w, uint64_t seed)
+static UNUSED struct world *world_new(uint64_t seed)
 {
-    memset(w, 0, sizeof *w);
+    struct world *w = mem_calloc(1, sizeof *w);
     sim_begin(seed);
     sim_net_begin();
     for (size_t i = 0; i < 2; i++) {
@@ -276,10 +276,13 @@ static UNUSED void world_begin(struct world *w, uint64_t seed)
                                            .custody_ms = 3600000};
         member_start(m);
     }
+    return w;
 }
 
-static UNUSED void world_end(struct world *w)
+static UNUSED void world_free(struct world **pw)
 {
+    struct world *w = *pw;
+    *pw = NULL;
     for (size_t i = 0; i < 2; i++) {
         timer_stop(&w->m[i].work);
         if (w->m[i].r)
@@ -293,5 +296,6 @@ static UNUSED void world_end(struct world *w)
     for (size_t i = 0; i < 2; i++)
         for (unsigned k = 0; k < w->m[i].n_sent; k++)
             assert_int_equal(w->m[i].sent[k].ends, 1);
+    mem_free(w);
 }
 #endif

@@ -3,15 +3,10 @@
  * Oracle: what we answer is itself a well-formed stream, the end comes exactly once, nothing comes
  * after it. */
 #include "lib/base/rand.h"
-#include "lib/loop/timer.h"
 #include "lib/net/tls.h"
 #include "lib/stream/stream-in.h"
+#include "lib/stream/tests-wire.h"
 
-struct wire { /* a transport that delivers what it is told and looks at what it is given */
-    struct transport t;
-    struct xml_parser *oracle;
-    bool is_paused, is_closed, is_secure;
-};
 struct player {
     struct wire *wire;
     struct stream_in *s;
@@ -20,72 +15,6 @@ struct player {
 };
 
 static struct tls_info secure_info = {.version = "TLSv1.3", .cipher = "none"};
-
-static struct wire *wire_of(const struct transport *t)
-{
-    return (struct wire *)(uintptr_t)t;
-}
-
-static bool wire_send(struct transport *t, struct str bytes)
-{
-    const char *why = NULL;
-    struct wire *w = wire_of(t);
-    must(!w->is_closed);
-    must(xml_parser_feed(w->oracle, bytes, &why) == STREAM_OK);
-    return true;
-}
-
-static void wire_pause(struct transport *t, bool paused)
-{
-    wire_of(t)->is_paused = paused;
-}
-
-static void wire_shut(struct transport *t)
-{
-    (void)t;
-}
-
-static void wire_close(struct transport *t, bool abort)
-{
-    (void)abort;
-    wire_of(t)->is_closed = true;
-}
-
-static const struct tls_info *wire_tls(const struct transport *t)
-{
-    return wire_of(t)->is_secure ? &secure_info : NULL;
-}
-
-static size_t wire_queued(const struct transport *t)
-{
-    (void)t;
-    return 0;
-}
-
-static const struct transport_ops wire_ops = {.send = wire_send,
-                                              .pause = wire_pause,
-                                              .shut = wire_shut,
-                                              .close = wire_close,
-                                              .tls = wire_tls,
-                                              .queued = wire_queued};
-
-static enum stream_cond oracle_open(void *ctx, const struct xml *root, const char *content_ns)
-{
-    (void)ctx;
-    (void)root;
-    (void)content_ns;
-    return STREAM_OK;
-}
-
-static void oracle_element(void *ctx, struct xml_doc *doc)
-{
-    struct wire *w = ctx;
-    if (xml_is(doc->root, NS_SASL, "success"))
-        xml_parser_reset(w->oracle, false);
-    xml_doc_free(&doc);
-}
-
-static const struct xml_parser_events oracle_events = {oracle_open, oracle_element, NULL};
 
 static enum stream_cond on_header(void *ctx, const struct stream_header *h)
 {
@@ -166,21 +95,6 @@ static void finish(struct player *p)
         stream_in_success(p->s, STR("me@im.example"), STR("<bound xmlns='urn:xmpp:bind:0'/>"));
 }
 
-static void stopped(void *ctx)
-{
-    loop_stop(ctx);
-}
-
-/* A turn of the loop: deferred calls run. */
-static void turn(struct loop *l)
-{
-    struct timer stop;
-    timer_init(&stop, l, stopped, l);
-    timer_start(&stop, 0);
-    loop_run(l);
-    timer_stop(&stop);
-}
-
 static void play(struct loop *l, struct player *p, struct str bytes, size_t piece)
 {
     while (bytes.n && !p->wire->is_closed) {
@@ -189,9 +103,7 @@ static void play(struct loop *l, struct player *p, struct str bytes, size_t piec
             turn(l);
             continue;
         }
-        struct str now = str_make(bytes.p, bytes.n < piece ? bytes.n : piece);
-        bytes = str_make(bytes.p + now.n, bytes.n - now.n);
-        p->wire->t.events->data(p->wire->t.ctx, now);
+        p->wire->t.events->data(p->wire->t.ctx, wire_cut(&bytes, piece));
         if (p->wire->is_paused || piece > 64)
             turn(l);
         finish(p);
@@ -201,25 +113,22 @@ static void play(struct loop *l, struct player *p, struct str bytes, size_t piec
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const size_t pieces[] = {1, 7, 100, 1000, 4096, 5000, 65536, 1 << 20};
     static struct loop *l;
     if (!l)
         l = loop_new("fuzz/0", 0);
     if (!n)
         return 0;
     rand_seed(1);
-    struct wire w = {.t = {.ops = &wire_ops, .loop = l}, .is_secure = data[0] & 2};
+    struct wire w;
+    wire_begin(&w, l);
+    w.tls = data[0] & 2 ? &secure_info : NULL;
     struct player p = {.wire = &w, .pauses = data[0] & 4, .closes = data[0] & 8};
     struct stream_in_conf conf = {.content_ns = data[0] & 1 ? NS_SERVER : NS_CLIENT,
                                   .default_from = "example.net"};
     struct transport *t = &w.t;
-    w.oracle = xml_parser_new(&xml_limits_default, &oracle_events, &w);
     p.s = stream_in_new(&t, &conf, &player_events, &p);
-    play(l, &p, str_make((const char *)data + 1, n - 1), pieces[data[0] >> 5]);
-    turn(l);
-    if (!w.is_closed)
-        w.t.events->end(w.t.ctx, ERR_EOF);
-    turn(l);
+    play(l, &p, str_make((const char *)data + 1, n - 1), wire_pieces[data[0] >> 5]);
+    wire_end(&w);
     must(p.ends == 1 && w.is_closed);
     stream_in_free(&p.s);
     xml_parser_free(&w.oracle);
