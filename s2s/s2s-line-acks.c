@@ -264,15 +264,16 @@ bool s2s_line_pong(struct s2s *s, const struct stanza *st)
 {
     uint64_t id, ping;
     struct str rest = st->id;
-    if (!s2s_is_pong(st))
+    if (!s2s_is_pong(st) || st->to.local.n)
         return false;
     rest = str_make(rest.p + strlen(PING_ID), rest.n - strlen(PING_ID));
     struct s2s_line *l =
         str_to_u64(str_cut(&rest, '-'), UINT64_MAX, &id) ? s2s_line_find(s, id) : NULL;
     struct s2s_outbox *b = l && l->ping_us ? box_of(l, st->from.domain) : NULL;
     if (!b || !str_to_u64(rest, UINT64_MAX, &ping) || ping != l->pings)
-        return false; /* also the answer to an earlier one, which says nothing of what went since */
+        return true; /* to an earlier ping: it says nothing of what went since */
     b->domain->pings = S2S_PINGS_ANSWERED;
+    l->trusts_pings = true;
     l->ping_us = 0;
     l->ponged = l->ping_at;
     l->heard_us = loop_now_us(s->loop);
@@ -281,12 +282,13 @@ bool s2s_line_pong(struct s2s *s, const struct stanza *st)
     return true;
 }
 
-/* It does not answer any more, or never did: do not wait for it again. */
+/* What waits for the answer goes over another stream. If none came over this one, the next is not
+ * believed to bring any; if it was not, the peer is not asked again. */
 static void no_pong(struct s2s_line *l)
 {
     struct s2s_domain *d = s2s_line_pinged(l);
-    if (d)
-        d->pings = S2S_PINGS_NEVER;
+    if (d && !l->ponged)
+        d->pings = l->trusts_pings ? S2S_PINGS_UNKNOWN : S2S_PINGS_NEVER;
     l->ping_us = 0;
     l->ops->dead(l->ctx, S2S_CAUSE_PEER_SILENT, "the peer does not answer pings");
 }

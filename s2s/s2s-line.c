@@ -12,9 +12,6 @@
 enum {
     TEXT_KEEP_MAX = 64 << 10,
     PING_SOON_MS = 20,
-    PONG_LOOK_MS = 200,
-    PONG_FIRST_MS = 500,     /* for the first answer on a stream, when others wait behind it */
-    PONG_PATIENCE_MS = 5000, /* for a later one */
 };
 
 /* ---- the connection, whichever it is ---- */
@@ -66,8 +63,7 @@ static void too_large(struct s2s_line *l, struct s2s_item *it, size_t size)
 /* Without acks: the peer's answers to pings say what it has. */
 static bool trusts_pings(const struct s2s_line *l)
 {
-    const struct s2s_domain *d = l->sm ? NULL : s2s_line_pinged(l);
-    return d && d->pings == S2S_PINGS_ANSWERED;
+    return !l->sm && l->trusts_pings;
 }
 
 static void write_unacked(struct s2s_line *l, struct s2s_item *it, struct str text)
@@ -199,27 +195,6 @@ void s2s_line_look(struct s2s_line *l)
     l->leave_ms = 1;
 }
 
-/* An answer that does not come holds up what has no room any more: then the peer is not waited for,
- * and what has left counts as done. */
-static void wait_pong(struct s2s_line *l, uint64_t now)
-{
-    uint64_t patience_ms = l->ponged ? PONG_PATIENCE_MS : PONG_FIRST_MS;
-    bool is_late = l->ping_us && now - l->ping_us >= patience_ms * 1000;
-    if (!is_flying(l))
-        return;
-    for (const struct list *n = l->carrier.boxes.next; is_late && n != &l->carrier.boxes;
-         n = n->next) {
-        struct s2s_outbox *b = container_of(n, struct s2s_outbox, of_carrier);
-        if (s2s_outbox_has_room(b, 1))
-            continue;
-        s2s_line_pinged(l)->pings = S2S_PINGS_NEVER;
-        l->ping_us = 0;
-        timer_start(&l->leave, 0);
-        return;
-    }
-    timer_start(&l->leave, PONG_LOOK_MS);
-}
-
 /* When nothing leaves for long, the connection is dead. */
 static void on_leave(void *ctx)
 {
@@ -228,10 +203,8 @@ static void on_leave(void *ctx)
     s2s_line_look(l);
     if (l->state == S2S_LINE_OPEN && !l->sm && (trusts_pings(l) ? is_flying(l) : !l->pinged))
         s2s_line_ping(l); /* also once, to learn whether it answers */
-    if (trusts_pings(l)) {
-        wait_pong(l, now);
-        return;
-    }
+    if (trusts_pings(l))
+        return; /* the answer brings us back, or its absence ends the stream */
     if (l->state != S2S_LINE_OPEN || !is_flying(l)) {
         l->leave_progress_us = 0;
         return;
@@ -279,6 +252,7 @@ void s2s_line_connect(struct s2s_line *l, struct stream_in *in, struct stream_ou
     l->written = l->max_bytes = 0;
     l->ping_us = 0;
     l->pinged = l->ping_at = l->ponged = 0;
+    l->trusts_pings = false;
     l->peer_idle_ms = 0;
     l->leave_progress_us = 0;
     l->heard_us = loop_now_us(l->s2s->loop);
@@ -325,6 +299,7 @@ void s2s_line_resumed(struct s2s_line *l)
 void s2s_line_carry(struct s2s_line *l, struct s2s_outbox *b)
 {
     s2s_outbox_attach(b, &l->carrier);
+    l->trusts_pings = l->trusts_pings || b->domain->pings == S2S_PINGS_ANSWERED;
     s2s_domain_up(b->domain);
     on_wake(&l->carrier, b);
 }

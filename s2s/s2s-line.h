@@ -74,6 +74,7 @@ struct s2s_line {
     uint64_t pings;           /* that were sent, so that an answer is told from an earlier one's */
     size_t ping_at, ponged;   /* written, when that ping went; what answered pings acknowledge */
     struct timer leave, quiet;
+    bool trusts_pings; /* without acks: answers say what the peer has */
     bool is_blocked;
     /* receiving */
     VEC(struct s2s_pair) pairs;

@@ -723,21 +723,28 @@ static void test_dead_is_found(void **state UNUSED)
     world_end(&w);
 }
 
+static struct world *world_with_pings(bool is_bidi)
+{
+    struct world *w = world_begin(1);
+    for (int i = 0; i < 2; i++) {
+        w->h[i].conf.no_acks = true;
+        w->h[i].conf.no_bidi = !is_bidi;
+        w->h[i].answers_pings = true;
+        w->h[i].conf.tune.idle_timeout_ms = 3600000;
+        w->h[i].conf.tune.ping_ms = 10000;
+        w->h[i].conf.tune.ack_timeout_ms = 5000;
+        w->h[i].conf.tune.expire_message_ms = 86400000;
+    }
+    world_open(w);
+    return w;
+}
+
 /* Without acks: a ping behind what was sent, answered over the other stream. */
 static void test_dead_without_acks(void **state UNUSED)
 {
     for (int is_bidi = 0; is_bidi < 2; is_bidi++) {
-        struct world *w = world_begin(1);
+        struct world *w = world_with_pings(is_bidi);
         struct host *a = &w->h[0], *b = &w->h[1];
-        for (int i = 0; i < 2; i++) {
-            w->h[i].conf.no_acks = true;
-            w->h[i].conf.no_bidi = !is_bidi;
-            w->h[i].answers_pings = true;
-            w->h[i].conf.tune.idle_timeout_ms = 3600000;
-            w->h[i].conf.tune.ping_ms = 10000;
-            w->h[i].conf.tune.ack_timeout_ms = 5000;
-        }
-        world_open(w);
         host_send(a, "d1.test", 10);
         run_until(&b->n_in, 1, 5 * SEC);
         run_for(60 * SEC);
@@ -750,8 +757,29 @@ static void test_dead_without_acks(void **state UNUSED)
         run_for(16 * SEC);
         assert_string_not_equal(host_list(a, "out", "d1.test", "state"), "ready");
         sim_net_heal("h0", "h1");
+        run_until(&b->n_in, 2, 90 * SEC); /* what nobody answered for goes over the next stream */
         world_end(&w);
     }
+}
+
+/* A peer that answered pings and does so no more is sent what it did not answer for over two more
+ * streams, then it is not waited for. */
+static void test_pings_end(void **state UNUSED)
+{
+    struct world *w = world_with_pings(false);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    host_send(a, "d1.test", 10);
+    run_until(&b->n_in, 1, 5 * SEC);
+    run_for(10 * SEC);
+    b->answers_pings = false;
+    host_send(a, "d1.test", 10);
+    run_for(600 * SEC);
+    assert_int_equal(b->n_in, 4);
+    host_send(a, "d1.test", 10);
+    run_for(600 * SEC);
+    assert_int_equal(b->n_in, 5);
+    assert_string_equal(host_list(a, "out", "d1.test", "state"), "ready");
+    world_end(&w);
 }
 
 /* ---- round trips ---- */
@@ -831,6 +859,7 @@ int main(void)
         cmocka_unit_test_teardown(test_moves_to_its_instance, say_repeat),
         cmocka_unit_test(test_dead_is_found),
         cmocka_unit_test(test_dead_without_acks),
+        cmocka_unit_test(test_pings_end),
         cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);

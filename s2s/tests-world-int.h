@@ -198,6 +198,7 @@ static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt 
     struct host *h = ctx;
     if (str_starts(s->id, STR("s2s-ping-"))) {
         h->n_pings++;
+        assert_true(stanza_iq_request(s)); /* answers are not for the host, late ones neither */
         if (h->answers_pings)
             s2s_send(h->s2s, stanza_result(s), NULL);
         stanza_unref(&s);
