@@ -15,6 +15,7 @@
 #include "s2s/s2s-carry.h"
 #include "s2s/s2s-domain.h"
 #include "s2s/s2s-line.h"
+#include "s2s/s2s-tls.h"
 #include "s2s/s2s.h"
 
 enum {
@@ -47,6 +48,7 @@ struct s2s {
     struct hmap lines;    /* id -> struct s2s_line with acks */
     struct hmap sessions; /* id of XEP-0198 -> struct s2s_in */
     uint64_t last_line;
+    struct s2s_tls tls;
     struct buf text; /* scratch: one stanza */
     struct {         /* outboxes of a former life */
         bool is_on, is_read, is_again;
@@ -149,6 +151,8 @@ struct s2s_out {
     struct s2s_evidence evidence; /* about the peer */
     struct dial_target *vouched;  /* what DNSSEC says of it, until TLS is up; mostly NULL */
     bool is_dialback_offered, is_tls, is_secure, is_blamed;
+    char *tls_key;    /* of s2s.tls, of this connection; NULL: not connected yet */
+    bool is_offered;  /* a TLS session */
     bool is_direct;   /* TLS from the first byte */
     bool is_early;    /* we went ahead of the peer's features */
     bool is_ahead;    /* and still are: its last header is not the one to make keys of */
