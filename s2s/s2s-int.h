@@ -19,7 +19,9 @@
 #include "s2s/s2s.h"
 
 enum {
-    S2S_STOP_MS = 3000, /* for closing in order */
+    S2S_STOP_MS = 3000,       /* for closing in order */
+    S2S_IN_DANE_MS = 3000,    /* for TLSA records of who comes */
+    S2S_IN_DANE_TARGETS = 16, /* addresses whose records are looked at */
 };
 
 struct s2s {
@@ -230,8 +232,10 @@ struct s2s_in {
     struct list unproved;
     bool is_unproved;
     uint64_t since_us, cut_us;
-    bool is_hurried;     /* cut, and something waits for its peer */
-    enum s2s_cause cert; /* why its certificate does not prove what it claims; NONE: it does */
+    bool is_hurried;          /* cut, and something waits for its peer */
+    struct s2s_in_dane *dane; /* asked about claimed; NULL: not */
+    bool is_vouched;          /* TLSA records of claimed are for the certificate it shows */
+    enum s2s_cause cert;      /* why its certificate does not prove what it claims; NONE: it does */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
@@ -245,6 +249,11 @@ void s2s_in_free(struct s2s_in *in);
  * belongs there; then in is gone. */
 void s2s_in_may_move(struct s2s_in *in);
 void s2s_in_move(struct s2s_in *in);
+/* s2s-in-dane.c: ask whether DNSSEC vouches for the certificate of who claims to be a domain;
+ * features wait for the answer. Not where it proves the domain already, or the resolver is not
+ * trusted. */
+void s2s_in_dane_ask(struct s2s_in *in);
+void s2s_in_dane_stop(struct s2s_in *in);
 /* s2s-in-session.c: stream management of the receiving side */
 /* <enable/> or <resume/>. False: neither. True: done; in may be gone. */
 bool s2s_in_session(struct s2s_in *in, const struct xml *el);

@@ -170,18 +170,6 @@ static void test_tls_session_ended(void **state UNUSED)
     end(w);
 }
 
-static void append(const char *stem, const char *more)
-{
-    char path[TEST_PATH_MAX], line[200];
-    FILE *in = fopen(test_path(path, dir, more, "crt"), "r");
-    FILE *out = fopen(test_path(path, dir, stem, "crt"), "a");
-    assert_true(in && out);
-    while (fgets(line, sizeof line, in))
-        assert_true(fputs(line, out) >= 0);
-    fclose(in);
-    fclose(out);
-}
-
 static int certs_begin(void **state UNUSED)
 {
     static const char *const stems[] = {"leaf", "renewed"};
@@ -192,7 +180,7 @@ static int certs_begin(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LEN(stems); i++) {
         test_cert_make(dir, stems[i],
                        &(struct test_cert){.cn = "x", .san = "DNS:leaf.example", .issuer = "mid"});
-        append(stems[i], "mid");
+        test_cert_append(dir, stems[i], "mid");
     }
     test_cert_make(
         dir, "ended",
