@@ -233,6 +233,13 @@ static void ended_early(struct s2s_out *o)
 
 /* ---- ready ---- */
 
+static const char *tls_word(const struct s2s_out *o)
+{
+    if (!o->is_secure)
+        return "no";
+    return transport_tls(stream_out_transport(o->stream))->resumed ? "resumed" : "yes";
+}
+
 static void be_ready(struct s2s_out *o)
 {
     const struct s2s_line *l = &o->line;
@@ -244,7 +251,7 @@ static void be_ready(struct s2s_out *o)
     set_state(o, S2S_OUT_READY);
     s2s_tls_keep(&o->s2s->tls, o->tls_key, tls_session_of(stream_out_transport(o->stream)),
                  now_us(o));
-    log_info(&o->log, "s2s.out.ready", "auth", o->auth, "tls", o->is_secure ? "yes" : "no", "cert",
+    log_info(&o->log, "s2s.out.ready", "auth", o->auth, "tls", tls_word(o), "cert",
              s2s_evidence_proves(&o->evidence) ? "proved" : o->evidence.why, "acks",
              !l->sm          ? "no"
              : o->is_resumed ? "resumed"

@@ -10,12 +10,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import checks  # noqa: E402
 import raw  # noqa: E402
 from checks import say  # noqa: E402
-from neighbours import OTHERS, OURS, PROOFS, WAYS, Neighbours, domain  # noqa: E402
-from procs import Failed, Lab  # noqa: E402
+from neighbours import OTHERS, OURS, PROOFS, WAYS, domain, play  # noqa: E402
 
 HEADS = {"srv": "SRV `_xmpp-server`", "direct": "SRV `_xmpps-server` (direct TLS)", "address": "A, port 5269",
          "override": "configured address"}
 AUTH = {"certificate": "external", "dialback": "dialback", "DANE": "external"}
+NAMES = {"prosody": "Prosody", "ejabberd": "ejabberd", "meridian": "Meridian"}
 NONE = "–"  # what cannot be: the sender has no such thing
 
 
@@ -59,37 +59,52 @@ def cell(n, peer, direction, way):
     return "" if got == (AUTH[n.proof], True) else "the stream is %s" % (got,)
 
 
-def run(build, proof, table):
-    lab, verdict = Lab("matrix"), checks.Verdict()
-    n = None
-    try:
-        n = Neighbours(lab, build, proof).start()
-        for peer in OTHERS:
-            for direction in ("to", "from"):
-                for way in WAYS:
-                    key = peer, direction, way, proof
-                    bad = cell(n, *key[:3]) if is_possible(*key) else NONE
-                    table[key] = {"": "yes", NONE: NONE}.get(bad, "no")
-                    verdict.check(bad in ("", NONE), "%-11s %-4s %-8s found by %-8s %s" % (proof, direction, peer, way, bad or "works"))
-    except (Failed, TimeoutError, raw.Closed, OSError) as e:
-        verdict.check(False, "%s: %s" % (type(e).__name__, e))
-    if verdict.wrong:
-        for proc in lab.procs:
-            say("--- end of %s\n%s" % (proc.log, proc.tail(30)))
-    if n:
-        n.stop(verdict)
-    return verdict.end("matrix (%s)" % proof, lab)
+def again(n, peer, way):
+    """The next connection there: its TLS session is "resumed" or "new"; else what is wrong."""
+    remote, log = domain(peer, way), n.node.proc
+    n.node.ctl("s2s", "kick", remote)
+    checks.until("the stream to %s is closed" % remote, lambda: not stream(n.node, "out", domain(OURS, "home"), remote))
+    with open(log.log) as f:
+        at = len(f.read())
+    bad = ask(n.login(OURS), remote)
+    if bad:
+        return bad
+    with open(log.log) as f:
+        ready = re.findall(r" s2s\.out\.ready .*?remote=%s .*?tls=(\w+)" % re.escape(remote), f.read()[at:])
+    return {"yes": "new", "resumed": "resumed"}.get(ready[0] if len(ready) == 1 else None, "ready: %s" % ready)
 
 
-def rows(table):
+def sessions(n, verdict, found):
+    """TLS sessions of the second connection: ours are resumed, others as they like, and all of them work."""
+    for peer in OTHERS:
+        for way in ("srv", "direct"):
+            found[peer, way] = again(n, peer, way)
+            ok = ("resumed",) if peer == "meridian" else ("resumed", "new")
+            verdict.check(found[peer, way] in ok, "second connection to %s, found by %s: TLS session %s" % (peer, way, found[peer, way]))
+
+
+def cells(n, verdict, table, found):
+    for peer in OTHERS:
+        for direction in ("to", "from"):
+            for way in WAYS:
+                key = peer, direction, way, n.proof
+                bad = cell(n, *key[:3]) if is_possible(*key) else NONE
+                table[key] = {"": "yes", NONE: NONE}.get(bad, "no")
+                verdict.check(bad in ("", NONE), "%-11s %-4s %-8s found by %-8s %s" % (n.proof, direction, peer, way, bad or "works"))
+    if n.proof == "certificate":
+        sessions(n, verdict, found)
+
+
+def rows(table, found):
     """Markdown."""
     out = ["| peer | direction | proved by | %s |" % " | ".join(HEADS[w] for w in WAYS), "|---|---|---|%s" % ("---|" * len(WAYS))]
-    names = {"prosody": "Prosody", "ejabberd": "ejabberd", "meridian": "Meridian"}
     for peer in OTHERS:
         for direction in ("to", "from"):
             for proof in PROOFS:
                 cells = [table.get((peer, direction, way, proof), "?") for way in WAYS]
-                out.append("| %s | %s it | %s | %s |" % (names[peer], direction, proof, " | ".join(cells)))
+                out.append("| %s | %s it | %s | %s |" % (NAMES[peer], direction, proof, " | ".join(cells)))
+    out += ["", "TLS session of our second connection, by STARTTLS and by direct TLS: " + "; ".join(
+        "%s %s, %s" % (NAMES[p], *(found.get((p, w), "?") for w in ("srv", "direct"))) for p in OTHERS) + "."]
     return "\n".join(out) + "\n"
 
 
@@ -111,11 +126,12 @@ def main():
     parser.add_argument("--only", choices=PROOFS, action="append", help="that proof only")
     parser.add_argument("--report", metavar="FILE", help="put the table into this document")
     o = parser.parse_args()
-    table = {}
-    code = max(run(os.path.abspath(o.build), proof, table) for proof in o.only or PROOFS)
-    say(rows(table))
+    table, found = {}, {}
+    code = max(play("matrix", os.path.abspath(o.build), proof, lambda n, verdict: cells(n, verdict, table, found))
+               for proof in o.only or PROOFS)
+    say(rows(table, found))
     if o.report:
-        put(o.report, "matrix", rows(table))
+        put(o.report, "matrix", rows(table, found))
     return code
 
 

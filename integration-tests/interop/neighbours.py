@@ -6,11 +6,13 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../runner"), os.path.join(HERE, "../s2s-lab"), os.path.join(HERE, "../wan")]
 import certs  # noqa: E402
+import checks  # noqa: E402
 import lab_dns  # noqa: E402
 import meridian  # noqa: E402
 import peers  # noqa: E402
 import raw  # noqa: E402
-from procs import C2S, DNS, S2S  # noqa: E402
+from checks import say  # noqa: E402
+from procs import C2S, DNS, S2S, Failed, Lab  # noqa: E402
 
 S2S_TLS, S2S_STANDARD = 25270, 5269
 WAYS = ("srv", "direct", "address", "override")
@@ -147,3 +149,20 @@ class Neighbours:
             c.close()
         verdict.stop(self.node)
         verdict.stop(self.other)
+
+
+def play(name, build, proof, act, relays=None, prosody_modules=()):
+    """act(neighbours, verdict) among them. relays: f(lab) -> via. Returns the exit code."""
+    lab, verdict = Lab(name.replace(" ", "-")), checks.Verdict()
+    n = None
+    try:
+        n = Neighbours(lab, build, proof, relays and relays(lab), prosody_modules).start()
+        act(n, verdict)
+    except (Failed, TimeoutError, raw.Closed, OSError) as e:
+        verdict.check(False, "%s: %s" % (type(e).__name__, e))
+    if verdict.wrong:
+        for proc in lab.procs:
+            say("--- end of %s\n%s" % (proc.log, proc.tail(30)))
+    if n:
+        n.stop(verdict)
+    return verdict.end("%s (%s)" % (name, proof), lab)

@@ -6,17 +6,15 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../runner"))
-import checks  # noqa: E402
-import raw  # noqa: E402
 from checks import say  # noqa: E402
-from matrix import HEADS, put  # noqa: E402
-from neighbours import OTHERS, OURS, S2S_TLS, Neighbours, domain  # noqa: E402
-from procs import S2S, Failed, Lab  # noqa: E402
+from matrix import HEADS, NAMES as PEERS, put  # noqa: E402
+from neighbours import OTHERS, OURS, S2S_TLS, domain, play  # noqa: E402
+from procs import S2S  # noqa: E402
 from wan import Wan  # noqa: E402
 
 WAYS = ("srv", "direct")
 PAIRS = [(OURS, peer) for peer in OTHERS] + [(peer, OURS) for peer in OTHERS if peer != "meridian"]
-NAMES = {"prosody": "Prosody", "ejabberd": "ejabberd", "meridian": "Meridian", OURS: "Meridian"}
+NAMES = {**PEERS, OURS: "Meridian"}
 MARK = 3  # Meridian to Meridian by direct TLS
 
 
@@ -50,26 +48,14 @@ def first(n, sender, receiver, way):
     return time.monotonic() - start
 
 
-def run(build, delay, table):
-    lab, verdict = Lab("round-trips"), checks.Verdict()
-    n = None
-    try:
-        n = Neighbours(lab, build, "certificate", relays(lab, delay), ("s2s_bidi", "smacks")).start()
-        for sender, receiver in PAIRS:
-            for way in WAYS:
-                trips = first(n, sender, receiver, way) / (2 * delay) - 0.5
-                table[sender, receiver, way] = trips
-                is_ours = sender == OURS and receiver == "meridian" and way == "direct"
-                verdict.check(not is_ours or round(trips) <= MARK, "%s to %s, %s: %.1f round trips%s"
-                              % (NAMES[sender], NAMES[receiver], way, trips, ", %d at most" % MARK if is_ours else ""))
-    except (Failed, TimeoutError, raw.Closed, OSError) as e:
-        verdict.check(False, "%s: %s" % (type(e).__name__, e))
-    if verdict.wrong:
-        for proc in lab.procs:
-            say("--- end of %s\n%s" % (proc.log, proc.tail(30)))
-    if n:
-        n.stop(verdict)
-    return verdict.end("round trips", lab)
+def measure(n, verdict, delay, table):
+    for sender, receiver in PAIRS:
+        for way in WAYS:
+            trips = first(n, sender, receiver, way) / (2 * delay) - 0.5
+            table[sender, receiver, way] = trips
+            is_ours = sender == OURS and receiver == "meridian" and way == "direct"
+            verdict.check(not is_ours or round(trips) <= MARK, "%s to %s, %s: %.1f round trips%s"
+                          % (NAMES[sender], NAMES[receiver], way, trips, ", %d at most" % MARK if is_ours else ""))
 
 
 def rows(table):
@@ -88,7 +74,8 @@ def main():
     parser.add_argument("--report", metavar="FILE", help="put the table into this document")
     o = parser.parse_args()
     table = {}
-    code = run(os.path.abspath(o.build), o.delay, table)
+    code = play("round trips", os.path.abspath(o.build), "certificate", lambda n, verdict: measure(n, verdict, o.delay, table),
+                lambda lab: relays(lab, o.delay), ("s2s_bidi", "smacks"))
     say(rows(table))
     if o.report:
         put(o.report, "round-trips", rows(table))
