@@ -294,6 +294,11 @@ static void cancel_requests(struct list *requests)
         op_cancel(&list_entry(n, struct request, link)->op);
 }
 
+bool dns_trusts_resolver(const struct dns *d)
+{
+    return d->trust_ad;
+}
+
 void dns_close(struct dns **pd)
 {
     struct dns *d = *pd;

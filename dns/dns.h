@@ -43,6 +43,7 @@ struct dns_conf {
 struct dns;
 enum err dns_open(struct loop *l, const struct dns_conf *c, struct dns **out, char *why,
                   size_t why_size) MUST_USE;
+bool dns_trusts_resolver(const struct dns *d);              /* trust_ad */
 void dns_close(struct dns **pd);                            /* cancels */
 typedef void dns_cb(void *ctx, const struct dns_answer *a); /* borrowed for the call */
 /* CNAME chains are followed (at most 8). At most one question per (name, type) is in flight; others

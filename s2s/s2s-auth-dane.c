@@ -18,6 +18,12 @@ static void proved(struct s2s_evidence *e)
     e->why[0] = '\0';
 }
 
+void s2s_evidence_vouched(struct s2s_evidence *e)
+{
+    e->dane = S2S_DANE_PROVES;
+    proved(e);
+}
+
 void s2s_evidence_add_dane(struct s2s_evidence *e, const struct transport *t, struct str domain,
                            const struct dial_target *target)
 {
@@ -32,11 +38,20 @@ void s2s_evidence_add_dane(struct s2s_evidence *e, const struct transport *t, st
             mismatch(e, why);
             return;
         }
-        e->dane = S2S_DANE_PROVES;
-        proved(e);
+        s2s_evidence_vouched(e);
     } else if (target->dane == DIAL_DANE_NAME && e->chain_ok && !e->name_ok &&
                tls_peer_is(t, str_of(target->name))) {
         e->name_ok = true;
         proved(e);
     }
+}
+
+/* Records name the certificates of servers; a server that connects shows the same one. One that has
+ * another for that is judged without them. */
+bool s2s_evidence_is_vouched(const struct s2s_evidence *e, const struct transport *t,
+                             struct str domain, const struct dial_target *target)
+{
+    struct s2s_evidence with = *e;
+    s2s_evidence_add_dane(&with, t, domain, target);
+    return s2s_evidence_proves(&with);
 }

@@ -33,6 +33,11 @@ void s2s_evidence_take(struct s2s_evidence *e, const struct transport *t, struct
 /* s2s-auth-dane.c: add what DNSSEC says of the target t was connected to; NULL: nothing. */
 void s2s_evidence_add_dane(struct s2s_evidence *e, const struct transport *t, struct str domain,
                            const struct dial_target *target);
+/* The same of a peer that came to us: records of a target of its domain match; nothing counts
+ * against it. Is that so? */
+bool s2s_evidence_is_vouched(const struct s2s_evidence *e, const struct transport *t,
+                             struct str domain, const struct dial_target *target);
+void s2s_evidence_vouched(struct s2s_evidence *e);
 static inline bool s2s_evidence_proves(const struct s2s_evidence *e)
 {
     return e->dane == S2S_DANE_PROVES || (e->dane == S2S_DANE_NONE && e->chain_ok && e->name_ok);

@@ -112,10 +112,12 @@ static enum stream_cond on_header(void *ctx, const struct stream_header *h)
         stream_in_hand_over(in->stream, s2s_in_conf_for(in->s2s, from), in);
         if (from.p)
             s2s_domain_alive(in->s2s, from);
-        if (in->external)
+        if (in->external) {
             prove_external(in);
-        else
+        } else {
             in->line.is_bidi = false; /* what was asked for before TLS does not count */
+            s2s_in_dane_ask(in);
+        }
     } else {
         log_info(&in->log, "s2s.in.header.refused", "condition", stream_cond_name(c), "to",
                  LOG_STR(h->to), "from", LOG_STR(h->from));
@@ -143,6 +145,8 @@ static void on_features(void *ctx, struct arena *a, struct xml *features)
 static void evidence(const struct s2s_in *in, struct s2s_evidence *e)
 {
     s2s_evidence_take(e, stream_in_transport(in->stream), str_of(in->claimed));
+    if (in->is_vouched)
+        s2s_evidence_vouched(e);
 }
 
 static unsigned on_mechanisms(void *ctx)
@@ -413,6 +417,7 @@ void s2s_in_free(struct s2s_in *in)
     struct s2s *s = in->s2s;
     has_proved(in); /* or will not any more */
     s2s_in_forget(in);
+    s2s_in_dane_stop(in);
     s2s_bidi_close(in);
     timer_stop(&in->hold);
     defer_cancel(&in->move);

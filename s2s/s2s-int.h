@@ -15,10 +15,13 @@
 #include "s2s/s2s-carry.h"
 #include "s2s/s2s-domain.h"
 #include "s2s/s2s-line.h"
+#include "s2s/s2s-tls.h"
 #include "s2s/s2s.h"
 
 enum {
-    S2S_STOP_MS = 3000, /* for closing in order */
+    S2S_STOP_MS = 3000,       /* for closing in order */
+    S2S_IN_DANE_MS = 3000,    /* for TLSA records of who comes */
+    S2S_IN_DANE_TARGETS = 16, /* addresses whose records are looked at */
 };
 
 struct s2s {
@@ -48,6 +51,7 @@ struct s2s {
     struct hmap lines;    /* id -> struct s2s_line with acks */
     struct hmap sessions; /* id of XEP-0198 -> struct s2s_in */
     uint64_t last_line;
+    struct s2s_tls tls;
     struct buf text; /* scratch: one stanza */
     struct {         /* outboxes of a former life */
         bool is_on, is_read, is_again;
@@ -151,6 +155,8 @@ struct s2s_out {
     struct s2s_evidence evidence; /* about the peer */
     struct dial_target *vouched;  /* what DNSSEC says of it, until TLS is up; mostly NULL */
     bool is_dialback_offered, is_tls, is_secure, is_blamed;
+    char *tls_key;    /* of s2s.tls, of this connection; NULL: not connected yet */
+    bool is_offered;  /* a TLS session */
     bool is_direct;   /* TLS from the first byte */
     bool is_early;    /* we went ahead of the peer's features */
     bool is_ahead;    /* and still are: its last header is not the one to make keys of */
@@ -228,8 +234,10 @@ struct s2s_in {
     struct list unproved;
     bool is_unproved;
     uint64_t since_us, cut_us;
-    bool is_hurried;     /* cut, and something waits for its peer */
-    enum s2s_cause cert; /* why its certificate does not prove what it claims; NONE: it does */
+    bool is_hurried;          /* cut, and something waits for its peer */
+    struct s2s_in_dane *dane; /* asked about claimed; NULL: not */
+    bool is_vouched;          /* TLSA records of claimed are for the certificate it shows */
+    enum s2s_cause cert;      /* why its certificate does not prove what it claims; NONE: it does */
     char last_error[S2S_TEXT_MAX];
     struct log_scope log;
 };
@@ -243,6 +251,11 @@ void s2s_in_free(struct s2s_in *in);
  * belongs there; then in is gone. */
 void s2s_in_may_move(struct s2s_in *in);
 void s2s_in_move(struct s2s_in *in);
+/* s2s-in-dane.c: ask whether DNSSEC vouches for the certificate of who claims to be a domain;
+ * features wait for the answer. Not where it proves the domain already, or the resolver is not
+ * trusted. */
+void s2s_in_dane_ask(struct s2s_in *in);
+void s2s_in_dane_stop(struct s2s_in *in);
 /* s2s-in-session.c: stream management of the receiving side */
 /* <enable/> or <resume/>. False: neither. True: done; in may be gone. */
 bool s2s_in_session(struct s2s_in *in, const struct xml *el);

@@ -26,6 +26,8 @@ static bool on_secured(void *ctx)
     o->is_secure = true;
     struct s2s_terms terms;
     const struct transport *t = stream_out_transport(o->stream);
+    if (transport_tls(t)->resumed)
+        o->s2s->stats.out_tls_resumed++;
     s2s_evidence_take(&o->evidence, t, str_of(o->remote));
     s2s_evidence_add_dane(&o->evidence, t, str_of(o->remote), o->vouched);
     mem_free(o->vouched);
@@ -261,6 +263,9 @@ static void connected(struct s2s_out *o, struct transport **t, const struct dial
     bool is_as = jid_domain_ascii(str_of(o->local), as) == ERR_OK;
     struct s2s_terms terms;
     s2s_terms(o->s2s, str_of(o->remote), &terms);
+    mem_free(o->tls_key);
+    o->tls_key = s2s_tls_key(o->local, o->remote, &(*t)->peer);
+    struct tls_session *session = s2s_tls_take(&o->s2s->tls, o->tls_key);
     struct stream_out_conf c = {.content_ns = NS_SERVER,
                                 .from = o->local,
                                 .to = o->remote,
@@ -270,6 +275,7 @@ static void connected(struct s2s_out *o, struct transport **t, const struct dial
                                 .direct_tls = is_direct,
                                 .sni = has_sni ? sni : NULL,
                                 .tls_as = is_as ? as : NULL,
+                                .session = session,
                                 .dialback = true,
                                 .limits = o->s2s->conf.limits};
     o->is_secure = o->line.is_bidi = false;
@@ -278,6 +284,8 @@ static void connected(struct s2s_out *o, struct transport **t, const struct dial
     mem_free(o->vouched);
     o->vouched = target->dane == DIAL_DANE_NONE ? NULL : mem_dup(target, sizeof *target);
     o->stream = stream_out_new(t, &c, &stream_up, o);
+    o->is_offered = session != NULL;
+    tls_session_unref(&session);
     s2s_line_connect(&o->line, NULL, o->stream);
     s2s_out_event(o, S2S_EV_CONNECTED);
 }

@@ -87,6 +87,7 @@ static void finish(struct s2s_out *o, enum s2s_cause c, const char *text)
     mem_free(o->local);
     mem_free(o->remote);
     mem_free(o->vouched);
+    mem_free(o->tls_key);
     mem_free(o);
     s2s_check_stopped(s);
 }
@@ -196,16 +197,34 @@ static bool is_too_early(const struct s2s_out *o)
            s2s_cause_class(o->cause) != S2S_CLASS_CERT;
 }
 
+static void once_more(struct s2s_out *o)
+{
+    stream_out_free(&o->stream);
+    o->line.out = NULL;
+    set_state(o, S2S_OUT_DIAL);
+    dial(o);
+}
+
+/* Once: the session is used up, and no other is kept. */
+static void without_session(struct s2s_out *o)
+{
+    log_info(&o->log, "s2s.out.tls.not-resumed", "why", o->last_error);
+    s2s_tls_avoid(&o->s2s->tls, o->tls_key, now_us(o));
+    once_more(o);
+}
+
 static void ended_early(struct s2s_out *o)
 {
     char text[S2S_TEXT_MAX];
+    if (o->state == S2S_OUT_OPEN && o->is_offered && !o->is_secure &&
+        s2s_cause_class(o->cause) == S2S_CLASS_TLS) {
+        without_session(o);
+        return;
+    }
     if (o->state == S2S_OUT_OPEN && is_too_early(o)) {
         log_info(&o->log, "s2s.out.not-ahead", "why", o->last_error);
         domain(o)->early = -1;
-        stream_out_free(&o->stream);
-        o->line.out = NULL;
-        set_state(o, S2S_OUT_DIAL);
-        dial(o);
+        once_more(o);
         return;
     }
     snprintf(text, sizeof text, "no stream to %.80s: %.150s", o->remote, o->last_error);
@@ -213,6 +232,13 @@ static void ended_early(struct s2s_out *o)
 }
 
 /* ---- ready ---- */
+
+static const char *tls_word(const struct s2s_out *o)
+{
+    if (!o->is_secure)
+        return "no";
+    return transport_tls(stream_out_transport(o->stream))->resumed ? "resumed" : "yes";
+}
 
 static void be_ready(struct s2s_out *o)
 {
@@ -223,7 +249,9 @@ static void be_ready(struct s2s_out *o)
     o->ready_done = l->done;
     timer_stop(&o->deadline);
     set_state(o, S2S_OUT_READY);
-    log_info(&o->log, "s2s.out.ready", "auth", o->auth, "tls", o->is_secure ? "yes" : "no", "cert",
+    s2s_tls_keep(&o->s2s->tls, o->tls_key, tls_session_of(stream_out_transport(o->stream)),
+                 now_us(o));
+    log_info(&o->log, "s2s.out.ready", "auth", o->auth, "tls", tls_word(o), "cert",
              s2s_evidence_proves(&o->evidence) ? "proved" : o->evidence.why, "acks",
              !l->sm          ? "no"
              : o->is_resumed ? "resumed"

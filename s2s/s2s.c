@@ -220,6 +220,7 @@ struct s2s *s2s_new(struct loop *l, const struct s2s_conf *c, struct store_port 
     dialback_secret_init(&s->secret, c->dialback_secret ? c->dialback_secret : "");
     hmap_init(&s->boxes);
     hmap_init(&s->domains);
+    s2s_tls_init(&s->tls);
     list_init(&s->domain_lru);
     buf_init(&s->text, SIZE_MAX);
     list_init(&s->outs);
@@ -280,6 +281,7 @@ void s2s_free(struct s2s **ps)
     timer_stop(&s->stop_limit);
     hmap_fini(&s->boxes);
     s2s_ways_fini(s);
+    s2s_tls_fini(&s->tls);
     s2s_policy_unref(&s->policy);
     s2s_rtbl_set_unref(&s->rtbl);
     mem_wipe(&s->secret, sizeof s->secret);

@@ -88,6 +88,7 @@ struct s2s_stats {
     uint64_t out_ready;
     uint64_t outcomes[2][S2S_CAUSES];  /* [is_inbound]: what did not work; NONE: what did */
     uint64_t bounced[S2S_CAUSES];      /* stanzas given back */
+    uint64_t out_tls_resumed;          /* TLS handshakes that resumed a session */
     uint64_t in_external, in_dialback; /* domain pairs that a peer proved */
     size_t out_streams, in_streams, waiting, domains_down;
 };

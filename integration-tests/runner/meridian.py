@@ -25,18 +25,19 @@ def package(lab, build):
 
 class Node:
     """One node of a region. store: sqlite, mem, or a peers.Postgres. node: its name; else it is the first of its region. s2s,
-    extra: more lines for [s2s] and at the end. ip: where it listens for clients servers and regions (the ports of procs)."""
+    extra: more lines for [s2s] and at the end. also: more domains. ip: where it listens for clients, servers and regions (the ports
+    of procs)."""
 
     def __init__(self, lab, build, domain, ip, cert, ca, dns=None, region=None, redis=None, region_authority=None,
                  suffix=".regions.test", endpoint=None, shards=1, store="sqlite", beat="5s", lease="15s", extra="",
-                 log_level="info", secret="a secret shared by all nodes", overrides=(), s2s="", node=None):
+                 log_level="info", secret="a secret shared by all nodes", overrides=(), s2s="", node=None, also=()):
         self.lab, self.build, self.domain, self.ip, self.region = lab, os.path.abspath(build), domain, ip, region
         self.name = "meridian-%s" % (node or region or domain)
         crt, key = cert
         uri = "mem:" if store == "mem" else "sqlite:%s" % lab.path("%s.db" % self.name) if store == "sqlite" else "rdbms:default"
         self.control = lab.path("%s.sock" % (node or region or "node"))
         text = """[general]
-domains = ["{domain}"]
+domains = [{domains}]
 shards = {shards}
 log_level = "{log_level}"
 [tls]
@@ -57,8 +58,8 @@ path = "{control}"
 [s2s]
 dialback_secret = "{secret}"
 {s2s_more}
-""".format(domain=domain, shards=shards, log_level=log_level, crt=crt, key=key, ca=ca, ip=ip, uri=uri,
-           control=self.control, secret=secret, s2s_more=s2s, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
+""".format(domains=", ".join('"%s"' % d for d in (domain, *also)), shards=shards, log_level=log_level, crt=crt, key=key, ca=ca,
+           ip=ip, uri=uri, control=self.control, secret=secret, s2s_more=s2s, c2s=C2S, c2s_tls=C2S_TLS, s2s=S2S)
         if dns:
             text += '[dns]\nservers = ["%s"]\n%s' % (dns.server, "trust_ad = true\n" if getattr(dns, "signed", None) else "")
         if uri == "rdbms:default":
@@ -113,5 +114,5 @@ lease = "{lease}"
             raise Failed("meridianctl %s: exit code %d: %s%s" % (" ".join(args), p.returncode, p.stdout, p.stderr))
         return json.loads(p.stdout) if p.stdout.strip() else {}
 
-    def adduser(self, name, password):
-        self.ctl("adduser", "%s@%s" % (name, self.domain), stdin=password + "\n")
+    def adduser(self, name, password, domain=None):
+        self.ctl("adduser", "%s@%s" % (name, domain or self.domain), stdin=password + "\n")

@@ -189,9 +189,9 @@ VirtualHost "{domain}"
         os.makedirs(lab.path("prosody/certs"), exist_ok=True)
         self.proc = None
 
-    def adduser(self, name, password):
+    def adduser(self, name, password, domain=None):
         """Before start: prosodyctl writes the account file."""
-        subprocess.run(["prosodyctl", "--config", self.config, "register", name, self.domain, password], check=True,
+        subprocess.run(["prosodyctl", "--config", self.config, "register", name, domain or self.domain, password], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def start(self):

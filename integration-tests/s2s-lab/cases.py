@@ -14,14 +14,16 @@ class Case:
     on the node that goes by certificates alone. cert: what the peer shows. reply: a stanza gets its answer, so nothing is
     bounced. zone: other records: f(case) -> {name: [records]}; wrong: what the name server does instead. addresses: (ip number of
     the lab) instead of one of its own. tlsa: its records are signed, and there is a TLSA record: of the certificate shown ("right"),
-    of another ("wrong"); "unsigned": a wrong one in a zone that is not signed."""
+    of another ("wrong"); "unsigned": a wrong one in a zone that is not signed. rule: what our nodes' [[s2s.host_policy]] says of the
+    domain. is_ours: it is our configuration that objects, so others have nothing to say."""
 
     def __init__(self, group, name, what, cause="none", peer=None, later=None, strict=False, cert="good", zone=None, wrong=None,
-                 listens=True, hole=False, big=False, service="_xmpp-server", tlsa=None):
+                 listens=True, hole=False, big=False, service="_xmpp-server", tlsa=None, rule=None):
         self.group, self.name, self.what, self.cause, self.peer = group, name, what, cause, peer
         self.later, self.strict, self.cert, self.zone, self.wrong = later, strict, cert, zone, wrong
         self.listens, self.hole, self.big, self.service = listens, hole, big, service
-        self.tlsa, self.domain, self.ip = tlsa, name + ".test", None
+        self.tlsa, self.rule, self.domain, self.ip = tlsa, rule, name + ".test", None
+        self.is_ours = rule is not None or cert == "revoked"
 
     def names(self):
         """The causes one of which a bounce must name."""
@@ -219,6 +221,7 @@ CERTIFICATES = [
         ("cn-only", "the name in the CN only", "cert-name"),
         ("wildcard", "for *.test, which covers a whole top-level domain", "cert-name"),
         ("unknown-ca", "of a CA nobody knows", "cert-issuer"),
+        ("revoked", "revoked by the list of its CA", "cert-revoked"),
         ("self-signed", "signed by itself", "cert-issuer"),
         ("no-intermediate", "without its intermediate", "cert-issuer"),
         ("intermediate", "with its intermediate: fine", "none"),
@@ -287,6 +290,22 @@ STREAM = [
     Case("stream", "huge-features", "features of 100 KB", "limit-rate",
          instead_of_features("<stream:features><x>" + "x" * 100000 + "</x></stream:features>")),
     Case("stream", "other-from", "the header is from another domain: proved by certificate all the same", peer=header_of_another),
+]
+
+
+# ---- policy: rules of ours
+def without_tls(p):
+    p.asked().header(DIALBACK).accept().hold()
+
+
+CERTIFICATE = 'auth = "certificate"'
+POLICY = [
+    Case("policy", "denied", "denied by a rule", "policy-ours", lambda p: p.ready().hold(), rule='policy = "deny"'),
+    Case("policy", "certificate-only", "dialback would do, a rule wants a certificate", "cert-issuer", lambda p: p.ready().hold(),
+         cert="unknown-ca", rule=CERTIFICATE),
+    Case("policy", "certificate-good", "a rule wants a certificate, it is good: works", peer=lambda p: p.ready().hold(), rule=CERTIFICATE),
+    Case("policy", "plain", "without TLS, as a rule allows: works", peer=without_tls, rule="tls_required = false"),
+    Case("policy", "plain-denied", "without TLS, a rule speaks of certificates only", "tls-missing", without_tls, rule=CERTIFICATE),
 ]
 
 
@@ -418,8 +437,9 @@ AFTER = [
 
 # ---- the other way: what comes to us, and how its domain's record names it
 class Inbound:
-    def __init__(self, name, what, cause, act):
+    def __init__(self, name, what, cause, act, rule=None):
         self.name, self.what, self.cause, self.act, self.domain = "in-" + name, what, cause, act, "in-%s.test" % name
+        self.rule = rule
 
 
 def then(text):
@@ -428,6 +448,10 @@ def then(text):
         c.open(to, NS_SERVER, " from='%s'" % case.domain).features()
         c.try_send(text)
     return act
+
+
+def only_header(c, case, to):
+    c.open(to, NS_SERVER, " from='%s'" % case.domain).wait_end()
 
 
 def instead_of_tls(text):
@@ -451,9 +475,11 @@ INBOUND = [
     Inbound("tls-lost", "closes on <proceed/>", "tls-lost", then("<starttls xmlns='%s'/>" % NS_TLS)),
     Inbound("tls-garbage", "something else instead of TLS", "tls-handshake", instead_of_tls("EHLO you\r\n")),
     Inbound("unproved", "a stanza without having proved anything", "peer-rules", behind_tls("<message from='x@other.test' to='y@world.test'/>")),
+    Inbound("denied", "a domain that a rule denies", "policy-ours", only_header, rule='policy = "deny"'),
     Inbound("too-much", "100 KB before authentication", "limit-rate", behind_tls("<message>" + "x" * 100000)),
 ]
 
 FINAL = ("dns-nxdomain", "dns-nodata", "dns-no-service")  # nothing waits: not tried again
+UNTRIED = ("policy-ours",)  # the domain is neither down nor up
 BOUNCED_ONLY = ("limit-size",)  # about one stanza, not about a stream
-CASES = DNS + TCP + TLS + CERTIFICATES + DANE + STREAM + DIALBACKS + SASL + AFTER
+CASES = DNS + TCP + TLS + CERTIFICATES + POLICY + DANE + STREAM + DIALBACKS + SASL + AFTER

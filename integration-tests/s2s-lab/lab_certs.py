@@ -18,6 +18,11 @@ def openssl(*argv):
         raise RuntimeError("openssl %s: %s" % (" ".join(argv), p.stderr))
 
 
+def serial_of(stem, form="%d"):
+    text = form % (zlib.crc32(stem.encode()) + 1)
+    return "0" * (form == "%X" and len(text) % 2) + text
+
+
 class Certs:
     """public: the authority everybody knows. context(kind, domain) is a TLS server's."""
 
@@ -34,7 +39,7 @@ class Certs:
         by = issuer or (self.public.crt, self.public.key)
         openssl("req", *key, "-nodes", "-subj", "/CN=%s" % stem[:60], "-keyout", keyfile, "-out", csr)
         if len(days) == 1:
-            openssl("x509", "-req", "-in", csr, "-CA", by[0], "-CAkey", by[1], "-set_serial", str(zlib.crc32(stem.encode()) + 1),
+            openssl("x509", "-req", "-in", csr, "-CA", by[0], "-CAkey", by[1], "-set_serial", serial_of(stem),
                     "-days", days[0], "-" + digest, "-extfile", extfile, "-out", crt)
         else:
             self._between(csr, crt, by, days, extfile, stem)
@@ -55,7 +60,7 @@ class Certs:
         """The certificate of that kind for that domain."""
         dns = "DNS:" + domain
         stem = "%s-%s" % (kind, domain)
-        if kind in ("good", "old"):
+        if kind in ("good", "old", "revoked"):
             return self.issue(stem, dns)
         if kind == "rsa-only":
             return self.issue(stem, dns, key=("-newkey", "rsa:2048"))
@@ -96,6 +101,15 @@ class Certs:
         if kind == "code-signing":
             return self.issue(stem, dns, usage="codeSigning")
         raise KeyError(kind)
+
+    def revoke(self, stems):
+        """A list of the public authority's with the certificates of these stems; its path."""
+        rows = "".join("R\t400101000000Z\t200101000000Z\t%s\tunknown\t/CN=%s\n" % (serial_of(stem, "%X"), stem) for stem in stems)
+        index = self.lab.write("certs/revoked/index", rows)
+        conf = self.lab.write("certs/revoked.cnf", "[ca]\ndefault_ca=a\n[a]\ndatabase=%s\ndefault_md=sha256\n" % index)
+        crl = self.lab.path("certs/public.crl")
+        openssl("ca", "-gencrl", "-config", conf, "-cert", self.public.crt, "-keyfile", self.public.key, "-crldays", "20", "-out", crl)
+        return crl
 
     def shown(self, kind, domain):
         """That certificate in DER; made if it is not there yet."""

@@ -29,6 +29,7 @@ WORDS = {
     "cert-name": ("name", "host", "identity", "domain"),
     "cert-issuer": ("issuer", "self-signed", "self signed", "chain", "unable to get local", "unknown ca"),
     "cert-weak": ("weak", "too small", "md too", "key too"),
+    "cert-dane": ("tlsa", "dane"),
     "cert-other": ("purpose", "usage", "invalid ca", "unsuitable"),
     "peer-host-unknown": ("host-unknown", "host unknown", "host-gone", "host gone", "does not serve", "not known to", "hosted"),
     "policy-theirs": ("policy", "not-authorized", "not authorized", "refuse"),

@@ -9,6 +9,7 @@ Written by `integration-tests/s2s-lab/s2s_lab.py --build BUILD --report docs/s2s
 is sent comes back in %d. Each server's user sends one message to each broken domain.
 
 - **Meridian** must say the cause by its name: live (`meridianctl s2s explain`), in the domain's record, and by its clause in the bounce.
+- What only our own configuration objects to (rules, a revocation list) is Meridian's alone: "–".
 - **Prosody** and **ejabberd** have no names for causes; they are read kindly: a bounce or a log that has one of a few words
   (`lab_others.py`) has named it. Their logs are at the level "info". This version of ejabberd takes the addresses of hosts from a
   hosts file, so it has no say about those in DNS.
@@ -29,6 +30,7 @@ def bounce(got):
 
 def count(hopeless, of):
     """(came back, bounce names it, bounce or log names it)."""
+    hopeless = [c for c in hopeless if not c.is_ours]
     back = sum(1 for c in hopeless if of[c.name][0])
     said = sum(1 for c in hopeless if of[c.name][0] and lab_others.is_named(c.names(), [bounce(of[c.name][0])]))
     any_ = sum(1 for c in hopeless if lab_others.is_named(c.names(), [bounce(of[c.name][0])] + of[c.name][1]))
@@ -53,9 +55,8 @@ def document(cases, results, others, seconds):
         if not c.is_hopeless():
             text += "| %s | `%s` | | | |\n" % (cell(c.what), results[c.name][0])
             continue
-        text += "| %s | `%s` | %s | %s | %s |\n" % (cell(c.what), results[c.name][0], cell(bounce(results[c.name][1])),
-                                                   cell(bounce(others["prosody"][c.name][0])),
-                                                   cell(bounce(others["ejabberd"][c.name][0])))
+        theirs = ["–" if c.is_ours else cell(bounce(others[name][c.name][0])) for name in ("prosody", "ejabberd")]
+        text += "| %s | `%s` | %s | %s | %s |\n" % (cell(c.what), results[c.name][0], cell(bounce(results[c.name][1])), *theirs)
     return text
 
 

@@ -59,8 +59,8 @@ class Pipe:
 
 
 class Relay:
-    def __init__(self, wan, at, target, delay, jitter):
-        self.wan, self.at, self.target, self.delay, self.jitter = wan, at, target, delay, jitter
+    def __init__(self, wan, at, target, delay, jitter, handshake):
+        self.wan, self.at, self.target, self.delay, self.jitter, self.handshake = wan, at, target, delay, jitter, handshake
         self.open = asyncio.Event()
         self.open.set()
         self.is_cut = False
@@ -83,7 +83,8 @@ class Relay:
             if self.is_cut:
                 return
             await self.open.wait()
-            await asyncio.sleep(self.lag())
+            for _ in range(2 if self.handshake else 1):
+                await asyncio.sleep(self.lag())
             far_reader, there = await asyncio.open_connection(*self.target)
             self.writers.add(there)
             pipes = Pipe(self, reader, there), Pipe(self, far_reader, writer)
@@ -141,9 +142,10 @@ class Wan:
     def call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
 
-    def relay(self, at, target, delay=0.0, jitter=0.0):
+    def relay(self, at, target, delay=0.0, jitter=0.0, handshake=False):
+        """handshake: a connection costs a round trip before its first byte is under way, as where no relay accepts it."""
         async def start():
-            r = Relay(self, at, target, delay, jitter)
+            r = Relay(self, at, target, delay, jitter, handshake)
             await asyncio.start_server(r._serve, *at)
             return r
         return self.call(start())

@@ -102,6 +102,19 @@ static inline void test_cert_make(const char *dir, const char *stem, const struc
     EVP_PKEY_free(ca_key);
 }
 
+/* Behind the certificate of stem that of another, as a chain. */
+static inline void test_cert_append(const char *dir, const char *stem, const char *more)
+{
+    char path[TEST_PATH_MAX], line[200];
+    FILE *in = fopen(test_path(path, dir, more, "crt"), "r");
+    FILE *out = fopen(test_path(path, dir, stem, "crt"), "a");
+    must(in && out);
+    while (fgets(line, sizeof line, in))
+        must(fputs(line, out) >= 0);
+    fclose(in);
+    fclose(out);
+}
+
 /* A list of the CA in CA.crl with the certificates of these stems (ended by NULL) revoked; next:
  * days from now until it is outdated. */
 static inline void test_crl_make(const char *dir, const char *ca, const char *const *stems,

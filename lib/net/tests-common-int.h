@@ -22,6 +22,8 @@ struct suite {
     const char *name;
     struct tls_ctx *server_ctx, *client_ctx; /* NULL: no TLS */
     const char *sni;                         /* NULL: server.example */
+    struct tls_session *session;             /* the client offers it; NULL: none */
+    bool is_offered;                         /* it did */
     const char *as;                          /* who the client is; NULL: nobody in particular */
     /* Connect p[0] to p[1]: each goes through pair_take in its accept or dial callback, before this
      * returns. */
@@ -32,7 +34,7 @@ struct suite {
 
 struct peer {
     struct transport *t;
-    const struct suite *suite;
+    struct suite *suite;
     struct buf in;
     unsigned readies, drains, ends, datas;
     enum err why;
@@ -138,11 +140,13 @@ static inline bool pair_is_ready(void *ctx)
 }
 static inline void pair_take(struct peer *p, struct transport *t)
 {
-    const struct suite *s = p->suite;
+    struct suite *s = p->suite;
     bool is_client = p->other > p;
     if (s->server_ctx) {
         t = is_client ? tls_client_as(&t, s->client_ctx, s->sni ? s->sni : "server.example", s->as)
                       : tls_server(&t, s->server_ctx);
+        if (is_client && s->session)
+            s->is_offered = tls_resume(t, s->session);
     }
     peer_take(p, t);
 }

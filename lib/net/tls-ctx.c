@@ -4,10 +4,11 @@
  * sharing the trust store; the servername callback switches. All of it is a set, immutable, in a
  * slot of the context, so shards share it by reference count. TLS 1.2 or better with forward
  * secrecy and AEAD ciphers only (RFC 9325 section 4.2), in our order: AES-128 first, because
- * SHA-256 makes the cheaper handshake. The security level is the system's. Session tickets are on,
- * except where peer certificates are asked for: a resumed session would not show the chain again.
- * One ticket a handshake: an XMPP client has one connection. No session cache: tickets carry the
- * state. Standards: RFC 8446, RFC 5246, RFC 6066 (SNI), RFC 7301 (ALPN), RFC 7590. */
+ * SHA-256 makes the cheaper handshake. The security level is the system's. Session tickets carry
+ * the state, except where peer certificates are asked for: there a ticket names an entry of a
+ * bounded cache, which has the peer's chain to judge again (tls-session.c). One ticket a handshake:
+ * an XMPP client has one connection. Standards: RFC 8446, RFC 5246, RFC 6066 (SNI), RFC 7301
+ * (ALPN), RFC 7590. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -16,6 +17,9 @@
 
 #define TLS13_CIPHERS "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 #define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+/* How long a session may be resumed; how many a server with peer certificates keeps. */
+enum { TLS_SESSION_S = 4 * 3600, TLS_SESSIONS_MAX = 512 };
 
 static int tls_no_password(char *buf UNUSED, int size UNUSED, int rw UNUSED, void *ctx UNUSED)
 {
@@ -89,8 +93,10 @@ static void tls_set_modes(SSL_CTX *ssl, const struct tls_set *set)
     if (!set->server || set->request_peer_cert)
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tls_verify_note);
     if (set->server && set->request_peer_cert) {
-        SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET);
-        SSL_CTX_set_num_tickets(ssl, 0);
+        SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET); /* none that carries the state */
+        SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_SERVER);
+        SSL_CTX_sess_set_cache_size(ssl, TLS_SESSIONS_MAX);
+        SSL_CTX_set_timeout(ssl, TLS_SESSION_S);
     }
     if (set->server && set->alpn_n)
         SSL_CTX_set_alpn_select_cb(ssl, tls_on_alpn, (void *)(uintptr_t)set);

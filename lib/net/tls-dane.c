@@ -84,12 +84,13 @@ bool tls_dane_match(const struct transport *t, const struct tls_dane *records, s
     SSL *ssl = tls_ssl(t);
     X509 *cert = tls_peer_cert(t);
     STACK_OF(X509) *chain = ssl ? SSL_get_peer_cert_chain(ssl) : NULL;
+    int first = ssl && SSL_is_server(ssl) ? 0 : 1; /* that of a client comes without itself */
     *why = "no TLSA record matches it or an authority it came with";
     if (!cert)
         return false;
     if (any_is(records, n, TLS_DANE_EE, cert))
         return true;
-    for (int i = 1; chain && i < sk_X509_num(chain); i++) {
+    for (int i = first; chain && i < sk_X509_num(chain); i++) {
         X509 *anchor = sk_X509_value(chain, i);
         if (!any_is(records, n, TLS_DANE_TA, anchor))
             continue;

@@ -43,6 +43,8 @@ struct tls_info *tls_info_of(SSL *ssl);
 
 /* Verify callback: never refuses, records the first objection in the layer's tls_info. */
 int tls_verify_note(int ok, X509_STORE_CTX *store);
+/* Judge the peer's certificate of a resumed session (tls-session.c); before the next. */
+void tls_verify_again(SSL *ssl);
 /* After the handshake: has_cert, chain_ok, subject. */
 void tls_verify_finish(SSL *ssl, struct tls_info *info);
 /* Names only, of any certificate (the fuzzer's entrance to tls_peer_is). */

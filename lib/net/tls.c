@@ -242,6 +242,8 @@ static void tls_on_handshake_done(struct tls *s)
     s->info.version = SSL_get_version(s->ssl);
     s->info.cipher = SSL_get_cipher_name(s->ssl);
     s->info.resumed = SSL_session_reused(s->ssl) == 1;
+    if (s->info.resumed)
+        tls_verify_again(s->ssl);
     tls_verify_finish(s->ssl, &s->info);
     if (s->paused)
         transport_pause(s->lower, true);

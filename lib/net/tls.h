@@ -94,6 +94,18 @@ struct transport *tls_client(struct transport **lower, struct tls_ctx *ctx, cons
 /* With the certificate of the site of this domain, if there is one. */
 struct transport *tls_client_as(struct transport **lower, struct tls_ctx *ctx, const char *sni,
                                 const char *as_or_null);
+/* What lets a client begin again where it ended: cheaper, and never a proof. After a handshake that
+ * resumed one (tls_info.resumed) the certificate the peer showed in the first is judged anew by
+ * what is trusted now, so users ask as ever. Counted; holds the peer's chain (some 20 KB). */
+struct tls_session;
+/* The newest that the server gave; a reference, NULL if there is none. Not before anything came
+ * behind the handshake. */
+struct tls_session *tls_session_of(const struct transport *t);
+struct tls_session *tls_session_ref(struct tls_session *s);
+void tls_session_unref(struct tls_session **ps);
+/* Offer it; t is a client's that was made in this very call. False: it is of no use, because we
+ * show another certificate than then, or ours or the peer's has ended. */
+bool tls_resume(struct transport *t, struct tls_session *s);
 /* Does the peer's certificate speak for this domain (RFC 9525: dNSName with left-most wildcard; RFC
  * 6120: id-on-xmppAddr, SRVName _xmpp-server / _xmpps-server)? No CN fallback. Names only: look at
  * chain_ok too. domain in the form of the certificate: A-labels for dNSName and SRVName, UTF-8 for

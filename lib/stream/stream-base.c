@@ -349,7 +349,7 @@ void stream_shut_down_app(struct stream_base *b, enum stream_cond c, enum err re
     stream_set_state(b, b->machine->closing);
     timer_start(&b->deadline, b->limits->close_timeout_ms);
     if (!b->is_draining)
-        stream_go(b, STREAM_STOP_USER | STREAM_STOP_SASL | STREAM_STOP_RATE);
+        stream_go(b, STREAM_STOP_USER | STREAM_STOP_SASL | STREAM_STOP_RATE | STREAM_STOP_HOLD);
     if (b->is_deaf)
         transport_shut(b->t);
 }

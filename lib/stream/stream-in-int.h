@@ -34,7 +34,8 @@ struct stream_in {
     unsigned failures;
     struct stream_in_answer answer;
     struct stream_in_sasl2 *two; /* from <authenticate/> to <success/>; NULL: SASL of RFC 6120 */
-    bool is_to_accepted;         /* the peer's to is one of ours: it becomes our from */
+    enum { FEATURES_AT_ONCE, FEATURES_HELD, FEATURES_DUE } features;
+    bool is_to_accepted; /* the peer's to is one of ours: it becomes our from */
 };
 extern const struct stream_machine stream_in_machine;
 static inline struct stream_in *stream_in_of(struct stream_base *b)
@@ -47,6 +48,7 @@ void stream_in_settle(struct stream_in *s);
 void stream_in_write_header(struct stream_base *b);
 void stream_in_wrap(struct stream_base *b);
 void stream_in_on_header(struct stream_base *b, struct stream_input *in);
+void stream_in_on_due(struct stream_base *b, struct stream_input *in); /* perhaps the features */
 void stream_in_on_starttls(struct stream_base *b, struct stream_input *in);
 void stream_in_refuse_tls(struct stream_base *b, struct stream_input *in);
 void stream_in_on_secured(struct stream_base *b, struct stream_input *in);

@@ -131,8 +131,18 @@ void stream_in_on_header(struct stream_base *b, struct stream_input *in)
         return;
     }
     stream_in_settle(s);
-    if (!s->conf->no_features)
+    if (!s->conf->no_features && s->features != FEATURES_HELD)
         stream_in_send_features(s);
+}
+
+void stream_in_on_due(struct stream_base *b, struct stream_input *in)
+{
+    struct stream_in *s = stream_in_of(b);
+    (void)in;
+    if (s->features != FEATURES_DUE)
+        return;
+    s->features = FEATURES_AT_ONCE;
+    stream_in_send_features(s);
 }
 
 void stream_in_on_early(struct stream_base *b, struct stream_input *in)

@@ -58,7 +58,7 @@ static stream_action *const cells[SIN_STATES][SEV_COUNT] = {
                       [SEV_SECURED] = stream_ignore, [SEV_AUTH] = stream_in_on_auth,
                       [SEV_AUTHENTICATE] = stream_in_on_authenticate,
                       [SEV_RESPONSE] = stream_in_on_again, [SEV_ABORT] = stream_in_on_again,
-                      [SEV_ANSWER] = stream_ignore, [SEV_ERROR] = stream_peer_error,
+                      [SEV_ANSWER] = stream_in_on_due, [SEV_ERROR] = stream_peer_error,
                       [SEV_ELEMENT] = stream_in_on_early, [SEV_PEER_CLOSE] = stream_peer_close},
     [SIN_TLS] = {NO_ELEMENTS(stream_never), [SEV_HEADER] = stream_never,
                  [SEV_SECURED] = stream_in_on_secured, [SEV_ANSWER] = stream_ignore,
@@ -247,6 +247,19 @@ void stream_in_pause(struct stream_in *s, bool paused)
         stream_stop(&s->b, STREAM_STOP_USER);
     else
         stream_go(&s->b, STREAM_STOP_USER);
+}
+
+void stream_in_hold_features(struct stream_in *s)
+{
+    s->features = FEATURES_HELD;
+    stream_stop(&s->b, STREAM_STOP_HOLD);
+}
+
+void stream_in_release_features(struct stream_in *s)
+{
+    if (s->features == FEATURES_HELD)
+        s->features = FEATURES_DUE;
+    stream_go(&s->b, STREAM_STOP_HOLD);
 }
 
 void stream_in_set_rate(struct stream_in *s, const struct stream_rate *rate_or_null)

@@ -66,6 +66,10 @@ void stream_in_free(
 void stream_in_abort(struct stream_in **ps); /* the same; the connection is reset */
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null);
 void stream_in_verdict(struct stream_in *s, enum sasl_failure f);
+/* Inside the header callback, of a stream that is not authenticated: send no features yet and read
+ * nothing, until released. The time until authentication goes on. */
+void stream_in_hold_features(struct stream_in *s);
+void stream_in_release_features(struct stream_in *s);
 void stream_in_token(struct stream_in *s, const uint8_t response[SASL_HT_BYTES]);
 /* SASL2 (XEP-0388): from the first question or the authenticated callback on until
  * stream_in_success, the client's <authenticate/>, with what it wants inline; NULL otherwise. The

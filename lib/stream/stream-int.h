@@ -63,7 +63,7 @@ struct stream_machine {
     void (*fini)(struct stream_base *b); /* free the engine around b, which is already finished */
 };
 
-enum { STREAM_STOP_USER = 1, STREAM_STOP_SASL = 2, STREAM_STOP_RATE = 4 };
+enum { STREAM_STOP_USER = 1, STREAM_STOP_SASL = 2, STREAM_STOP_RATE = 4, STREAM_STOP_HOLD = 8 };
 enum { STREAM_IDLE_MS = 2000, STREAM_HELD_MAX = 1 << 20, STREAM_HEADER_MAX = 64 << 10 };
 
 /* stream-shape.c: the buckets of a stream. */

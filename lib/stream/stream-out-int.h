@@ -21,6 +21,7 @@ struct stream_out {
     void *ctx;
     char *from, *to, *sni, *tls_as; /* from and tls_as may be NULL */
     struct tls_ctx *tls;
+    struct tls_session *session;
     struct stream_limits limits;
     bool tls_required, dialback;
     bool is_secure;
@@ -39,6 +40,7 @@ static inline struct stream_out *stream_out_of(struct stream_base *b)
 /* stream-out-negotiate.c */
 void stream_out_write_header(struct stream_base *b);
 void stream_out_wrap(struct stream_base *b);
+struct transport *stream_out_secure(struct stream_out *s, struct transport **t);
 void stream_out_on_secured(struct stream_base *b, struct stream_input *in);
 void stream_out_on_header(struct stream_base *b, struct stream_input *in);
 void stream_out_on_features(struct stream_base *b, struct stream_input *in);

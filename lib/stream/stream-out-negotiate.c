@@ -130,10 +130,18 @@ void stream_out_on_proceed(struct stream_base *b, struct stream_input *in)
     stream_set_state(b, SOUT_TLS);
 }
 
+struct transport *stream_out_secure(struct stream_out *s, struct transport **t)
+{
+    struct transport *secure = tls_client_as(t, s->tls, s->sni, s->tls_as);
+    if (s->session)
+        (void)tls_resume(secure, s->session);
+    tls_session_unref(&s->session);
+    return secure;
+}
+
 void stream_out_wrap(struct stream_base *b)
 {
-    struct stream_out *s = stream_out_of(b);
-    b->t = tls_client_as(&b->t, s->tls, s->sni, s->tls_as);
+    b->t = stream_out_secure(stream_out_of(b), &b->t);
 }
 
 void stream_out_on_tls_failure(struct stream_base *b, struct stream_input *in)

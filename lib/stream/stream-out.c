@@ -108,6 +108,7 @@ static void fini(struct stream_base *b)
         xml_doc_free(&s->features);
     if (s->tls)
         tls_ctx_unref(&s->tls);
+    tls_session_unref(&s->session);
     mem_free(s->from);
     mem_free(s->to);
     mem_free(s->sni);
@@ -139,6 +140,7 @@ static void configure(struct stream_out *s, const struct stream_out_conf *c)
     s->sni = mem_strdup(c->sni ? c->sni : c->to);
     s->tls_as = c->tls_as ? mem_strdup(c->tls_as) : NULL;
     s->tls = c->tls ? tls_ctx_ref(c->tls) : NULL;
+    s->session = c->session ? tls_session_ref(c->session) : NULL;
     s->tls_required = c->tls_required;
     s->dialback = c->dialback;
     s->limits = c->limits ? *c->limits : stream_limits_default;
@@ -154,7 +156,7 @@ struct stream_out *stream_out_new(struct transport **t, const struct stream_out_
     configure(s, c);
     s->b.state = is_direct ? SOUT_TLS : SOUT_HEADER;
     if (is_direct) {
-        struct transport *wrapped = tls_client_as(t, s->tls, s->sni, s->tls_as);
+        struct transport *wrapped = stream_out_secure(s, t);
         stream_base_init(&s->b, &stream_out_machine, &wrapped, c->content_ns, &s->limits);
     } else {
         stream_base_init(&s->b, &stream_out_machine, t, c->content_ns, &s->limits);

@@ -40,13 +40,14 @@ struct stream_out_events {
 };
 struct stream_out_conf { /* strings copied */
     const char *content_ns;
-    const char *from, *to; /* header addresses; from may be NULL */
-    struct tls_ctx *tls;   /* NULL: never TLS */
-    bool tls_required;     /* no TLS offered: end with ERR_TLS */
-    bool direct_tls;       /* wrap before the first header */
-    const char *sni;       /* NULL = to */
-    const char *tls_as;    /* domain whose certificate is shown; NULL: the default one */
-    bool dialback;         /* declare xmlns:db */
+    const char *from, *to;       /* header addresses; from may be NULL */
+    struct tls_ctx *tls;         /* NULL: never TLS */
+    bool tls_required;           /* no TLS offered: end with ERR_TLS */
+    bool direct_tls;             /* wrap before the first header */
+    const char *sni;             /* NULL = to */
+    const char *tls_as;          /* domain whose certificate is shown; NULL: the default one */
+    struct tls_session *session; /* offered when TLS begins (a reference of its own); NULL */
+    bool dialback;               /* declare xmlns:db */
     const struct stream_limits *limits;
 };
 struct stream_out *stream_out_new(struct transport **t, const struct stream_out_conf *c,

@@ -62,6 +62,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(S2S_WAITING, GAUGE, "meridian_s2s_waiting_stanzas", "",                                      \
       "Stanzas that wait for a stream to another server")                                          \
     X(S2S_READY, COUNTER, "meridian_s2s_out_ready_total", "", "Streams to other servers made")     \
+    X(S2S_RESUMED, COUNTER, "meridian_s2s_out_tls_resumed_total", "",                              \
+      "TLS handshakes with other servers that resumed a session")                                  \
     X(S2S_OUTCOMES, COUNTER, "meridian_s2s_outcomes_total", "direction,cause",                     \
       "What became of streams, by cause (docs/federation.md); none: it worked")                    \
     X(S2S_BOUNCED, COUNTER, "meridian_s2s_bounced_total", "cause",                                 \
@@ -278,6 +280,7 @@ static void put_s2s(struct buf *out, const struct s2s_stats *s, const struct s2s
     put(out, M_S2S_STREAMS, "out", (double)s->out_streams);
     put_one(out, M_S2S_WAITING, NULL, (double)s->waiting);
     put_one(out, M_S2S_READY, NULL, (double)s->out_ready);
+    put_one(out, M_S2S_RESUMED, NULL, (double)s->out_tls_resumed);
     put_outcomes(out, s);
     put_one(out, M_S2S_DOWN, NULL, (double)s->domains_down);
     metric_head(out, &defs[M_S2S_TOPS]);
