@@ -22,8 +22,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 FILE = os.path.join(HERE, "budget.json")
 MEMORY = ["--sessions", "1500", "--few", "250", "--active", "250", "--messages", "250"]
 CALLS = ["--sessions", "200", "--few", "100", "--active", "100", "--messages", "500"]
-# bench-sessions stops its meter four times: few sessions (awake, after idle), all sessions (awake, after idle).
-AWAKE, AFTER_IDLE = 3, 4
+# bench-sessions stops its meter five times: few sessions (awake, after idle), logins, all sessions (awake, after idle).
+LOGINS, AWAKE, AFTER_IDLE = 3, 4, 5
 
 
 class CannotMeasure(Exception):
@@ -50,8 +50,8 @@ def collected(path):
     return int(found.group(1))
 
 
-def instructions_per_message(program):
-    """(awake, after idle)"""
+def instructions(program):
+    """Of a message, of one after idle, of a login."""
     if not shutil.which("valgrind"):
         raise CannotMeasure("valgrind is not installed: scripts/install test")
     with tempfile.TemporaryDirectory() as folder:
@@ -61,15 +61,16 @@ def instructions_per_message(program):
         parts = glob.glob(out + ".*")
         if len(parts) < AFTER_IDLE:
             raise CannotMeasure("callgrind wrote %d parts instead of %d" % (len(parts), AFTER_IDLE))
-        return (round(collected("%s.%d" % (out, AWAKE)) / said["messages"]),
-                round(collected("%s.%d" % (out, AFTER_IDLE)) / said["messages_after_idle"]))
+        return [round(collected("%s.%d" % (out, part)) / said[name]) for part, name in
+                ((AWAKE, "messages"), (AFTER_IDLE, "messages_after_idle"), (LOGINS, "logins"))]
 
 
 def measure(program):
-    awake, after_idle = instructions_per_message(program)
+    awake, after_idle, login = instructions(program)
     return {
         "instructions_per_message_tls": awake,
         "instructions_per_message_tls_after_idle": after_idle,
+        "instructions_per_login_tls": login,
         "bytes_per_session_tls": bytes_per_session(program, "--tls"),
         "bytes_per_session_plain": bytes_per_session(program, "--plain"),
     }

@@ -123,6 +123,7 @@ struct figures {
     struct meter_memory empty, accounts; /* before and after the accounts */
     struct meter_memory before, idle;    /* before and after the silent sessions */
     struct meter_memory quiet, busy;     /* all are there: before and after traffic */
+    struct talk logins;                  /* of the silent ones; each counts as a message */
     struct talk few[2], many[2];
 };
 
@@ -188,7 +189,9 @@ static void measure(struct bench *b, struct figures *f)
     f->few[ASLEEP] = talk_asleep(b, b->messages);
     progress("messages among", b->few);
     f->before = settled();
+    meter_start();
     crowd_grow(b->crowd, silent, false);
+    f->logins = (struct talk){meter_stop(), silent - b->few};
     f->idle = settled();
     progress("sessions", silent);
     crowd_grow(b->crowd, b->sessions, true);
@@ -230,6 +233,8 @@ static void report(const struct bench *b, const struct figures *f)
            "\"active\": %u, \"few_sessions\": %u",
            b->sessions, b->is_plain ? "plain" : "tls", idle, idle + grown, rss, member,
            each(f->empty.heap_bytes, f->accounts.heap_bytes, b->sessions), b->active, b->few);
+    printf(", \"logins\": %" PRIu64 ", \"cpu_us_per_login\": %.1f", f->logins.messages,
+           us_each(&f->logins));
     report_talk("", &f->few[AWAKE], &f->many[AWAKE]);
     report_talk("_after_idle", &f->few[ASLEEP], &f->many[ASLEEP]);
     printf("}\n");

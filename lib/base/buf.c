@@ -7,7 +7,7 @@ enum { BUF_FIRST = 64 };
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
-    *b = (struct buf){.max = max_bytes};
+    *b = (struct buf){.max = max_bytes < PTRDIFF_MAX ? max_bytes : PTRDIFF_MAX};
 }
 
 void buf_fini(struct buf *b)

@@ -6,8 +6,9 @@
 
 struct buf {
     char *p;
-    size_t n, cap, max;
-    bool overflow;
+    size_t n, cap;
+    size_t max : 63; /* four words, as every connection has eight of these */
+    bool overflow : 1;
 };
 
 void buf_init(struct buf *b, size_t max_bytes);

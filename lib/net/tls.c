@@ -34,7 +34,6 @@ enum tls_fin {
 
 struct tls {
     struct transport t;
-    struct parcel parcel;
     struct transport *lower; /* NULL while it is a parcel */
     struct parcel *lower_parcel;
     struct tls_set *set;
@@ -56,6 +55,11 @@ struct tls {
 };
 
 static const struct transport_ops tls_ops;
+
+struct tls_parcel {
+    struct parcel p;
+    struct tls *tls;
+};
 
 static struct tls *tls_of(const struct transport *t)
 {
@@ -488,8 +492,10 @@ static void tls_take_lower(struct tls *s, struct transport *lower)
 
 static struct transport *tls_parcel_attach(struct parcel *p, struct loop *to)
 {
-    struct tls *s = container_of(p, struct tls, parcel);
+    struct tls_parcel *tp = container_of(p, struct tls_parcel, p);
+    struct tls *s = tp->tls;
 
+    mem_free(tp);
     s->paused = false;
     tls_take_lower(s, parcel_attach(&s->lower_parcel, to));
     return &s->t;
@@ -497,9 +503,10 @@ static struct transport *tls_parcel_attach(struct parcel *p, struct loop *to)
 
 static void tls_parcel_drop(struct parcel *p)
 {
-    struct tls *s = container_of(p, struct tls, parcel);
-    parcel_drop(&s->lower_parcel);
-    tls_free(s);
+    struct tls_parcel *tp = container_of(p, struct tls_parcel, p);
+    parcel_drop(&tp->tls->lower_parcel);
+    tls_free(tp->tls);
+    mem_free(tp);
 }
 
 static struct parcel *tls_detach(struct transport *t)
@@ -509,9 +516,10 @@ static struct parcel *tls_detach(struct transport *t)
     tls_let_go(s);
     if (s->borrowed)
         tls_keep(s, STR_NONE);
-    s->parcel = (struct parcel){.attach = tls_parcel_attach, .drop = tls_parcel_drop};
+    struct tls_parcel *tp = mem_alloc(sizeof *tp);
+    *tp = (struct tls_parcel){{.attach = tls_parcel_attach, .drop = tls_parcel_drop}, s};
     s->lower_parcel = transport_detach(&s->lower);
-    return &s->parcel;
+    return &tp->p;
 }
 
 static struct tls *tls_new(struct transport **lower, struct tls_ctx *ctx, const char *as_or_null)

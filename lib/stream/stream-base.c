@@ -375,7 +375,7 @@ void stream_leave(struct stream_base *b)
     xml_parser_free(&b->parser);
     buf_fini(&b->held);
     buf_fini(&b->out);
-    arena_free(&b->header_arena);
+    mem_free(b->header_text);
     mem_free(b->end);
     b->machine->fini(b);
 }

@@ -212,6 +212,8 @@ bool stream_send(struct stream_base *b, struct str text)
     return transport_send(b->t, text);
 }
 
+enum { ADDRESSES_BYTES = 192 }; /* what a stanza grows by: most addresses, the frame */
+
 static bool send_out(struct stream_base *b)
 {
     bool ok = stream_send(b, buf_view(&b->out));
@@ -229,6 +231,7 @@ bool stream_send_el(struct stream_base *b, const struct xml *el)
 
 bool stream_send_st(struct stream_base *b, const struct stanza *st)
 {
+    (void)buf_reserve(&b->out, st->bytes + ADDRESSES_BYTES); /* at once instead of by doubling */
     stanza_write(&b->out, st, b->content_ns);
     return send_out(b);
 }

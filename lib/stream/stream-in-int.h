@@ -19,7 +19,7 @@ enum stream_in_state {
     SIN_STATES
 };
 struct stream_in_answer {
-    enum { ANSWER_NONE, ANSWER_KEYS, ANSWER_VERDICT, ANSWER_TOKEN } kind;
+    enum { ANSWER_KEYS, ANSWER_VERDICT, ANSWER_TOKEN } kind;
     enum sasl_failure verdict;
     struct scram_key *keys; /* heap; NULL: there are none */
     uint8_t response[SASL_HT_BYTES];
@@ -32,7 +32,7 @@ struct stream_in {
     struct sasl_server *sasl;
     enum sasl_mech mech;
     unsigned failures;
-    struct stream_in_answer answer;
+    struct stream_in_answer *answer; /* while one waits for its turn */
     struct stream_in_sasl2 *two; /* from <authenticate/> to <success/>; NULL: SASL of RFC 6120 */
     enum { FEATURES_AT_ONCE, FEATURES_HELD, FEATURES_DUE } features;
     bool is_to_accepted; /* the peer's to is one of ours: it becomes our from */
@@ -59,8 +59,8 @@ void stream_in_on_answer(struct stream_base *b, struct stream_input *in);
 void stream_in_on_early(struct stream_base *b,
                         struct stream_input *in); /* element before authentication */
 void stream_in_on_again(struct stream_base *b,
-                        struct stream_input *in);         /* SASL where none can be */
-void stream_in_forget_answer(struct stream_in_answer *a); /* wiped */
+                        struct stream_input *in);           /* SASL where none can be */
+void stream_in_forget_answer(struct stream_in_answer **pa); /* wiped */
 void stream_in_sasl_drop(struct stream_in *s);
 void stream_in_send_features(struct stream_in *s);
 void stream_in_begin(struct stream_in *s, const struct xml *el); /* a mechanism, by el */

@@ -32,7 +32,7 @@ static struct str peer_address(struct stream_in *s, struct arena *a)
 void stream_in_write_header(struct stream_base *b)
 {
     struct stream_in *s = stream_in_of(b);
-    bool has_peer_header = b->header_arena != NULL;
+    bool has_peer_header = b->header_text != NULL;
     struct arena *a = arena_new(0);
     struct stream_header_out h = {
         .from = s->is_to_accepted && b->header.to.n ? b->header.to : str_of(s->conf->default_from),
@@ -425,19 +425,19 @@ void stream_in_on_again(struct stream_base *b, struct stream_input *in)
 void stream_in_on_answer(struct stream_base *b, struct stream_input *in)
 {
     struct stream_in *s = stream_in_of(b);
-    struct stream_in_answer a = s->answer;
+    struct stream_in_answer *a = s->answer;
     struct buf out;
     (void)in;
-    if (a.kind == ANSWER_NONE)
+    if (!a)
         return;
-    s->answer = (struct stream_in_answer){0};
+    s->answer = NULL;
     b->stops &= ~(unsigned)STREAM_STOP_SASL;
     stream_set_state(b, SIN_SASL);
     buf_init(&out, SASL_MESSAGE_MAX);
-    enum sasl_status status = a.kind == ANSWER_KEYS ? sasl_server_keys(s->sasl, a.keys, &out)
-                              : a.kind == ANSWER_TOKEN
-                                  ? sasl_server_token(s->sasl, a.response, &out)
-                                  : sasl_server_verdict(s->sasl, a.verdict, &out);
+    enum sasl_status status = a->kind == ANSWER_KEYS ? sasl_server_keys(s->sasl, a->keys, &out)
+                              : a->kind == ANSWER_TOKEN
+                                  ? sasl_server_token(s->sasl, a->response, &out)
+                                  : sasl_server_verdict(s->sasl, a->verdict, &out);
     act(s, status, buf_view(&out));
     stream_in_forget_answer(&a);
     buf_fini(&out);

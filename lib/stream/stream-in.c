@@ -168,20 +168,25 @@ void stream_in_abort(struct stream_in **ps)
 
 static void answer(struct stream_in *s, const struct stream_in_answer *a)
 {
-    if (s->b.state != SIN_SASL_WAIT || s->answer.kind != ANSWER_NONE)
+    if (s->b.state != SIN_SASL_WAIT || s->answer)
         return;
-    s->answer = *a;
+    s->answer = mem_dup(a, sizeof *a);
     if (a->keys)
-        s->answer.keys = mem_dup(a->keys, sizeof *a->keys);
+        s->answer->keys = mem_dup(a->keys, sizeof *a->keys);
     loop_defer(s->b.loop, &s->b.kick);
 }
 
-void stream_in_forget_answer(struct stream_in_answer *a)
+void stream_in_forget_answer(struct stream_in_answer **pa)
 {
+    struct stream_in_answer *a = *pa;
+    *pa = NULL;
+    if (!a)
+        return;
     if (a->keys)
         mem_wipe(a->keys, sizeof *a->keys);
     mem_free(a->keys);
-    *a = (struct stream_in_answer){0};
+    mem_wipe(a, sizeof *a);
+    mem_free(a);
 }
 
 void stream_in_keys(struct stream_in *s, const struct scram_key *keys_or_null)

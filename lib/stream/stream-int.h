@@ -86,11 +86,11 @@ struct stream_base {
     struct stream_shape shape;
     uint64_t unauthenticated_bytes;
     struct timer deadline;
-    struct timer idle; /* parks the parser */
-    struct defer kick; /* what must not happen inside a call of the user */
-    struct buf held;   /* arrived while stopped, not yet fed */
-    struct buf out;    /* scratch for one write */
-    struct arena *header_arena;
+    struct timer idle;           /* parks the parser */
+    struct defer kick;           /* what must not happen inside a call of the user */
+    struct buf held;             /* arrived while stopped, not yet fed */
+    struct buf out;              /* scratch for one write */
+    char *header_text;           /* what the fields of header point to; NULL: none was read */
     struct stream_header header; /* the peer's last */
     char id[RAND_ID_LEN + 1];    /* of our last header as receiver */
     struct log_scope log;

@@ -24,15 +24,18 @@ static void attribute(struct buf *out, const char *name, struct str value)
 {
     if (!value.p)
         return;
-    buf_printf(out, " %s='", name);
+    buf_char(out, ' ');
+    buf_cstr(out, name);
+    buf_str(out, STR("='"));
     xml_escape(out, value);
     buf_char(out, '\'');
 }
 
 void stream_header_write(struct buf *out, const char *content_ns, const struct stream_header_out *h)
 {
-    buf_printf(out, "<?xml version='1.0'?><stream:stream xmlns='%s' xmlns:stream='%s'", content_ns,
-               NS_STREAM);
+    buf_str(out, STR("<?xml version='1.0'?><stream:stream"));
+    attribute(out, "xmlns", str_of(content_ns));
+    attribute(out, "xmlns:stream", str_of(NS_STREAM));
     if (h->dialback)
         attribute(out, "xmlns:db", str_of(NS_DIALBACK));
     attribute(out, "from", h->from);
@@ -76,19 +79,38 @@ static bool version_is_supported(struct str version)
            str_to_u64(rest, 1000000, &number);
 }
 
-enum { HEADER_FIELDS_BYTES = 96 }; /* what the kept fields of most headers take */
+/* Copy a field to *at and go on behind it. */
+static struct str keep(char **at, struct str field)
+{
+    if (!field.p)
+        return STR_NONE;
+    char *p = memcpy(*at, field.p, field.n);
+    *at += field.n + 1;
+    return str_make(p, field.n);
+}
+
+/* The fields of the header stay as long as the stream: in one piece of memory, with NULs. */
+static void keep_fields(struct stream_base *b, const struct xml *root)
+{
+    struct stream_header *h = &b->header;
+    const struct str from = xml_get(root, "from"), to = xml_get(root, "to"),
+                     id = xml_get(root, "id"), version = xml_get(root, "version"),
+                     lang = xml_get_ns(root, NS_XML, "lang");
+    mem_free(b->header_text);
+    b->header_text = mem_alloc(from.n + to.n + id.n + version.n + lang.n + 5);
+    char *at = b->header_text;
+    h->from = keep(&at, from);
+    h->to = keep(&at, to);
+    h->id = keep(&at, id);
+    h->version = keep(&at, version);
+    h->lang = keep(&at, lang);
+}
 
 enum stream_cond stream_header_read(struct stream_base *b, const struct xml *root,
                                     const char *content_ns, const char **why)
 {
     struct stream_header *h = &b->header;
-    arena_free(&b->header_arena);
-    b->header_arena = arena_new_for(HEADER_FIELDS_BYTES);
-    h->from = arena_dup(b->header_arena, xml_get(root, "from"));
-    h->to = arena_dup(b->header_arena, xml_get(root, "to"));
-    h->id = arena_dup(b->header_arena, xml_get(root, "id"));
-    h->version = arena_dup(b->header_arena, xml_get(root, "version"));
-    h->lang = arena_dup(b->header_arena, xml_get_ns(root, NS_XML, "lang"));
+    keep_fields(b, root);
     h->content_ns = b->content_ns;
     h->dialback = xml_parser_declares(b->parser, NS_DIALBACK);
     *why = NULL;

@@ -13,6 +13,7 @@
 #define XML_DTD /* before expat.h, which hides prototypes behind it */
 #include <expat.h>
 
+#include "lib/base/siphash.h"
 #include "lib/xmpp/xml-expat-int.h"
 
 enum {
@@ -240,6 +241,11 @@ void xml_expat_drop(struct xml_parser *p)
     p->ns_decls = 0;
 }
 
+static unsigned long salt(void)
+{
+    return (unsigned long)siphash(siphash_secret(), "expat", 5) | 1; /* 0 would mean none */
+}
+
 static void expat_make(struct xml_parser *p)
 {
     static const XML_Memory_Handling_Suite suite = {xml_mem_alloc, xml_mem_realloc, xml_mem_free};
@@ -248,6 +254,7 @@ static void expat_make(struct xml_parser *p)
     p->expat = XML_ParserCreate_MM("UTF-8", &suite, sep);
     must(p->expat);
     XML_SetUserData(p->expat, p);
+    (void)XML_SetHashSalt(p->expat, salt()); /* else expat asks the system for one each time */
     XML_SetReturnNSTriplet(p->expat, 1);
     /* Deferral would hold complete stanzas back until more bytes come. Its purpose, cheap large
      * tokens, is max_tag_bytes'. */

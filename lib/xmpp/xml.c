@@ -20,6 +20,12 @@ static const char *intern(const char *ns)
     return known ? known : ns;
 }
 
+/* Nearly all comparisons end at the first character. */
+static inline bool is_name(const char *a, const char *b)
+{
+    return a[0] == b[0] && strcmp(a, b) == 0;
+}
+
 static bool same(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
@@ -39,7 +45,7 @@ void xml_set_ns(struct arena *a, struct xml *el, const char *ns, const char *nam
         return;
     struct xml_attr **link = &el->attrs;
     for (; *link; link = &(*link)->next) {
-        if (same((*link)->ns, ns) && strcmp((*link)->name, name) == 0) {
+        if (same((*link)->ns, ns) && is_name((*link)->name, name)) {
             (*link)->value = arena_dup(a, value);
             return;
         }
@@ -125,13 +131,13 @@ struct xml *xml_without(struct arena *a, const struct xml *el, const char *ns, c
 
 bool xml_is(const struct xml *el, const char *ns, const char *name)
 {
-    return el && strcmp(el->name, name) == 0 && same(el->ns, ns);
+    return el && is_name(el->name, name) && same(el->ns, ns);
 }
 
 struct str xml_get_ns(const struct xml *el, const char *ns, const char *name)
 {
     for (const struct xml_attr *at = el ? el->attrs : NULL; at; at = at->next) {
-        if (same(at->ns, ns) && strcmp(at->name, name) == 0)
+        if (same(at->ns, ns) && is_name(at->name, name))
             return at->value;
     }
     return STR_NONE;
@@ -145,7 +151,7 @@ struct str xml_get(const struct xml *el, const char *name)
 const struct xml *xml_child(const struct xml *el, const char *ns, const char *name)
 {
     for (const struct xml_node *n = el ? el->first : NULL; n; n = n->next) {
-        if (!n->el || (name && strcmp(n->el->name, name) != 0) || (ns && !same(n->el->ns, ns)))
+        if (!n->el || (name && !is_name(n->el->name, name)) || (ns && !same(n->el->ns, ns)))
             continue;
         return n->el;
     }

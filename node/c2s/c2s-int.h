@@ -62,11 +62,11 @@ struct conn_in {                 /* c2s-in.c */
     size_t stanzas, bytes;       /* taken, not yet in custody elsewhere (as far as credits tell) */
     size_t since_n, since_bytes; /* since the last credit was given out */
 };
-struct conn_out {     /* c2s-out.c */
-    struct list kept; /* struct kept, oldest first */
-    uint64_t added;   /* bytes put into the stream's queue so far */
-    uint64_t left[2]; /* bytes that had left it one and two looks ago */
-    struct timer poll;
+struct conn_out {       /* c2s-out.c */
+    struct list kept;   /* struct kept, oldest first */
+    uint64_t added;     /* bytes put into the stream's queue so far */
+    uint64_t left[2];   /* bytes that had left it one and two looks ago */
+    struct timer *poll; /* while it runs */
     uint64_t stanzas;
     bool is_over; /* past [c2s] output_bytes, or sm_queue */
 };
@@ -255,7 +255,6 @@ void c2s_idle_init(struct c2s_set *s);
 void c2s_idle_watch(struct c2s_set *s); /* there is a connection to look at */
 
 /* ---- c2s-out.c */
-void conn_out_join(struct conn *c); /* on the loop of its shard */
 void conn_out_look(struct conn *c); /* release what left, close what does not read */
 /* It ended: what is kept goes back, but for what had left when the client ended it in order. */
 void conn_out_return(struct conn *c, const struct stream_end *orderly_or_null);

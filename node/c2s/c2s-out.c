@@ -94,14 +94,28 @@ static void release(struct conn *c, uint64_t upto)
     }
 }
 
-static void poll_again(void *ctx)
+static void poll_end(struct conn_out *o)
 {
-    conn_out_look(ctx);
+    if (o->poll)
+        timer_stop(o->poll);
+    mem_free(o->poll);
+    o->poll = NULL;
 }
 
-void conn_out_join(struct conn *c)
+static void poll_again(void *ctx)
 {
-    timer_init(&c->out.poll, c->sh->loop, poll_again, c);
+    struct conn *c = ctx;
+    poll_end(&c->out);
+    conn_out_look(c);
+}
+
+static void poll_begin(struct conn *c)
+{
+    if (c->out.poll)
+        return;
+    c->out.poll = mem_alloc(sizeof *c->out.poll);
+    timer_init(c->out.poll, c->sh->loop, poll_again, c);
+    timer_start(c->out.poll, C2S_POLL_MS);
 }
 
 static void look_for_over(struct conn *c)
@@ -128,8 +142,7 @@ void conn_out_look(struct conn *c)
         loop_defer(c->sh->loop, &c->later);
         return;
     }
-    if (!timer_running(&o->poll))
-        timer_start(&o->poll, C2S_POLL_MS);
+    poll_begin(c);
 }
 
 /* ---- the end */
@@ -178,8 +191,7 @@ void conn_out_free(struct conn *c)
 {
     struct list *n;
     struct kept *k;
-    if (c->out.poll.fn)
-        timer_stop(&c->out.poll);
+    poll_end(&c->out);
     while ((n = list_first(&c->out.kept)))
         conn_kept_free(kept_of(n));
     while ((k = conn_sm_take(c)) || (k = conn_csi_take(c)))

@@ -147,7 +147,6 @@ void conn_join(struct conn *c, struct node_shard *sh)
     list_push(&sh->c2s->conns, &c->link);
     sh->c2s->n++;
     c2s_idle_watch(sh->c2s);
-    conn_out_join(c);
 }
 
 void conn_part(struct conn *c)
