@@ -103,6 +103,18 @@ static void in_gone(struct node_shard *sh, void *ctx)
     mem_free(i);
 }
 
+/* To a full JID: our connection ended, and its anchor wants to know when all came back; else a front
+ * says so. */
+static void in_ended(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    if (!jid_is_full(&i->stanza->to))
+        user_gave_back(sh, &i->stanza->to, i->route.resource);
+    else if (!c2s_will_give_back(sh, i->route.resource, i->peer))
+        world_gave_back(sh, i->peer, &i->stanza->to, i->route.resource);
+    in_free(i);
+}
+
 static void in_up(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
@@ -181,8 +193,8 @@ static const struct {
     [REGION_USER] = {BY_TO, in_user, NULL},       [REGION_FROM] = {BY_FROM, in_from, NULL},
     [REGION_SESSION] = {BY_TO, in_session, NULL}, [REGION_UP] = {BY_FROM, in_up, NULL},
     [REGION_UP_OK] = {BY_TO, in_up_ok, NULL},     [REGION_DOWN] = {BY_TO, in_down, NULL},
-    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ASK] = {BY_TO, in_ask, NULL},
-    [REGION_ANSWER] = {HUB, NULL, in_answer},
+    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ENDED] = {BY_TO, in_ended, NULL},
+    [REGION_ASK] = {BY_TO, in_ask, NULL},         [REGION_ANSWER] = {HUB, NULL, in_answer},
 };
 
 static bool is_our_user(const struct world *w, const struct jid *j)
@@ -209,6 +221,7 @@ static bool in_is_sane(const struct world *w, const struct stanza *s, const stru
     case REGION_SESSION:
     case REGION_UP_OK:
     case REGION_GONE:
+    case REGION_ENDED:
         return is_our_user(w, &s->to) && has_conn(r);
     case REGION_DOWN:
         return is_our_user(w, &s->to) && has_conn(r) &&

@@ -119,6 +119,7 @@ static void part(struct erase *e)
     anchor_learn(u->shard, u->bare.full, NULL); /* who asked meanwhile may have put it there */
     roster_free(&u->roster);
     close_sessions(u);
+    leave_forget(u);
     turn_away(u);
 }
 
