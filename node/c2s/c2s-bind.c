@@ -86,6 +86,7 @@ static void bind_anchor(void *ctx, const struct anchor *a)
         break;
     case ANCHOR_NO_ACCOUNT: /* removed since it authenticated */
         bind_fail(c, STANZA_NOT_ALLOWED, "there is no such account");
+        conn_close(c, STREAM_NOT_AUTHORIZED, "the account was removed");
         break;
     case ANCHOR_UNKNOWN:
         conn_bind_end(c, ERR_UNAVAILABLE);

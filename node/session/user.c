@@ -250,6 +250,12 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     return e;
 }
 
+bool user_has_session(struct node_shard *sh, const struct jid *full, const char *conn_id)
+{
+    struct user *u = user_find(sh, full->bare);
+    return u && session_by_conn(u, conn_id);
+}
+
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id)
 {
     struct user *u = user_find(sh, full->bare);

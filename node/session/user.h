@@ -94,6 +94,7 @@ unsigned user_wants(struct node_shard *sh, const struct jid *full, const char *c
 /* As elements of what fronts and anchors tell each other. */
 void session_wants_add(struct arena *a, struct xml *el, unsigned wants);
 unsigned session_wants_read(const struct stanza *s);
+bool user_has_session(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* Close the sessions of an account, or one, whose connections are on other nodes, with
