@@ -32,6 +32,7 @@ static unsigned lane_of(const struct region_entry *e)
     case REGION_SESSION:
     case REGION_UP_OK:
     case REGION_GONE:
+    case REGION_ENDED:
     case REGION_ANSWER:
         return LANE_SESSION;
     case REGION_DOWN: /* the anchor's (it names no sender) is the end of what a session is sent */

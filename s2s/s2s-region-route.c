@@ -6,7 +6,8 @@
 static const char *const purposes[] = {
     [REGION_USER] = "user", [REGION_FROM] = "from",   [REGION_SESSION] = "session",
     [REGION_UP] = "up",     [REGION_UP_OK] = "up-ok", [REGION_DOWN] = "down",
-    [REGION_GONE] = "gone", [REGION_ASK] = "ask",     [REGION_ANSWER] = "answer",
+    [REGION_GONE] = "gone", [REGION_ENDED] = "ended", [REGION_ASK] = "ask",
+    [REGION_ANSWER] = "answer",
 };
 enum { HOPS_MAX = 255 };
 

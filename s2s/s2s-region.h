@@ -6,7 +6,7 @@
  * outgoing stream to each member it has to talk to; the stream is for its own stanzas only. Exactly
  * once while the receiver's process lives: stanzas carry (origin, incarnation, seq) and repeated
  * ones are dropped; at least once across a restart of the receiver. Order is kept among purposes
- * that belong together: FROM, UP, DOWN; USER; SESSION, UP_OK, GONE. */
+ * that belong together: FROM, UP, DOWN; USER; SESSION, UP_OK, GONE, ENDED. */
 #include "lib/base/json.h"
 #include "lib/net/tls.h"
 #include "lib/xmpp/stanza.h"
@@ -21,6 +21,8 @@ enum region_purpose {
     REGION_DOWN,  /* origin's connection of resource `from` is gone; or anchor -> origin: close that
                      connection (conflict, or the account was removed) */
     REGION_GONE,  /* a REGION_SESSION stanza came back: no such connection here */
+    REGION_ENDED, /* anchor -> origin, behind the last SESSION for a connection that ended; and
+                     back, behind the last GONE */
     REGION_ASK,   /* account question of node/auth (IQ), answered by */
     REGION_ANSWER,
 };

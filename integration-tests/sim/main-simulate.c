@@ -5,6 +5,8 @@
 #include <getopt.h>
 
 #include "integration-tests/sim/tests-flush-int.h"
+#include "integration-tests/sim/tests-order-int.h"
+#include "integration-tests/sim/tests-removed-int.h"
 #include "integration-tests/sim/tests-roster-int.h"
 #include "integration-tests/sim/tests-sm-int.h"
 
@@ -362,6 +364,8 @@ static const struct {
     {"killed", "the recipient's region killed and restarted", case_killed},
     {"sm", "clients with stream management, cut anywhere, resumed or not", case_sm},
     {"flush", "offline messages written to clients that are cut, killed, doubled", case_flush},
+    {"order", "a session that ends while messages for it arrive, in order", case_order},
+    {"removed", "an account removed while its client logs in far away", case_removed},
     {"roster", "a roster changed by a client that is cut, or whose node is killed", case_roster},
     {"faults", "cuts, wipes and silence of the registry while messages flow", case_faults},
 };

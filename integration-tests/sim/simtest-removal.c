@@ -1,9 +1,9 @@
 /* An account is removed while its tables are in several stores, the stores fail, or the node dies:
  * at any moment it is whole, or it is gone for everybody; in the end nothing is left of it, or all
  * is there. */
-#include "integration-tests/sim/tests-world-int.h"
+#include "integration-tests/sim/tests-removal-int.h"
 
-#define ALICE "alice@" RIG_DOMAIN
+#define ALICE REMOVED
 #define LONG (130 * SEC) /* the next look for interrupted removals, and what it takes */
 
 /* ---- several stores */
@@ -65,81 +65,6 @@ static void finish(struct rig *r, struct store **s)
     sim_dns_end();
     sim_net_end();
     sim_end();
-}
-
-static struct store_port *port_of(const struct rig *r)
-{
-    return node_shard_of(r->node, STR(ALICE))->store;
-}
-
-/* ---- what the stores have of her */
-struct found {
-    bool is_done;
-    size_t n;
-};
-
-static bool found_is_done(void *ctx)
-{
-    return ((struct found *)ctx)->is_done;
-}
-
-static void found_kv(void *ctx, enum err e, const struct store_kv *v)
-{
-    (void)v;
-    assert_true(e == ERR_OK || e == ERR_NOTFOUND);
-    *(struct found *)ctx = (struct found){true, e == ERR_OK};
-}
-
-static void found_map(void *ctx, enum err e, const struct store_entry *x, size_t n, uint64_t v)
-{
-    (void)x, (void)v;
-    assert_int_equal(e, ERR_OK);
-    *(struct found *)ctx = (struct found){true, n};
-}
-
-static void found_log(void *ctx, enum err e, uint64_t count, uint64_t bytes)
-{
-    (void)bytes;
-    assert_int_equal(e, ERR_OK);
-    *(struct found *)ctx = (struct found){true, count};
-}
-
-static size_t kv_at(struct rig *r, const char *table, const char *key)
-{
-    struct found f = {0};
-    store_kv_get(port_of(r), &r->ops, table, STR(ALICE), str_of(key), found_kv, &f);
-    assert_true(sim_run(20 * SEC, found_is_done, &f));
-    return f.n;
-}
-
-static size_t map_at(struct rig *r, const char *table)
-{
-    struct found f = {0};
-    store_map_read(port_of(r), &r->ops, table, STR(ALICE), STR(""), 1000, found_map, &f);
-    assert_true(sim_run(20 * SEC, found_is_done, &f));
-    return f.n;
-}
-
-static size_t offline_at(struct rig *r)
-{
-    struct found f = {0};
-    store_log_count(port_of(r), &r->ops, "offline", STR(ALICE), found_log, &f);
-    assert_true(sim_run(20 * SEC, found_is_done, &f));
-    return f.n;
-}
-
-/* Of each sort one, all told. */
-enum { ALL_DATA = 6 };
-static size_t data_left(struct rig *r)
-{
-    return map_at(r, "roster") + map_at(r, "private") + map_at(r, "blocklist") +
-           kv_at(r, "vcard", "vcard-temp") + kv_at(r, "last", "last") + offline_at(r);
-}
-
-static size_t rows_left(struct rig *r)
-{
-    return kv_at(r, "accounts", "created") + kv_at(r, "accounts", "scram-sha-256") +
-           kv_at(r, "accounts", "fast") + kv_at(r, "removals", "removal");
 }
 
 /* alice has one of all; she is online without presence, so that the message waits. */
@@ -372,7 +297,6 @@ static bool dies_at(unsigned n, unsigned shards, size_t *locked)
     sim_client_free(&a);
     sim_client_free(&b);
     const bool has_keys = kv_at(&r, "accounts", "scram-sha-256");
-    const bool has_roster = map_at(&r, "roster");
     if (!has_keys && kv_at(&r, "accounts", "created")) {
         expect_locked(&r);
         ++*locked;
@@ -382,7 +306,7 @@ static bool dies_at(unsigned n, unsigned shards, size_t *locked)
         expect_whole(&r);
     else
         expect_gone(&r);
-    if (!has_keys && has_roster) /* else bob was told, but may not have written it */
+    if (!has_keys) /* the roster went only when bob had it */
         expect_roster(&r, "none");
     finish(&r, &s);
     return was_over;

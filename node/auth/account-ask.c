@@ -6,10 +6,12 @@
  * and, as IQ set, for what changes an account where it is:
  *   <account user='alice@world.test'><key>..</key><key>..</key></account>   (other keys)
  *   <account user='alice@world.test' remove='true'/>                        (to its anchor only)
+ *   <account user='alice@world.test'><fast ../></account>                   (account-fast-ask.c)
  * A region answers for its own accounts only, so an answer counts when it names the asked account,
  * its own region as home, and (if asked) keys of the asked digest; anything else counts as silence.
  */
 #include "lib/base/log.h"
+#include "node/auth/account-fast-int.h"
 #include "node/auth/auth-int.h"
 #include "node/cluster/world.h"
 #include "node/session/user.h"
@@ -99,8 +101,8 @@ static bool on_answer(void *ctx, enum err e, const char *region, const struct st
 }
 
 /* From our domain to the account: that names the shard there. */
-static struct xml *question_build(struct stanza_build *b, const struct node *n,
-                                  enum stanza_type type, struct str bare)
+struct xml *account_question_build(struct stanza_build *b, const struct node *n,
+                                   enum stanza_type type, struct str bare)
 {
     struct arena *a = arena_new(0);
     struct jid self = {0}, to = {0};
@@ -141,7 +143,7 @@ struct op *account_ask(struct node_shard *sh, struct op_owner *o, struct str bar
     q->with_keys = with_keys;
     q->digest = digest;
     struct stanza_build b;
-    struct xml *el = question_build(&b, sh->node, IQ_GET, bare);
+    struct xml *el = account_question_build(&b, sh->node, IQ_GET, bare);
     xml_set(b.arena, el, "keys", str_of(with_keys ? account_key_name(digest) : NULL));
     world_ask(sh, &q->ops, stanza_finish(&b), on_answer, q);
     return &q->op;
@@ -152,7 +154,7 @@ struct op *account_ask_replace(struct node_shard *sh, struct op_owner *o, struct
 {
     struct question *q = question_new(o, bare, cb, ctx);
     struct stanza_build b;
-    struct xml *el = question_build(&b, sh->node, IQ_SET, bare);
+    struct xml *el = account_question_build(&b, sh->node, IQ_SET, bare);
     for (size_t i = 0; i < n; i++)
         key_add(&b, el, &keys[i]);
     world_ask(sh, &q->ops, stanza_finish(&b), on_answer, q);
@@ -164,7 +166,7 @@ struct op *account_ask_remove(struct node_shard *sh, struct op_owner *o, const c
 {
     struct question *q = question_new(o, bare, cb, ctx);
     struct stanza_build b;
-    struct xml *el = question_build(&b, sh->node, IQ_SET, bare);
+    struct xml *el = account_question_build(&b, sh->node, IQ_SET, bare);
     xml_set(b.arena, el, "remove", STR("true"));
     world_ask_member(sh, &q->ops, peer, stanza_finish(&b), on_answer, q);
     return &q->op;
@@ -206,15 +208,22 @@ static void reply_nothing(void *ctx)
     reply_end(r, NULL);
 }
 
+static struct xml *reply_build(struct stanza_build *b, const struct reply *r,
+                               const struct account_info *a)
+{
+    stanza_result_build(b, r->ask);
+    struct xml *el = xml_add(b->arena, b->el, NS_MERIDIAN_ACCOUNT, "account");
+    xml_set(b->arena, el, "user", xml_get(stanza_payload(r->ask), "user"));
+    xml_set(b->arena, el, "exists", a->exists ? STR("true") : STR("false"));
+    if (a->exists)
+        xml_set(b->arena, el, "home", str_of(a->home));
+    return el;
+}
+
 static struct stanza *reply_stanza(const struct reply *r, const struct account_info *a)
 {
     struct stanza_build b;
-    stanza_result_build(&b, r->ask);
-    struct xml *el = xml_add(b.arena, b.el, NS_MERIDIAN_ACCOUNT, "account");
-    xml_set(b.arena, el, "user", xml_get(stanza_payload(r->ask), "user"));
-    xml_set(b.arena, el, "exists", a->exists ? STR("true") : STR("false"));
-    if (a->exists)
-        xml_set(b.arena, el, "home", str_of(a->home));
+    struct xml *el = reply_build(&b, r, a);
     if (a->exists && a->has_keys)
         key_add(&b, el, &a->keys);
     return stanza_finish(&b);
@@ -227,6 +236,22 @@ static void reply_ready(void *ctx, enum err e, const struct account_info *a)
         reply_end(r, reply_stanza(r, a));
     else
         reply_end(r, stanza_error_reply(r->ask, STANZA_INTERNAL_SERVER_ERROR, NULL));
+}
+
+static void reply_fast(void *ctx, enum err e, const struct account_fast *f)
+{
+    struct reply *r = ctx;
+    struct account_info info = {.exists = e != ERR_NOTFOUND};
+    struct stanza_build b;
+    str_put(info.home, sizeof info.home, r->sh->node->conf->region_name);
+    if (e != ERR_OK && e != ERR_AUTH && e != ERR_EOF && e != ERR_NOTFOUND) {
+        reply_ready(r, e, &info);
+        return;
+    }
+    struct xml *el = reply_build(&b, r, &info);
+    if (info.exists)
+        account_fast_answer_add(b.arena, el, e, f);
+    reply_end(r, stanza_finish(&b));
 }
 
 /* A change was made, or there is no such account here. */
@@ -301,6 +326,9 @@ static bool answer_start(struct reply *r)
         return answer_look_up(r, bare, el);
     if (r->ask->type != IQ_SET)
         return false;
+    const struct xml *fast = xml_child(el, NS_MERIDIAN_ACCOUNT, "fast");
+    if (fast)
+        return account_fast_answer(r->sh, &r->ops, bare, fast, reply_fast, r);
     return str_eqc(xml_get(el, "remove"), "true") ? answer_remove(r) : answer_replace(r, bare, el);
 }
 

@@ -1,10 +1,10 @@
 /* DOC: logins with tokens, and tokens for logins. The account's value is read, the rules of
  * account-token.c change it, and if it changed it is written in its revision; when somebody else
  * was faster all is done again from the start. So of two uses of one count, or of a use and a
- * change of the password, one comes second and sees the other. What is wrong costs the same as what
- * is right up to the answer: one read, and two digests whether there are tokens or not. Standards:
- * XEP-0484. */
-#include "node/auth/account-fast.h"
+ * change of the password, one comes second and sees the other. What is wrong costs the same whatever
+ * is wrong: two reads and two digests, whether there are tokens or not. An account that is not in
+ * our store is asked for in the other regions (account-fast-ask.c). Standards: XEP-0484. */
+#include "node/auth/account-fast-int.h"
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -14,7 +14,7 @@
 #include "node/auth/account-token-int.h"
 #include "node/auth/auth-int.h"
 
-XEP("0484", "0.2.0", PARTIAL, "no TLS early data; tokens of the account's own region only");
+XEP("0484", "0.2.0", PARTIAL, "no TLS early data");
 
 enum { TRIES = 4 }; /* changes of the same account in the same moment */
 
@@ -25,10 +25,10 @@ struct fast {
     struct account_tokens *set;
     uint64_t rev; /* of the value; 0: there is none */
     unsigned tries;
-    bool is_login;
-    uint64_t since_us; /* issue */
+    bool is_login, is_asker; /* is_asker: other regions are asked, too */
+    uint64_t since_us;       /* issue */
     enum sasl_mech mech;
-    struct account_fast_try try; /* login; strings of arena */
+    struct account_fast_try try; /* strings of arena */
     char agent[ACCOUNT_AGENT_HEX + 1];
     struct arena *arena;
     struct str bare;
@@ -51,7 +51,7 @@ static void fast_cancel(struct op *op)
     fast_free(container_of(op, struct fast, op));
 }
 
-static void fast_end(struct fast *f, enum err e)
+static void fast_tell(struct fast *f, enum err e)
 {
     account_fast_cb *cb = f->cb;
     void *ctx = f->ctx;
@@ -62,15 +62,40 @@ static void fast_end(struct fast *f, enum err e)
     mem_wipe(&out, sizeof out);
 }
 
-static struct fast *fast_new(struct node_shard *sh, struct op_owner *o, struct str bare,
-                             struct str agent, account_fast_cb *cb, void *ctx)
+static void asked(void *ctx, enum err e, const struct account_fast *out)
+{
+    struct fast *f = ctx;
+    f->out = *out;
+    fast_tell(f, e == ERR_NOTFOUND && f->is_login ? ERR_AUTH : e);
+}
+
+static void fast_end(struct fast *f, enum err e)
+{
+    const struct account_fast_question q = {f->try, f->is_login, f->since_us};
+    if (e == ERR_NOTFOUND && f->is_asker)
+        account_fast_ask(f->sh, &f->ops, &q, asked, f);
+    else
+        fast_tell(f, e);
+}
+
+static struct fast *fast_new(struct node_shard *sh, struct op_owner *o,
+                             const struct account_fast_question *q, account_fast_cb *cb, void *ctx)
 {
     struct fast *f = mem_alloc(sizeof *f);
-    *f = (struct fast){.sh = sh, .cb = cb, .ctx = ctx};
+    *f = (struct fast){.sh = sh,
+                       .cb = cb,
+                       .ctx = ctx,
+                       .is_login = q->is_login,
+                       .since_us = q->since_us,
+                       .mech = q->try.mech,
+                       .try = q->try};
     f->set = mem_alloc(sizeof *f->set);
     f->arena = arena_new(0);
-    f->bare = arena_dup(f->arena, bare);
-    account_agent_digest(agent, f->agent);
+    f->bare = f->try.bare = arena_dup(f->arena, q->try.bare);
+    f->try.agent = arena_dup(f->arena, q->try.agent);
+    f->try.proof = arena_dup(f->arena, q->try.proof);
+    f->try.binding = arena_dup(f->arena, q->try.binding);
+    account_agent_digest(q->try.agent, f->agent);
     op_owner_init(&f->ops);
     op_start(&f->op, o, fast_cancel);
     return f;
@@ -160,11 +185,23 @@ static bool use(struct fast *f, struct account_token *t)
     return changes || gives || try->is_last;
 }
 
+/* Nothing was right: is the account here? */
+static void created_looked(void *ctx, enum err e, const struct store_kv *v)
+{
+    struct fast *f = ctx;
+    if (e == ERR_OK)
+        e = account_is_removing(v) ? ERR_NOTFOUND : ERR_AUTH;
+    if (e == ERR_NOTFOUND && !f->sh->node->conf->region_name)
+        e = ERR_AUTH;
+    fast_end(f, e);
+}
+
 static void login_decide(struct fast *f)
 {
     struct account_token *t = proven(f);
     if (!t || (f->try.count > 0 && f->try.count <= t->count))
-        fast_end(f, ERR_AUTH);
+        store_kv_get(f->sh->store, &f->ops, ACCOUNT_TABLE, f->bare, STR("created"), created_looked,
+                     f);
     else if (t->expires_us <= clock_wall_us())
         fast_end(f, ERR_EOF);
     else if (use(f, t))
@@ -190,7 +227,7 @@ static void created_read(void *ctx, enum err e, const struct store_kv *v)
 static void issue_decide(struct fast *f)
 {
     if (f->set->since_us >= f->since_us) {
-        fast_end(f, ERR_NOTFOUND);
+        fast_end(f, ERR_AUTH);
     } else if (!f->rev) {
         store_kv_get(f->sh->store, &f->ops, ACCOUNT_TABLE, f->bare, STR("created"), created_read,
                      f);
@@ -226,27 +263,34 @@ static void fast_read(struct fast *f)
 }
 
 /* ---- face */
+static struct op *begin(struct node_shard *sh, struct op_owner *o,
+                        const struct account_fast_question *q, bool is_asker, account_fast_cb *cb,
+                        void *ctx)
+{
+    struct fast *f = fast_new(sh, o, q, cb, ctx);
+    f->is_asker = is_asker && sh->node->conf->region_name;
+    fast_read(f);
+    return &f->op;
+}
+
+struct op *account_fast_here(struct node_shard *sh, struct op_owner *o,
+                             const struct account_fast_question *q, account_fast_cb *cb, void *ctx)
+{
+    return begin(sh, o, q, false, cb, ctx);
+}
+
 struct op *account_fast_login(struct node_shard *sh, struct op_owner *o,
                               const struct account_fast_try *try, account_fast_cb *cb, void *ctx)
 {
-    struct fast *f = fast_new(sh, o, try->bare, try->agent, cb, ctx);
-    f->is_login = true;
-    f->try = *try;
-    f->try.bare = f->bare;
-    f->try.agent = STR_NONE; /* by its digest from now on */
-    f->try.proof = arena_dup(f->arena, try->proof);
-    f->try.binding = arena_dup(f->arena, try->binding);
-    fast_read(f);
-    return &f->op;
+    const struct account_fast_question q = {.try = *try, .is_login = true};
+    return begin(sh, o, &q, true, cb, ctx);
 }
 
 struct op *account_fast_issue(struct node_shard *sh, struct op_owner *o, struct str bare,
                               struct str agent, enum sasl_mech mech, uint64_t since_us,
                               account_fast_cb *cb, void *ctx)
 {
-    struct fast *f = fast_new(sh, o, bare, agent, cb, ctx);
-    f->mech = mech;
-    f->since_us = since_us;
-    fast_read(f);
-    return &f->op;
+    const struct account_fast_question q = {.try = {.bare = bare, .agent = agent, .mech = mech},
+                                            .since_us = since_us};
+    return begin(sh, o, &q, true, cb, ctx);
 }

@@ -1,6 +1,6 @@
 #ifndef NODE_AUTH_ACCOUNT_FAST_H
 #define NODE_AUTH_ACCOUNT_FAST_H
-/* Tokens for the next login (XEP-0484) of accounts of this region. Words: agent = one installation
+/* Tokens for the next login (XEP-0484), kept and judged in the account's home region. Words: agent = one installation
  * of a client, by the id it says it has; token = a secret text, for one account, agent and
  * mechanism, until it expires. At most two of an agent: the one in use, and a new one that was not
  * used yet. */
@@ -33,7 +33,8 @@ struct account_fast_try { /* strings are borrowed for the call */
 struct op *account_fast_login(struct node_shard *sh, struct op_owner *o,
                               const struct account_fast_try *try, account_fast_cb *cb, void *ctx);
 /* A token for who has logged in by other means in a login that began at since_us (wall).
- * ERR_NOTFOUND: the account is not of this region, or its password was changed since. */
+ * ERR_NOTFOUND: there is no such account; ERR_AUTH: its password was changed since;
+ * ERR_UNAVAILABLE: a region that may have it does not answer. */
 struct op *account_fast_issue(struct node_shard *sh, struct op_owner *o, struct str bare,
                               struct str agent, enum sasl_mech mech, uint64_t since_us,
                               account_fast_cb *cb, void *ctx);

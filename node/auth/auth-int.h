@@ -78,6 +78,9 @@ void account_upgrade(struct node_shard *sh, struct str bare, const struct accoun
  * ERR_UNAVAILABLE: one did not answer. */
 struct op *account_ask(struct node_shard *sh, struct op_owner *o, struct str bare, bool with_keys,
                        enum digest digest, account_cb *cb, void *ctx);
+/* An IQ to the account, which names the shard there; its <account/>. */
+struct xml *account_question_build(struct stanza_build *b, const struct node *n,
+                                   enum stanza_type type, struct str bare);
 /* Put other keys where the account is; as account_ask, exists says that they are in force. */
 struct op *account_ask_replace(struct node_shard *sh, struct op_owner *o, struct str bare,
                                const struct scram_key *keys, size_t n, account_cb *cb, void *ctx);

@@ -105,6 +105,27 @@ void conn_leave(struct conn *c)
         user_detach(c->sh, &c->jid, c->bind.id);
 }
 
+void conn_gave_back(struct conn *c)
+{
+    if (!c->bind.id[0])
+        return;
+    if (!c->bind.far)
+        user_gave_back(c->sh, &c->jid, c->bind.id);
+    else if (c->bind.is_asked)
+        world_gave_back(c->sh, c->bind.far->peer, &c->jid, c->bind.id);
+    c->bind.is_asked = false;
+}
+
+bool c2s_will_give_back(struct node_shard *sh, const char *conn_id, const char *peer)
+{
+    struct conn *c = conn_by_id(sh, conn_id);
+    if (!c || c->state != CONN_CLOSING || list_empty(&c->out.kept) || !c->bind.far ||
+        strcmp(c->bind.far->peer, peer) != 0)
+        return false;
+    c->bind.is_asked = true;
+    return true;
+}
+
 void conn_to_anchor(struct conn *c, struct stanza *s, struct custody *cu, const char *trace)
 {
     if (c->bind.far)
@@ -159,11 +180,18 @@ static void presence_again(struct conn *c)
         conn_to_anchor(c, stanza_ref(c->bind.presence), NULL, trace);
 }
 
+/* What it had from there it has still. */
+static void part_from_anchor(struct conn *c)
+{
+    conn_leave(c);
+    conn_gave_back(c);
+}
+
 static void reattach(struct conn *c, const struct anchor *a)
 {
     bool is_alive = !c->bind.far || peer_lives(c->sh, c->bind.far->peer);
     if (is_alive && !is_attached_at(c, a))
-        conn_leave(c);
+        part_from_anchor(c);
     log_info(NULL, "c2s.reattach", "jid", LOG_STR(c->jid.full), "anchor",
              a->what == ANCHOR_HERE ? "here" : a->peer);
     conn_set_anchor(c, a);

@@ -24,6 +24,7 @@ static void bind_fail(struct conn *c, enum stanza_cond cond, const char *text)
     struct stanza *reply = c->bind.request ? stanza_error_reply(c->bind.request, cond, text) : NULL;
     log_info(NULL, "c2s.bind.failed", "jid", LOG_STR(c->jid.full), "why", text);
     conn_leave(c);
+    conn_gave_back(c);
     conn_bind_drop(c);
     conn_unbound(c);
     if (reply)
@@ -85,6 +86,7 @@ static void bind_anchor(void *ctx, const struct anchor *a)
         break;
     case ANCHOR_NO_ACCOUNT: /* removed since it authenticated */
         bind_fail(c, STANZA_NOT_ALLOWED, "there is no such account");
+        conn_close(c, STREAM_NOT_AUTHORIZED, "the account was removed");
         break;
     case ANCHOR_UNKNOWN:
         conn_bind_end(c, ERR_UNAVAILABLE);

@@ -76,6 +76,7 @@ struct conn_bind {           /* c2s-bind.c, c2s-anchor.c */
     struct anchor *far;      /* attached there, or asked to; NULL: here */
     bool is_attached;        /* the anchor knows, or may know, us */
     bool is_counted;         /* in c2s_set.users */
+    bool is_asked;           /* the anchor there waits for the word that all came back */
     unsigned wants;          /* bits of enum session_wish, as the anchor knows them */
     struct stanza *presence; /* last available broadcast, as stamped */
 };
@@ -233,6 +234,7 @@ void conn_bind_drop(struct conn *c);            /* id and request */
 void conn_set_anchor(struct conn *c, const struct anchor *a_or_null_for_here);
 void conn_attach(struct conn *c); /* at the anchor; ends in conn_bind_end, or c2s_attached later */
 void conn_leave(struct conn *c);
+void conn_gave_back(struct conn *c); /* all it had from its anchor that was not taken */
 /* Give what the client sent to the anchor. Takes s and cu. */
 void conn_to_anchor(struct conn *c, struct stanza *s, struct custody *cu, const char *trace);
 void conn_count(struct conn *c, bool on); /* the registry's row of the bare JID */
@@ -259,6 +261,8 @@ void conn_out_look(struct conn *c); /* release what left, close what does not re
 /* It ended: what is kept goes back, but for what had left when the client ended it in order. */
 void conn_out_return(struct conn *c, const struct stream_end *orderly_or_null);
 void conn_out_free(struct conn *c);
+/* It begins to close, without stream management: nothing more is written. */
+void conn_out_closing(struct conn *c);
 bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered, unsigned hops);
 void conn_emit(struct conn *c, struct kept *k); /* takes k */
 /* Queue it at the stream; where it ends there, in conn_out.added. */

@@ -56,15 +56,26 @@ void conn_emit(struct conn *c, struct kept *k)
     loop_defer(c->sh->loop, &c->later);
 }
 
+/* What comes while a connection closes that has yet to give back goes back behind that. */
+static bool is_giving_back(const struct conn *c)
+{
+    return c->state == CONN_CLOSING && !list_empty(&c->out.kept);
+}
+
 bool conn_write(struct conn *c, struct stanza *s, struct custody *cu, bool covered, unsigned hops)
 {
-    if (!c || (!conn_is_session(c) && c->state != CONN_BINDING))
+    if (!c || (!conn_is_session(c) && c->state != CONN_BINDING && !is_giving_back(c)))
         return false;
     struct kept *k = mem_alloc(sizeof *k);
     *k = (struct kept){.custody = cu, .covered = covered, .hops = hops};
     k->e.st = s;
     k->e.item.bytes = s->bytes + sizeof *k;
     custody_queued(&k->custody);
+    if (c->state == CONN_CLOSING) {
+        k->end = NEVER;
+        list_push(&c->out.kept, &k->e.item.link);
+        return true;
+    }
     if (!c->csi || !conn_csi_hold(c, k))
         conn_emit(c, k);
     return true;
@@ -185,6 +196,18 @@ void conn_out_return(struct conn *c, const struct stream_end *orderly_or_null)
         return_one(c, k);
     while ((k = conn_csi_take(c)))
         return_one(c, k);
+    conn_gave_back(c);
+}
+
+void conn_out_closing(struct conn *c)
+{
+    struct kept *k;
+    while ((k = conn_csi_take(c))) {
+        k->end = NEVER;
+        list_push(&c->out.kept, &k->e.item.link);
+    }
+    if (list_empty(&c->out.kept))
+        conn_gave_back(c);
 }
 
 void conn_out_free(struct conn *c)

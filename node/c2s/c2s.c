@@ -363,6 +363,8 @@ void conn_close_app(struct conn *c, enum stream_cond cond, const char *text, con
     if (c->sm) {
         conn_sm_end(c);
         conn_out_return(c, NULL);
+    } else {
+        conn_out_closing(c);
     }
     if (c->stream)
         stream_in_close_app(c->stream, cond, text, app_xml);

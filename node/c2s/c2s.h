@@ -25,6 +25,9 @@ bool c2s_write_to(struct node_shard *sh, const char *conn_id, struct stanza *s, 
                   bool covered, unsigned hops);
 /* Close with a stream error (conflict, ...). The anchor knows already: no detach follows. */
 void c2s_close(struct node_shard *sh, const char *conn_id, enum stream_cond c, const char *text);
+/* True: this connection is closing, has yet to give back what it had to this anchor, and will tell
+ * it when it has (world_gave_back). */
+bool c2s_will_give_back(struct node_shard *sh, const char *conn_id, const char *peer);
 /* The anchor answered an attach of a connection of ours (world). */
 void c2s_attached(struct node_shard *sh, const char *conn_id, enum err e);
 /* What its session wants beside stanzas, as its anchor knows it (bits of enum session_wish). */

@@ -3,6 +3,7 @@
 #include "lib/base/log.h"
 #include "node/auth/account.h"
 #include "node/c2s/c2s.h"
+#include "node/cluster/anchor.h"
 #include "node/cluster/world-int.h"
 #include "node/component/component.h"
 #include "node/session/user.h"
@@ -69,9 +70,8 @@ static void in_user(struct node_shard *sh, void *ctx)
     mem_free(i);
 }
 
-static void in_from(struct node_shard *sh, void *ctx)
+static void from_session(struct node_shard *sh, struct in *i)
 {
-    struct in *i = ctx;
     user_from_session(sh, &i->stanza->from, i->route.resource, i->peer, i->incarnation, i->stanza,
                       i->custody, i->route.trace);
     mem_free(i);
@@ -103,9 +103,20 @@ static void in_gone(struct node_shard *sh, void *ctx)
     mem_free(i);
 }
 
-static void in_up(struct node_shard *sh, void *ctx)
+/* To a full JID: our connection ended, and its anchor wants to know when all came back; else a front
+ * says so. */
+static void in_ended(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
+    if (!jid_is_full(&i->stanza->to))
+        user_gave_back(sh, &i->stanza->to, i->route.resource);
+    else if (!c2s_will_give_back(sh, i->route.resource, i->peer))
+        world_gave_back(sh, i->peer, &i->stanza->to, i->route.resource);
+    in_free(i);
+}
+
+static void attach_session(struct node_shard *sh, struct in *i)
+{
     struct stanza *s = i->stanza;
     enum err e =
         user_attach(sh, &s->from, i->route.resource, SESSION_REMOTE, 0, i->peer, i->incarnation);
@@ -119,6 +130,51 @@ static void in_up(struct node_shard *sh, void *ctx)
     r.purpose = e == ERR_CONFLICT ? REGION_DOWN : REGION_UP_OK;
     world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
     in_free(i);
+}
+
+/* ---- of sessions whose front is elsewhere: only if there is such an account, and in order */
+static void refuse_session(struct node_shard *sh, struct in *i)
+{
+    struct stanza_build b;
+    struct region_route r = i->route;
+    stanza_build(&b, STANZA_PRESENCE, PRES_UNAVAILABLE, NULL, &i->stanza->from, STR_NONE);
+    xml_add(b.arena, b.el, NS_STREAM_ERRORS, stream_cond_name(STREAM_NOT_AUTHORIZED));
+    r.purpose = REGION_DOWN;
+    log_info(NULL, "world.session.refused", "peer", i->peer, "jid", LOG_STR(i->stanza->from.full));
+    world_send(sh, i->peer, stanza_finish(&b), NULL, &r);
+    in_free(i);
+}
+
+static void end_session(struct node_shard *sh, struct in *i)
+{
+    user_detach(sh, &i->stanza->from, i->route.resource);
+    in_free(i);
+}
+
+static void session_known(void *ctx, const struct anchor *a)
+{
+    struct in *i = ctx;
+    if (i->route.purpose == REGION_DOWN)
+        end_session(i->sh, i);
+    else if (a->what == ANCHOR_NO_ACCOUNT) /* removed since it logged in */
+        refuse_session(i->sh, i);
+    else if (i->route.purpose == REGION_UP)
+        attach_session(i->sh, i);
+    else
+        from_session(i->sh, i);
+}
+
+static void in_session_word(struct node_shard *sh, void *ctx)
+{
+    struct in *i = ctx;
+    struct anchor a;
+    i->sh = sh;
+    if (user_has_session(sh, &i->stanza->from, i->route.resource))
+        session_known(i, &(struct anchor){.what = ANCHOR_HERE});
+    else if (anchor_now(sh, i->stanza->from.bare, &a))
+        session_known(i, &a);
+    else
+        anchor_ask(sh, &sh->ops, i->stanza->from.bare, session_known, in_free, i);
 }
 
 /* Attached; or it was before, and wants something else. */
@@ -138,9 +194,11 @@ static void in_down(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;
     const struct xml *why = stanza_payload(i->stanza);
-    if (!jid_is_full(&i->stanza->to))
-        user_detach(sh, &i->stanza->from, i->route.resource);
-    else if (xml_is(why, NS_STREAM_ERRORS, "not-authorized"))
+    if (!jid_is_full(&i->stanza->to)) {
+        in_session_word(sh, i);
+        return;
+    }
+    if (xml_is(why, NS_STREAM_ERRORS, "not-authorized"))
         c2s_close(sh, i->route.resource, STREAM_NOT_AUTHORIZED, "the account was removed");
     else if (xml_is(why, NS_STREAM_ERRORS, "policy-violation"))
         c2s_close(sh, i->route.resource, STREAM_POLICY_VIOLATION, "closed by the operator");
@@ -178,11 +236,11 @@ static const struct {
     void (*on_shard)(struct node_shard *sh, void *ctx);
     void (*on_hub)(struct world *w, struct in *i);
 } purposes[] = {
-    [REGION_USER] = {BY_TO, in_user, NULL},       [REGION_FROM] = {BY_FROM, in_from, NULL},
-    [REGION_SESSION] = {BY_TO, in_session, NULL}, [REGION_UP] = {BY_FROM, in_up, NULL},
+    [REGION_USER] = {BY_TO, in_user, NULL},       [REGION_FROM] = {BY_FROM, in_session_word, NULL},
+    [REGION_SESSION] = {BY_TO, in_session, NULL}, [REGION_UP] = {BY_FROM, in_session_word, NULL},
     [REGION_UP_OK] = {BY_TO, in_up_ok, NULL},     [REGION_DOWN] = {BY_TO, in_down, NULL},
-    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ASK] = {BY_TO, in_ask, NULL},
-    [REGION_ANSWER] = {HUB, NULL, in_answer},
+    [REGION_GONE] = {BY_TO, in_gone, NULL},       [REGION_ENDED] = {BY_TO, in_ended, NULL},
+    [REGION_ASK] = {BY_TO, in_ask, NULL},         [REGION_ANSWER] = {HUB, NULL, in_answer},
 };
 
 static bool is_our_user(const struct world *w, const struct jid *j)
@@ -209,6 +267,7 @@ static bool in_is_sane(const struct world *w, const struct stanza *s, const stru
     case REGION_SESSION:
     case REGION_UP_OK:
     case REGION_GONE:
+    case REGION_ENDED:
         return is_our_user(w, &s->to) && has_conn(r);
     case REGION_DOWN:
         return is_our_user(w, &s->to) && has_conn(r) &&

@@ -47,6 +47,18 @@ void world_send(struct node_shard *sh, const char *peer_id, struct stanza *s, st
     node_post(o->world->hub, out_arrived, out_free, o);
 }
 
+void world_gave_back(struct node_shard *sh, const char *peer_id, const struct jid *full,
+                     const char *conn_id)
+{
+    struct stanza_build b;
+    struct jid bare = jid_to_bare(full);
+    struct region_route r = {.purpose = REGION_ENDED};
+    stanza_build(&b, STANZA_PRESENCE, PRES_UNAVAILABLE, full, &bare, STR_NONE);
+    route_trace_new(r.trace);
+    str_put(r.resource, sizeof r.resource, conn_id);
+    world_send(sh, peer_id, stanza_finish(&b), NULL, &r);
+}
+
 /* ---- returned by the link, on the shard of the JID it is about */
 static void user_again(struct node_shard *sh, void *ctx)
 {
@@ -80,6 +92,14 @@ static void session_again(struct node_shard *sh, void *ctx)
     }
     user_returned(sh, o->stanza, o->custody, o->route.hops + 1);
     mem_free(o);
+}
+
+/* What waited for the front came back before it. */
+static void ended_again(struct node_shard *sh, void *ctx)
+{
+    struct out *o = ctx;
+    user_gave_back(sh, &o->stanza->to, o->route.resource);
+    out_free(o);
 }
 
 static void up_failed(struct node_shard *sh, void *ctx)
@@ -116,6 +136,9 @@ static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
         break;
     case REGION_GONE: /* its anchor is dead: whoever is anchor now decides */
         then = user_again;
+        break;
+    case REGION_ENDED: /* at the front, it finds nobody */
+        then = ended_again;
         break;
     case REGION_ASK:
         world_ask_lost(w, peer_id, s->id);

@@ -35,6 +35,9 @@ const struct world_view *world_view(const struct node_shard *sh);
  * user, UP fails the attach). */
 void world_send(struct node_shard *sh, const char *peer_id, struct stanza *s, struct custody *c,
                 const struct region_route *r);
+/* To the anchor of a connection of ours that ended: all that it was sent has come back (ENDED). */
+void world_gave_back(struct node_shard *sh, const char *peer_id, const struct jid *full,
+                     const char *conn_id);
 /* 0->1 and 1->0 of a bare JID on this node. */
 void world_publish(struct node_shard *sh, struct str bare, struct str home);
 void world_withdraw(struct node_shard *sh, struct str bare);

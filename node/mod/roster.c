@@ -159,7 +159,7 @@ static void change_stored(void *ctx, enum err e)
     }
     change_answer(c, e);
     if (e == ERR_OK && c->remove)
-        subs_end(c->user, &c->contact, c->before);
+        subs_end(c->user, &c->contact, c->before, NULL);
     change_free(c);
 }
 

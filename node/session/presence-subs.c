@@ -45,21 +45,21 @@ static enum subs_event event_of(enum stanza_type t)
 }
 
 /* A presence of the account itself towards the contact. */
-static void say(struct user *u, enum stanza_type t, const struct jid *to)
+static void say(struct user *u, enum stanza_type t, const struct jid *to, struct custody *cu)
 {
     struct stanza_build b;
     stanza_build(&b, STANZA_PRESENCE, t, &u->bare, to, STR_NONE);
-    route_send(u->shard, stanza_finish(&b));
+    route_start(u->shard, stanza_finish(&b), custody_ref(cu), ROUTE_SERVER, 0, NULL);
 }
 
-void subs_end(struct user *u, const struct jid *contact, uint8_t before)
+void subs_end(struct user *u, const struct jid *contact, uint8_t before, struct custody *cu)
 {
     if (before & (SUBS_TO | SUBS_PENDING_OUT))
-        say(u, PRES_UNSUBSCRIBE, contact);
+        say(u, PRES_UNSUBSCRIBE, contact, cu);
     if (!(before & SUBS_FROM))
         return;
     presence_show(u, contact, true);
-    say(u, PRES_UNSUBSCRIBED, contact);
+    say(u, PRES_UNSUBSCRIBED, contact, cu);
 }
 
 /* A request is for who can answer now (the others see it when they come), the rest for who shows
@@ -93,9 +93,9 @@ static void change_effects(struct change *c)
                     c->route.trace);
     }
     if (res->auto_reply)
-        say(u, PRES_SUBSCRIBED, &c->contact);
+        say(u, PRES_SUBSCRIBED, &c->contact, NULL);
     if (res->auto_unsubscribed)
-        say(u, PRES_UNSUBSCRIBED, &c->contact);
+        say(u, PRES_UNSUBSCRIBED, &c->contact, NULL);
     if (res->deliver)
         show_to_sessions(u, c->route.stanza, c->route.custody);
     if (res->push && it && it->visible)

@@ -17,6 +17,7 @@ struct task {
     enum task_kind kind;
     struct route route;
     handle session;           /* TASK_FROM; 0 for TASK_TO */
+    bool is_passed;           /* TASK_TO: the hooks have seen it */
     struct session *departed; /* TASK_GONE: already out of the user's list */
     struct erase *erase;      /* TASK_ERASE (user-erase.c) */
 };
@@ -32,6 +33,13 @@ void session_free(struct session **pss);
 /* Its connection is closed, wherever it is: conflict, or not-authorized. */
 void session_close(struct session *ss, enum stream_cond why);
 
+/* user-leave.c: the session ends: new messages wait until its connection has given back what it had
+ * (once; user_gave_back). */
+void leave_begin(struct session *ss, bool is_front_dead);
+bool leave_holds(const struct user *u, const struct route *r);
+void leave_hold(struct user *u, struct task *t); /* takes it */
+void leave_forget(struct user *u);               /* do not wait any longer */
+void leave_free(struct user *u);
 /* user-erase.c: it is the turn of this task; or it never will be (e is told, unless it is ERR_OK:
  * the user goes). */
 void erase_run(struct erase *e);

@@ -1,8 +1,8 @@
 /* DOC: a user whose account is removed, in the queue's turn, over tables that may be in several
  * places. The account is announced as one to be removed, then begun with in one transaction: from
  * then on there is none for anybody. Then its sessions' presence is withdrawn, what modules keep is
- * removed, contacts learn that the subscriptions ended, the roster is removed, and the name is free
- * again. Then who asked is told, and the sessions are closed; what waits in the queue finds no
+ * removed, contacts learn that the subscriptions ended; when all have that in custody (stored, or at
+ * another node or server), the roster is removed, and the name is free again. Then who asked is told, and the sessions are closed; what waits in the queue finds no
  * account any more. When the store fails before the account is gone, it is whole; afterwards the
  * rest is done later (mod/removals.c), from what the store has: each step may be repeated, contacts
  * may be told twice. Standards: XEP-0077 section 3.2. */
@@ -14,12 +14,21 @@
 #include "node/session/presence.h"
 #include "node/session/roster.h"
 
+enum { FAREWELL_MS = 10000 }; /* then the rest is done later, and contacts are told again */
+
+struct farewell { /* custody of what contacts are told */
+    struct custody custody;
+    struct node_shard *shard;
+    handle erase;
+};
 struct erase {
     struct op asked; /* on the asker: when it goes, nobody is told */
     struct op op;    /* on the user, once it is this one's turn: when that goes, this ends */
     struct user *user;
     struct account_removal removal;
     struct erase_data data;
+    handle h; /* while contacts are told */
+    struct timer late;
     bool is_begun;   /* the store says that there is no account */
     bool goes_on;    /* with what was interrupted */
     user_done *done; /* NULL: nobody asks any more */
@@ -31,8 +40,18 @@ static void asker_gone(struct op *op)
     container_of(op, struct erase, asked)->done = NULL;
 }
 
+static void farewell_end(struct erase *e)
+{
+    if (!e->h)
+        return;
+    handle_free(e->user->shard->handles, e->h);
+    e->h = 0;
+    timer_stop(&e->late);
+}
+
 static void erase_free(struct erase *e)
 {
+    farewell_end(e);
     if (e->done)
         op_end(&e->asked);
     op_end(&e->op);
@@ -69,13 +88,6 @@ static void vanish(struct user *u)
         presence_gone(u, list_entry(n, struct session, link));
     }
     module_user_erased(u);
-}
-
-static void farewell(struct user *u)
-{
-    struct roster_item *it;
-    for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
-        subs_end(u, &it->jid, it->state);
 }
 
 static void close_sessions(struct user *u)
@@ -119,6 +131,7 @@ static void part(struct erase *e)
     anchor_learn(u->shard, u->bare.full, NULL); /* who asked meanwhile may have put it there */
     roster_free(&u->roster);
     close_sessions(u);
+    leave_forget(u);
     turn_away(u);
 }
 
@@ -185,15 +198,56 @@ static void last_deleted(void *ctx, enum err why)
         account_removal_end(u->shard, &u->ops, u->bare.full, &e->removal, name_freed, e);
 }
 
+/* ---- contacts */
+static void all_told(struct node_shard *sh, void *ctx)
+{
+    struct farewell *f = ctx;
+    struct erase *e = handle_get(sh->handles, f->erase);
+    mem_free(f);
+    if (!e)
+        return;
+    farewell_end(e);
+    erase_data(&e->data, e->user, true, last_deleted, e);
+}
+
+static void farewell_release(struct custody *c)
+{
+    struct farewell *f = container_of(c, struct farewell, custody);
+    node_post(f->shard, all_told, mem_free, f);
+}
+
+static void farewell_late(void *ctx)
+{
+    struct erase *e = ctx;
+    farewell_end(e);
+    failed(e, ERR_TIMEOUT);
+}
+
+static void farewell(struct erase *e)
+{
+    struct user *u = e->user;
+    struct farewell *f = mem_alloc(sizeof *f);
+    struct custody *c = &f->custody;
+    struct roster_item *it;
+    e->h = handle_new(u->shard->handles, e);
+    timer_init(&e->late, u->shard->loop, farewell_late, e);
+    timer_start(&e->late, FAREWELL_MS);
+    refs_init(&c->refs);
+    c->release = farewell_release;
+    f->shard = u->shard;
+    f->erase = e->h;
+    for (size_t i = 0; (it = hmap_next(&u->roster->items, &i, NULL));)
+        subs_end(u, &it->jid, it->state, c);
+    custody_unref(&c);
+}
+
 static void data_deleted(void *ctx, enum err why)
 {
     struct erase *e = ctx;
-    if (why != ERR_OK) {
+    if (why != ERR_OK)
         failed(e, why);
-        return;
-    }
-    farewell(e->user);
-    erase_data(&e->data, e->user, true, last_deleted, e);
+    else
+        farewell(e);
 }
 
 static void delete_all(struct erase *e)

@@ -71,10 +71,17 @@ static void pass_from(struct user *u, struct route *r, handle session)
     outbound(u, session, r);
 }
 
+/* A session may have ended while the hooks looked at it: what comes back from there is older. */
 static void pass_to(struct user *u, struct route *r, handle session)
 {
     (void)session;
-    deliver(u, r);
+    if (!leave_holds(u, r)) {
+        deliver(u, r);
+        return;
+    }
+    struct task *t = mem_alloc(sizeof *t);
+    *t = (struct task){.kind = TASK_TO, .route = *r, .is_passed = true};
+    leave_hold(u, t);
 }
 
 static void from_done(void *ctx, struct hook_run *run, struct user_stanza *us, enum verdict v)
@@ -98,10 +105,23 @@ static void run_from(struct user *u, struct task *t)
     hook_run_user_send(u->shard, &us, from_done, u);
 }
 
+static void task_passed(struct user *u, struct task *t)
+{
+    struct route r = t->route;
+    t->route.stanza = NULL;
+    t->route.custody = NULL;
+    pass_to(u, &r, 0);
+    user_resume(u);
+}
+
 static void run_to(struct user *u, struct task *t)
 {
     struct user_stanza us = {.user = u, .route = &t->route};
     user_pause(u);
+    if (t->is_passed) {
+        task_passed(u, t);
+        return;
+    }
     hook_run_user_receive(u->shard, &us, to_done, u);
 }
 

@@ -36,6 +36,7 @@ static void user_free(struct user *u)
 {
     hmap_del(&u->shard->users, u->bare.full);
     op_owner_cancel_all(&u->ops);
+    leave_free(u);
     module_user_fini(u);
     struct list *n;
     while ((n = list_shift(&u->queue)))
@@ -61,7 +62,7 @@ bool users_busy(struct node_shard *sh)
 {
     struct user *u;
     for (size_t it = 0; (u = hmap_next(&sh->users, &it, NULL));)
-        if (u->pauses || !list_empty(&u->queue))
+        if (u->pauses || u->leave || !list_empty(&u->queue))
             return true;
     return false;
 }
@@ -148,9 +149,10 @@ static struct session *session_by_conn(struct user *u, const char *conn_id)
 
 /* Out of the list now (no stanza is delivered to it any more), presence withdrawn in the queue's
  * order. */
-static void session_leave(struct session *ss)
+static void session_leave(struct session *ss, bool is_front_dead)
 {
     struct user *u = ss->user;
+    leave_begin(ss, is_front_dead);
     list_del(&ss->link);
     u->n_sessions--;
     handle_free(u->shard->handles, ss->h);
@@ -164,6 +166,7 @@ void session_close(struct session *ss, enum stream_cond why)
 {
     struct node_shard *sh = ss->user->shard;
     if (ss->where == SESSION_HERE) {
+        leave_begin(ss, false);
         c2s_close(sh, ss->conn_id, why,
                   why == STREAM_CONFLICT ? "replaced by a new connection"
                                          : "the account was removed");
@@ -176,6 +179,7 @@ void session_close(struct session *ss, enum stream_cond why)
     route_trace_new(r.trace);
     str_put(r.resource, sizeof r.resource, ss->conn_id);
     world_send(sh, ss->peer, stanza_finish(&b), NULL, &r);
+    leave_begin(ss, false); /* its front knows first */
 }
 
 size_t user_kick_remote(struct node_shard *sh, const struct jid *whose)
@@ -190,7 +194,7 @@ size_t user_kick_remote(struct node_shard *sh, const struct jid *whose)
         if (ss->where != SESSION_REMOTE || (whose->resource.p && !jid_eq(&ss->full, whose)))
             continue;
         session_close(ss, STREAM_POLICY_VIOLATION);
-        session_leave(ss);
+        session_leave(ss, false);
         closed++;
     }
     user_release(&u);
@@ -226,7 +230,7 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     } else if (old) {
         sh->stats.conflicts++;
         session_close(old, STREAM_CONFLICT);
-        session_leave(old);
+        session_leave(old, false);
     } else if (u->n_sessions >= sh->tune.sessions_max) {
         e = ERR_LIMIT;
     }
@@ -246,12 +250,18 @@ enum err user_attach(struct node_shard *sh, const struct jid *full, const char *
     return e;
 }
 
+bool user_has_session(struct node_shard *sh, const struct jid *full, const char *conn_id)
+{
+    struct user *u = user_find(sh, full->bare);
+    return u && session_by_conn(u, conn_id);
+}
+
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id)
 {
     struct user *u = user_find(sh, full->bare);
     struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
     if (ss)
-        session_leave(ss);
+        session_leave(ss, false);
 }
 
 void user_leaving(struct node_shard *sh, const struct jid *user, const char *conn_id)
@@ -259,7 +269,7 @@ void user_leaving(struct node_shard *sh, const struct jid *user, const char *con
     struct user *u = user_find(sh, user->bare);
     struct session *ss = u ? session_by_conn(u, conn_id) : NULL;
     if (ss)
-        ss->is_leaving = true;
+        leave_begin(ss, false);
 }
 
 static void peer_dead_for(struct user *u, const char *peer, uint64_t incarnation)
@@ -269,7 +279,7 @@ static void peer_dead_for(struct user *u, const char *peer, uint64_t incarnation
         struct session *ss = list_entry(n, struct session, link);
         if (ss->where == SESSION_REMOTE && strcmp(ss->peer, peer) == 0 &&
             ss->peer_incarnation <= incarnation)
-            session_leave(ss);
+            session_leave(ss, true);
     }
     user_resume(u);
 }
@@ -327,8 +337,12 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
 void user_to(struct node_shard *sh, struct route *r)
 {
     struct task *t = task_new(TASK_TO, sh, r->stanza, r->custody);
+    struct user *u = user_get(sh, &r->stanza->to);
     t->route = *r;
-    user_task(user_get(sh, &r->stanza->to), t);
+    if (leave_holds(u, r))
+        leave_hold(u, t);
+    else
+        user_task(u, t);
 }
 
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops)

@@ -21,6 +21,7 @@ struct user {
     unsigned pauses;       /* > 0: the queue waits (storage, parked hook) */
     unsigned holds;        /* requests and runs that need the object */
     bool running;          /* inside the queue's turn */
+    struct leave *leave;   /* sessions that ended and have yet to give back (user-leave.c), or NULL */
     struct op_owner ops;   /* cancelled when the user is freed */
     max_align_t slots[];   /* module slots */
 };
@@ -93,6 +94,7 @@ unsigned user_wants(struct node_shard *sh, const struct jid *full, const char *c
 /* As elements of what fronts and anchors tell each other. */
 void session_wants_add(struct arena *a, struct xml *el, unsigned wants);
 unsigned session_wants_read(const struct stanza *s);
+bool user_has_session(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* The connection is gone: unavailable is broadcast. */
 void user_detach(struct node_shard *sh, const struct jid *full, const char *conn_id);
 /* Close the sessions of an account, or one, whose connections are on other nodes, with
@@ -110,6 +112,9 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
 void user_to(struct node_shard *sh, struct route *r);
 /* This connection has begun to give back; the word that it is gone may come later. */
 void user_leaving(struct node_shard *sh, const struct jid *user, const char *conn_id);
+/* user-leave.c. This connection has given back all that it had: new messages need not wait any
+ * longer. Unknown ones are ignored. */
+void user_gave_back(struct node_shard *sh, const struct jid *user, const char *conn_id);
 /* A copy that was on its way to a remote session came back: deliver again by the rules (at most
  * ROUTE_HOPS_MAX). */
 void user_returned(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops);
