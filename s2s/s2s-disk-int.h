@@ -1,7 +1,8 @@
 #ifndef S2S_S2S_DISK_INT_H
 #define S2S_S2S_DISK_INT_H
 /* The durable part of an outbox: a map in the store, position -> when it came, when it expires, and
- * the stanza. tail = stored items that are not in memory, newer than all that are. */
+ * the stanza. tail = stored items from a position on that are not in memory, but for those ahead:
+ * of senders that have nothing in the tail, so that they need not wait for it. */
 #include "s2s/s2s-int.h"
 
 #define S2S_DISK_TABLE "outbox"
@@ -23,9 +24,12 @@ struct s2s_disk {
     size_t pending_bytes;
     uint64_t next_key, stored_key; /* highest that is committed */
     uint64_t tail_key;             /* where to read on; 0: no tail */
+    uint64_t read_key;             /* what was stored up to here is in what is being read */
+    uint64_t old_key;              /* what is stored up to here is of a former life */
     uint64_t tail_n, n, bytes;     /* n, bytes: all that is stored */
     VEC(struct s2s_gone) gone;
-    struct { /* the transaction under way */
+    VEC(uint64_t) ahead; /* positions in the tail that are in memory, or were; growing */
+    struct {             /* the transaction under way */
         bool is_on;
         uint64_t key, n, bytes;
         size_t gone;
@@ -43,8 +47,11 @@ void s2s_disk_free_pending(struct s2s_disk *d, struct s2s_item *it);
 
 /* Something lasting is in memory and not stored: store it when it is not done soon. */
 void s2s_disk_want(struct s2s_outbox *b);
-/* No room in memory: to the store only. Takes both when true; false: full, or no store. */
-bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+/* No room in memory: to the store only (there is one). Takes both when it is NONE. */
+enum s2s_cause s2s_disk_put(struct s2s_outbox *b, struct s2s_sender *s, struct stanza *st,
+                            void *token) MUST_USE;
+/* What comes from this sender comes after something in the tail. */
+bool s2s_disk_is_behind(const struct s2s_outbox *b, const struct s2s_sender *s);
 bool s2s_disk_has_tail(const struct s2s_outbox *b);
 /* s2s-disk-tail.c: read from the tail when there is room again. */
 void s2s_disk_fill(struct s2s_outbox *b);

@@ -4,10 +4,13 @@
  * says the pair has something, how much, and how often it was opened. Positions grow; their upper
  * part is that number of openings, so a former life cannot be mixed up. One transaction is under
  * way for a pair at a time; it takes all that is due and all that is done. What is on disk and not
- * in memory is the tail: once there is one, everything goes behind it, so order holds.
- * A failed write is tried again each second; the tokens stay where they are meanwhile.
- * Invariants: positions in memory grow along flying, then waiting, and are below tail_key. */
+ * in memory is the tail: once a sender has something there, all that comes from it goes behind it,
+ * so order holds; who has nothing there goes on in memory, ahead of the tail. A failed write is
+ * tried again each second; the tokens stay where they are meanwhile. Invariants: the positions of a
+ * sender's items in memory grow along flying, then waiting; those from tail_key on are in `ahead`,
+ * and those of its items in the tail are higher. */
 #include "s2s/s2s-disk-int.h"
+#include "s2s/s2s-sender.h"
 
 #include "lib/base/clock.h"
 #include "lib/store/store.h"
@@ -68,6 +71,7 @@ void s2s_disk_free(struct s2s_outbox *b)
     list_each (&d->pending, n)
         s2s_disk_free_pending(d, list_entry(n, struct s2s_item, link));
     vec_fini(&d->gone);
+    vec_fini(&d->ahead);
     mem_free(d->owner);
     mem_free(d);
 }
@@ -100,19 +104,19 @@ static bool is_full(const struct s2s_disk *d)
     return d->txn.n >= TXN_ITEMS || d->txn.bytes >= TXN_BYTES;
 }
 
-/* True: there may be more in the list. */
+/* True: there may be more in the list. The writing order is not that of coming, over senders. */
 static bool put_list(struct s2s_disk *d, struct store_txn **t, struct list *items,
                      uint64_t before_us)
 {
     list_each (items, n) {
         struct s2s_item *it = list_entry(n, struct s2s_item, link);
-        if (it->at_us > before_us)
-            return false;
-        if (it->key || !s2s_lasts(it->sm.st))
+        if (it->key || it->at_us > before_us || !s2s_lasts(it->sm.st))
             continue;
         if (is_full(d))
             return true;
         put_item(d, t, it);
+        if (s2s_disk_has_tail(d->box) && items != &d->pending)
+            vec_push(&d->ahead, it->key);
     }
     return false;
 }
@@ -235,9 +239,10 @@ static bool has_due(struct s2s_disk *d, struct list *items, uint64_t *wait_us)
         struct s2s_item *it = list_entry(n, struct s2s_item, link);
         if (it->key || !s2s_lasts(it->sm.st))
             continue;
-        if (it->at_us + after > now && it->at_us + after - now < *wait_us)
+        if (it->at_us + after <= now)
+            return true;
+        if (it->at_us + after - now < *wait_us)
             *wait_us = it->at_us + after - now;
-        return it->at_us + after <= now;
     }
     return false;
 }
@@ -324,17 +329,18 @@ bool s2s_disk_is_saved(struct s2s_outbox *b)
     return !b->s2s->store || !(has_unsaved(&b->flying) || has_unsaved(&b->waiting));
 }
 
-bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token)
+enum s2s_cause s2s_disk_put(struct s2s_outbox *b, struct s2s_sender *sender, struct stanza *st,
+                            void *token)
 {
     const struct s2s *s = b->s2s;
-    if (!s->store)
-        return false;
     struct s2s_disk *d = s2s_disk_of(b);
     size_t bytes = st->bytes + sizeof(struct s2s_item);
+    if (!s2s_sender_may_store(sender, bytes))
+        return S2S_CAUSE_LIMIT_SENDER;
     if (d->failed || bytes > s->conf.tune.pending_bytes ||
         d->pending_bytes > s->conf.tune.pending_bytes - bytes ||
         d->bytes + d->pending_bytes + bytes > s->conf.tune.stored_bytes)
-        return false;
+        return S2S_CAUSE_LIMIT_OUTBOX;
     struct s2s_item *it = mem_alloc(sizeof *it);
     it->box = b;
     it->sm.st = st;
@@ -344,8 +350,14 @@ bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token)
     it->expires_us = it->at_us + s2s_lifetime_us(s, st);
     list_push(&d->pending, &it->link);
     d->pending_bytes += bytes;
+    s2s_sender_to_tail(sender, bytes);
     timer_start(&d->soon, 0);
-    return true;
+    return S2S_CAUSE_NONE;
+}
+
+bool s2s_disk_is_behind(const struct s2s_outbox *b, const struct s2s_sender *s)
+{
+    return s->tail_n || (b->disk && b->disk->tail_key && b->disk->tail_key <= b->disk->old_key);
 }
 
 bool s2s_disk_has_tail(const struct s2s_outbox *b)
@@ -381,7 +393,7 @@ void s2s_disk_take_over(struct s2s_outbox *b, const uint64_t mark[3])
     struct s2s_disk *d = s2s_disk_of(b);
     d->epoch = mark[0] + 1;
     d->next_key = d->epoch << EPOCH_SHIFT;
-    d->stored_key = d->next_key - 1;
+    d->stored_key = d->old_key = d->next_key - 1;
     d->n = d->tail_n = mark[1];
     d->bytes = mark[2];
     d->tail_key = 1;

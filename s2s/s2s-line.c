@@ -120,7 +120,7 @@ static void serve(struct s2s_line *l, struct s2s_outbox *b)
         b->deficit -= it->bytes;
         write_item(l, it);
     }
-    if (!s2s_outbox_peek(b))
+    if (!s2s_outbox_has_waiting(b))
         b->deficit = 0;
 }
 
@@ -136,7 +136,7 @@ static bool serve_all(struct s2s_line *l)
         struct s2s_outbox *b = list_entry(first, struct s2s_outbox, of_carrier);
         list_push(&l->carrier.boxes, first);
         serve(l, b);
-        is_more = is_more || s2s_outbox_peek(b);
+        is_more = is_more || s2s_outbox_has_waiting(b);
     }
     return is_more;
 }
@@ -152,7 +152,7 @@ static void on_wake(struct s2s_carrier *c, struct s2s_outbox *b)
     struct s2s_line *l = container_of(c, struct s2s_line, carrier);
     if (l->state == S2S_LINE_CUT)
         l->ops->wanted(l->ctx);
-    while (may_write(l) && s2s_outbox_peek(b))
+    while (may_write(l) && s2s_outbox_has_waiting(b))
         serve(l, b);
 }
 
@@ -210,7 +210,7 @@ static void wait_pong(struct s2s_line *l, uint64_t now)
     for (const struct list *n = l->carrier.boxes.next; is_late && n != &l->carrier.boxes;
          n = n->next) {
         struct s2s_outbox *b = container_of(n, struct s2s_outbox, of_carrier);
-        if (s2s_outbox_has_room(b, 1))
+        if (!s2s_outbox_is_full(b))
             continue;
         s2s_line_pinged(l)->pings = S2S_PINGS_NEVER;
         l->ping_us = 0;
