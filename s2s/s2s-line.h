@@ -24,6 +24,11 @@ enum {
         16, /* so many stanzas that came, or so many bytes, are given back as one */
     S2S_CREDIT_BYTES = 64 << 10,
     S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
+    /* Custody that takes longer is taken as given; sooner, when so many that have it wait behind */
+    S2S_CUSTODY_TICK_MS = 1000,
+    S2S_CUSTODY_TICKS = 10,
+    S2S_HELD_UP_TICKS = 1,
+    S2S_HELD_UP_STANZAS = 64,
 };
 enum s2s_line_state {
     S2S_LINE_SHUT, /* a connection on which we may not send yet, or none yet */
@@ -85,7 +90,13 @@ struct s2s_line {
     bool is_bidi; /* both sides send (XEP-0288) */
     struct {
         size_t stanzas, bytes;
-    } held, since;  /* what came and no queue has; what came since the last credit */
+    } held, since;     /* what came and no queue has; what came since the last credit */
+    struct {           /* of XEP-0198: what came and has no custody */
+        uint64_t last; /* token */
+        uint32_t at_tick[S2S_CUSTODY_TICKS + 1]; /* its number, at the last ticks */
+        uint32_t open;
+        struct timer tick;
+    } custody;
     bool is_paused; /* too much held, or without custody */
     bool is_closing;
 };
