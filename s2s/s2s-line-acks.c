@@ -290,7 +290,7 @@ void s2s_line_ping(struct s2s_line *l)
              "<ping xmlns='%s'/></iq>",
              l->id, ++l->pings, b->local, b->remote, NS_PING);
     l->is_blocked = !s2s_line_text(l, str_of(text));
-    timer_start(&l->quiet, l->s2s->conf.tune.ack_timeout_ms);
+    timer_start(&l->quiet, l->settle_us ? S2S_SETTLE_LOOK_MS : l->s2s->conf.tune.ack_timeout_ms);
 }
 
 bool s2s_is_pong(const struct stanza *st)
@@ -344,10 +344,33 @@ static uint64_t until(uint64_t since_ms, uint64_t limit_ms)
     return since_ms < limit_ms ? limit_ms - since_ms : limit_ms;
 }
 
+static bool is_settled(const struct s2s_line *l)
+{
+    return !s2s_line_has_flying(l) && (!l->sm || sm_received(l->sm) == sm_h(l->sm));
+}
+
+void s2s_line_settle(struct s2s_line *l)
+{
+    if (l->settle_us)
+        return;
+    l->settle_us = loop_now_us(l->s2s->loop) + S2S_SETTLE_MS * 1000;
+    if (l->sm && s2s_line_has_flying(l))
+        sm_ask(l->sm);
+    timer_start(&l->quiet, 0);
+}
+
 static void on_quiet(void *ctx)
 {
     struct s2s_line *l = ctx;
     uint64_t now = loop_now_us(l->s2s->loop);
+    if (l->settle_us && (is_settled(l) || now >= l->settle_us)) {
+        l->ops->idle(l->ctx);
+        return;
+    }
+    if (l->settle_us) {
+        timer_start(&l->quiet, S2S_SETTLE_LOOK_MS);
+        return;
+    }
     uint64_t active_ms = (now - l->active_us) / 1000, heard_ms = (now - l->heard_us) / 1000;
     uint64_t idle_ms = s2s_line_idle_ms(l), ping_ms = l->s2s->conf.tune.ping_ms;
     if (active_ms >= idle_ms && !is_busy(l)) {

@@ -109,7 +109,8 @@ static void write_item(struct s2s_line *l, struct s2s_item *it)
 
 static bool may_write(const struct s2s_line *l)
 {
-    return l->state == S2S_LINE_OPEN && !l->is_blocked && !l->is_closing && !is_shut(l);
+    return l->state == S2S_LINE_OPEN && !l->is_blocked && !l->is_closing && !l->settle_us &&
+           !is_shut(l);
 }
 
 static void serve(struct s2s_line *l, struct s2s_outbox *b)
@@ -160,7 +161,7 @@ static const struct s2s_carrier_ops carrier_ops = {.wake = on_wake};
 
 /* ---- leaving user space, without acks ---- */
 
-static bool is_flying(const struct s2s_line *l)
+bool s2s_line_has_flying(const struct s2s_line *l)
 {
     for (const struct list *n = l->carrier.boxes.next; n != &l->carrier.boxes; n = n->next)
         if (!list_empty(&container_of(n, struct s2s_outbox, of_carrier)->flying))
@@ -205,7 +206,7 @@ static void wait_pong(struct s2s_line *l, uint64_t now)
 {
     uint64_t patience_ms = l->ponged ? PONG_PATIENCE_MS : PONG_FIRST_MS;
     bool is_late = l->ping_us && now - l->ping_us >= patience_ms * 1000;
-    if (!is_flying(l))
+    if (!s2s_line_has_flying(l))
         return;
     for (const struct list *n = l->carrier.boxes.next; is_late && n != &l->carrier.boxes;
          n = n->next) {
@@ -226,13 +227,14 @@ static void on_leave(void *ctx)
     struct s2s_line *l = ctx;
     uint64_t now = loop_now_us(l->s2s->loop);
     s2s_line_look(l);
-    if (l->state == S2S_LINE_OPEN && !l->sm && (trusts_pings(l) ? is_flying(l) : !l->pinged))
+    if (l->state == S2S_LINE_OPEN && !l->sm &&
+        (trusts_pings(l) ? s2s_line_has_flying(l) : !l->pinged))
         s2s_line_ping(l); /* also once, to learn whether it answers */
     if (trusts_pings(l)) {
         wait_pong(l, now);
         return;
     }
-    if (l->state != S2S_LINE_OPEN || !is_flying(l)) {
+    if (l->state != S2S_LINE_OPEN || !s2s_line_has_flying(l)) {
         l->leave_progress_us = 0;
         return;
     }
@@ -277,6 +279,8 @@ void s2s_line_connect(struct s2s_line *l, struct stream_in *in, struct stream_ou
     l->out = out;
     l->is_blocked = l->is_closing = l->is_paused = false;
     l->written = l->max_bytes = 0;
+    l->settle_us = 0;
+    l->is_unheard = false;
     l->ping_us = 0;
     l->pinged = l->ping_at = l->ponged = 0;
     l->peer_idle_ms = 0;

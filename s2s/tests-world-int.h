@@ -201,7 +201,7 @@ static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt 
     struct host *h = ctx;
     if (str_starts(s->id, STR("s2s-ping-"))) {
         h->n_pings++;
-        if (h->answers_pings)
+        if (h->answers_pings && stanza_iq_request(s))
             s2s_send(h->s2s, stanza_result(s), NULL);
         stanza_unref(&s);
         host_custody(h, r, false);
