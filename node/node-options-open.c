@@ -122,6 +122,7 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_acks = o->s2s.acks;
     c->s2s_tune = o->s2s.tune;
     c->s2s_tune.pending_stanzas = (size_t)o->s2s.pending_stanzas;
+    c->s2s_tune.sender_share = (unsigned)o->s2s.sender_share;
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
     c->s2s_policy = policy_of(o);
     c->rtbls = rtbls(o->rtbls, o->rtbls_n);

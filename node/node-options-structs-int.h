@@ -69,7 +69,7 @@ struct opt_s2s {
     enum policy default_policy;
     int64_t new_domains;
     struct s2s_tune tune;
-    int64_t pending_stanzas;
+    int64_t pending_stanzas, sender_share;
 };
 struct opt_override {
     const char *domain, *address;

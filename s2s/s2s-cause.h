@@ -108,6 +108,9 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
       "the peer does not want to talk to us", "ask its operator")                                  \
     X(LIMIT_OUTBOX, "limit-outbox", LIMIT, OURS, RESOURCE_CONSTRAINT, true,                        \
       "too much waits for this domain already", "see why it is not reached")                       \
+    X(LIMIT_SENDER, "limit-sender", LIMIT, OURS, RESOURCE_CONSTRAINT, true,                        \
+      "this account has as much waiting for this domain as one account may",                       \
+      "see why the domain is not reached, or whether the account floods it")                       \
     X(LIMIT_EXPIRED, "limit-expired", LIMIT, THEIRS, REMOTE_SERVER_TIMEOUT, true,                  \
       "it waited too long", "see why the domain is not reached")                                   \
     X(LIMIT_SIZE, "limit-size", LIMIT, THEIRS, POLICY_VIOLATION, true,                             \

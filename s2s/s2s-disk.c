@@ -4,51 +4,22 @@
  * says the pair has something, how much, and how often it was opened. Positions grow; their upper
  * part is that number of openings, so a former life cannot be mixed up. One transaction is under
  * way for a pair at a time; it takes all that is due and all that is done. What is on disk and not
- * in memory is the tail: once there is one, everything goes behind it, so order holds.
- * A failed write is tried again each second; the tokens stay where they are meanwhile.
- * Invariants: positions in memory grow along flying, then waiting, and are below tail_key. */
+ * in memory is the tail: once a sender has something there, all that comes from it goes behind it,
+ * so order holds; who has nothing there goes on in memory, ahead of the tail. A failed write is
+ * tried again each second; the tokens stay where they are meanwhile. Invariants: the positions of a
+ * sender's items in memory grow along flying, then waiting; those from tail_key on are in `ahead`,
+ * and those of its items in the tail are higher. */
 #include "s2s/s2s-disk-int.h"
+#include "s2s/s2s-sender.h"
 
 #include "lib/base/clock.h"
 #include "lib/store/store.h"
 
-#define KEY_FMT "%020llu"
 enum {
-    KEY_SIZE = 21,
     EPOCH_SHIFT = 40,
     TXN_ITEMS = 500,
     TXN_BYTES = 4 * 1024 * 1024,
-    PAGE = 100,
     GONE_MAX = 200, /* done items that are not waited with longer */
-};
-
-struct gone { /* done, to be removed */
-    uint64_t key;
-    size_t bytes;
-    bool is_counted; /* false: of a transaction that failed, perhaps not there */
-};
-struct s2s_disk {
-    struct s2s_outbox *box;
-    char *owner;
-    struct op_owner ops;
-    struct timer soon;
-    struct list pending; /* items that go to the store only */
-    size_t pending_bytes;
-    uint64_t next_key, stored_key; /* highest that is committed */
-    uint64_t tail_key;             /* where to read on; 0: no tail */
-    uint64_t tail_n, n, bytes;     /* n, bytes: all that is stored */
-    VEC(struct gone) gone;
-    struct { /* the transaction under way */
-        bool is_on;
-        uint64_t key, n, bytes;
-        size_t gone;
-        uint64_t gone_n, gone_bytes;
-        bool unmarks;
-    } txn;
-    uint64_t epoch;
-    bool is_marked, is_reading, is_failing, is_saving;
-    enum s2s_cause failed; /* the tail is bounced for this */
-    char text[S2S_TEXT_MAX];
 };
 
 static void write_due(struct s2s_disk *d);
@@ -60,7 +31,7 @@ static void on_soon(void *ctx)
     write_due(ctx);
 }
 
-static struct s2s_disk *disk_of(struct s2s_outbox *b)
+struct s2s_disk *s2s_disk_of(struct s2s_outbox *b)
 {
     if (b->disk)
         return b->disk;
@@ -78,7 +49,7 @@ static struct s2s_disk *disk_of(struct s2s_outbox *b)
     return d;
 }
 
-static void free_pending(struct s2s_disk *d, struct s2s_item *it)
+void s2s_disk_free_pending(struct s2s_disk *d, struct s2s_item *it)
 {
     void *token = it->token;
     list_del(&it->link);
@@ -98,8 +69,9 @@ void s2s_disk_free(struct s2s_outbox *b)
     op_owner_cancel_all(&d->ops);
     timer_stop(&d->soon);
     list_each (&d->pending, n)
-        free_pending(d, list_entry(n, struct s2s_item, link));
+        s2s_disk_free_pending(d, list_entry(n, struct s2s_item, link));
     vec_fini(&d->gone);
+    vec_fini(&d->ahead);
     mem_free(d->owner);
     mem_free(d);
 }
@@ -110,10 +82,10 @@ static void put_item(struct s2s_disk *d, struct store_txn **t, struct s2s_item *
 {
     const struct s2s *s = d->box->s2s;
     uint64_t now = loop_now_us(s->loop), wall = clock_wall_us();
-    char key[KEY_SIZE];
+    char key[S2S_DISK_KEY_SIZE];
     struct buf text;
     it->key = d->next_key++;
-    snprintf(key, sizeof key, KEY_FMT, (unsigned long long)it->key);
+    snprintf(key, sizeof key, S2S_DISK_KEY_FMT, (unsigned long long)it->key);
     buf_init(&text, STORE_VALUE_MAX);
     buf_printf(&text, "%llu %llu %zu\n", (unsigned long long)(wall - (now - it->at_us)),
                (unsigned long long)(wall + (it->expires_us - now)), it->bytes);
@@ -132,28 +104,28 @@ static bool is_full(const struct s2s_disk *d)
     return d->txn.n >= TXN_ITEMS || d->txn.bytes >= TXN_BYTES;
 }
 
-/* True: there may be more in the list. */
+/* True: there may be more in the list. The writing order is not that of coming, over senders. */
 static bool put_list(struct s2s_disk *d, struct store_txn **t, struct list *items,
                      uint64_t before_us)
 {
     list_each (items, n) {
         struct s2s_item *it = list_entry(n, struct s2s_item, link);
-        if (it->at_us > before_us)
-            return false;
-        if (it->key || !s2s_lasts(it->sm.st))
+        if (it->key || it->at_us > before_us || !s2s_lasts(it->sm.st))
             continue;
         if (is_full(d))
             return true;
         put_item(d, t, it);
+        if (s2s_disk_has_tail(d->box) && items != &d->pending)
+            vec_push(&d->ahead, it->key);
     }
     return false;
 }
 
 static void del_gone(struct s2s_disk *d, struct store_txn **t)
 {
-    char key[KEY_SIZE];
+    char key[S2S_DISK_KEY_SIZE];
     for (size_t i = 0; i < d->gone.n; i++) {
-        snprintf(key, sizeof key, KEY_FMT, (unsigned long long)d->gone.p[i].key);
+        snprintf(key, sizeof key, S2S_DISK_KEY_FMT, (unsigned long long)d->gone.p[i].key);
         if (!*t)
             *t = store_txn_new(d->box->s2s->store, str_of(d->owner));
         store_txn_map_del(*t, S2S_DISK_TABLE, str_of(key));
@@ -195,7 +167,7 @@ static void move_to_tail(struct s2s_disk *d)
         if (!d->tail_key)
             d->tail_key = it->key;
         d->tail_n++;
-        free_pending(d, it);
+        s2s_disk_free_pending(d, it);
     }
 }
 
@@ -224,7 +196,7 @@ static void unkey(struct s2s_disk *d, struct list *items)
         struct s2s_item *it = list_entry(n, struct s2s_item, link);
         if (it->key <= d->stored_key)
             continue;
-        struct gone g = {it->key, 0, false};
+        struct s2s_gone g = {it->key, 0, false};
         vec_push(&d->gone, g);
         it->key = 0;
     }
@@ -239,7 +211,7 @@ static void not_written(struct s2s_disk *d, enum err e)
     d->is_failing = true;
     for (size_t i = 0; i < d->gone.n; i++)
         if (d->gone.p[i].key > d->stored_key)
-            d->gone.p[i] = (struct gone){d->gone.p[i].key, 0, false};
+            d->gone.p[i] = (struct s2s_gone){d->gone.p[i].key, 0, false};
     unkey(d, &b->flying);
     unkey(d, &b->waiting);
     unkey(d, &d->pending);
@@ -267,9 +239,10 @@ static bool has_due(struct s2s_disk *d, struct list *items, uint64_t *wait_us)
         struct s2s_item *it = list_entry(n, struct s2s_item, link);
         if (it->key || !s2s_lasts(it->sm.st))
             continue;
-        if (it->at_us + after > now && it->at_us + after - now < *wait_us)
+        if (it->at_us + after <= now)
+            return true;
+        if (it->at_us + after - now < *wait_us)
             *wait_us = it->at_us + after - now;
-        return it->at_us + after <= now;
     }
     return false;
 }
@@ -324,7 +297,7 @@ void s2s_disk_want(struct s2s_outbox *b)
 {
     if (!b->s2s->store || (!b->n && !b->disk))
         return;
-    struct s2s_disk *d = disk_of(b);
+    struct s2s_disk *d = s2s_disk_of(b);
     uint64_t wait_ms = b->carrier && !d->is_saving ? b->s2s->conf.tune.disk_ms : 0;
     if (!timer_running(&d->soon) || !wait_ms)
         timer_start(&d->soon, wait_ms);
@@ -334,7 +307,7 @@ void s2s_disk_save(struct s2s_outbox *b)
 {
     if (!b->s2s->store)
         return;
-    disk_of(b)->is_saving = true;
+    s2s_disk_of(b)->is_saving = true;
     s2s_disk_want(b);
 }
 
@@ -356,17 +329,18 @@ bool s2s_disk_is_saved(struct s2s_outbox *b)
     return !b->s2s->store || !(has_unsaved(&b->flying) || has_unsaved(&b->waiting));
 }
 
-bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token)
+enum s2s_cause s2s_disk_put(struct s2s_outbox *b, struct s2s_sender *sender, struct stanza *st,
+                            void *token)
 {
     const struct s2s *s = b->s2s;
-    if (!s->store)
-        return false;
-    struct s2s_disk *d = disk_of(b);
+    struct s2s_disk *d = s2s_disk_of(b);
     size_t bytes = st->bytes + sizeof(struct s2s_item);
+    if (!s2s_sender_may_store(sender, bytes))
+        return S2S_CAUSE_LIMIT_SENDER;
     if (d->failed || bytes > s->conf.tune.pending_bytes ||
         d->pending_bytes > s->conf.tune.pending_bytes - bytes ||
         d->bytes + d->pending_bytes + bytes > s->conf.tune.stored_bytes)
-        return false;
+        return S2S_CAUSE_LIMIT_OUTBOX;
     struct s2s_item *it = mem_alloc(sizeof *it);
     it->box = b;
     it->sm.st = st;
@@ -376,8 +350,14 @@ bool s2s_disk_put(struct s2s_outbox *b, struct stanza *st, void *token)
     it->expires_us = it->at_us + s2s_lifetime_us(s, st);
     list_push(&d->pending, &it->link);
     d->pending_bytes += bytes;
+    s2s_sender_to_tail(sender, bytes);
     timer_start(&d->soon, 0);
-    return true;
+    return S2S_CAUSE_NONE;
+}
+
+bool s2s_disk_is_behind(const struct s2s_outbox *b, const struct s2s_sender *s)
+{
+    return s->tail_n || (b->disk && b->disk->tail_key && b->disk->tail_key <= b->disk->old_key);
 }
 
 bool s2s_disk_has_tail(const struct s2s_outbox *b)
@@ -387,8 +367,8 @@ bool s2s_disk_has_tail(const struct s2s_outbox *b)
 
 void s2s_disk_forget(struct s2s_outbox *b, uint64_t key, size_t bytes)
 {
-    struct s2s_disk *d = disk_of(b);
-    struct gone g = {key, bytes, true};
+    struct s2s_disk *d = s2s_disk_of(b);
+    struct s2s_gone g = {key, bytes, true};
     vec_push(&d->gone, g);
     if (d->gone.n >= GONE_MAX || !timer_running(&d->soon))
         timer_start(&d->soon, d->gone.n >= GONE_MAX ? 0 : b->s2s->conf.tune.disk_ms);
@@ -406,123 +386,14 @@ void s2s_disk_count(const struct s2s_outbox *b, uint64_t *tail, uint64_t *bytes)
     *bytes = b->disk ? b->disk->bytes : 0;
 }
 
-/* ---- reading the tail ---- */
-
-static bool read_entry(struct str text, uint64_t wall_us[2], uint64_t *bytes, struct stanza **st)
-{
-    struct str head = str_cut(&text, '\n');
-    for (int i = 0; i < 2; i++)
-        if (!str_to_u64(str_cut(&head, ' '), INT64_MAX, &wall_us[i]))
-            return false;
-    return str_to_u64(head, STORE_VALUE_MAX * 2, bytes) && text.p &&
-           stanza_parse(text, st) == ERR_OK;
-}
-
-/* Loop time of a wall time; what was before this loop began is its beginning. */
-static uint64_t loop_time(const struct s2s *s, uint64_t wall_us)
-{
-    uint64_t now = loop_now_us(s->loop), wall = clock_wall_us();
-    if (wall_us >= wall)
-        return now + (wall_us - wall);
-    return wall - wall_us < now ? now - (wall - wall_us) : 0;
-}
-
-static void restore(struct s2s_disk *d, uint64_t key, struct str value)
-{
-    struct s2s_outbox *b = d->box;
-    uint64_t wall_us[2], bytes;
-    struct stanza *st = NULL;
-    if (!read_entry(value, wall_us, &bytes, &st)) {
-        log_error(NULL, "s2s.outbox.unreadable", "remote", b->remote, "bytes", LOG_NUM(value.n));
-        s2s_disk_forget(b, key, 0);
-        return;
-    }
-    struct s2s_item *it = s2s_item_new(b, st, NULL);
-    b->bytes += bytes - it->bytes;
-    it->bytes = it->sm.item.bytes = bytes;
-    it->key = key;
-    it->at_us = loop_time(b->s2s, wall_us[0]);
-    it->expires_us = loop_time(b->s2s, wall_us[1]);
-    if (d->failed)
-        s2s_item_fail(it, d->failed, d->text);
-    else if (it->expires_us <= loop_now_us(b->s2s->loop))
-        s2s_item_fail(it, S2S_CAUSE_LIMIT_EXPIRED, s2s_cause_text(S2S_CAUSE_LIMIT_EXPIRED));
-}
-
-static void on_tail(void *ctx, enum err e, const struct store_entry *entries, size_t n,
-                    uint64_t version)
-{
-    struct s2s_disk *d = ctx;
-    struct s2s_outbox *b = d->box;
-    uint64_t key;
-    size_t i = 0;
-    (void)version;
-    d->is_reading = false;
-    if (e != ERR_OK) {
-        log_error(NULL, "s2s.outbox.not-read", "remote", b->remote, "why", err_text(e));
-        return; /* the tick asks again */
-    }
-    for (; i < n && (d->failed || s2s_outbox_has_room(b, entries[i].value.n)); i++) {
-        if (!str_to_u64(entries[i].key, INT64_MAX, &key))
-            continue;
-        d->tail_key = key + 1;
-        d->tail_n -= d->tail_n > 0;
-        restore(d, key, entries[i].value);
-    }
-    if (i == n && n < PAGE && d->tail_key > d->stored_key) {
-        d->tail_key = d->tail_n = 0;
-        d->failed = S2S_CAUSE_NONE;
-    }
-    s2s_disk_fill(b);
-    s2s_outbox_go(b);
-    s2s_outbox_check_idle(b);
-}
-
-void s2s_disk_fill(struct s2s_outbox *b)
-{
-    struct s2s_disk *d = b->disk;
-    const struct s2s_tune *t = &b->s2s->conf.tune;
-    char from[KEY_SIZE];
-    if (!d || !d->tail_key || d->is_reading || d->is_saving)
-        return;
-    if (!d->failed && (b->n > t->pending_stanzas / 2 || b->bytes > t->pending_bytes / 2))
-        return;
-    snprintf(from, sizeof from, KEY_FMT, (unsigned long long)d->tail_key);
-    d->is_reading = true;
-    (void)store_map_read(b->s2s->store, &d->ops, S2S_DISK_TABLE, str_of(d->owner), str_of(from),
-                         PAGE, on_tail, d);
-}
-
-void s2s_disk_fail(struct s2s_outbox *b, enum s2s_cause c, const char *text)
-{
-    struct s2s_disk *d = b->disk;
-    if (!d)
-        return;
-    list_each (&d->pending, n) {
-        struct s2s_item *it = list_entry(n, struct s2s_item, link);
-        struct stanza *st = stanza_ref(it->sm.st);
-        void *token = it->token;
-        it->token = NULL;
-        if (it->key)
-            s2s_disk_forget(b, it->key, it->bytes);
-        free_pending(d, it);
-        s2s_bounce(b->s2s, st, c, text, token);
-    }
-    if (!d->tail_key)
-        return;
-    d->failed = c;
-    str_put(d->text, sizeof d->text, text);
-    s2s_disk_fill(b);
-}
-
 /* ---- a former life ---- */
 
 void s2s_disk_take_over(struct s2s_outbox *b, const uint64_t mark[3])
 {
-    struct s2s_disk *d = disk_of(b);
+    struct s2s_disk *d = s2s_disk_of(b);
     d->epoch = mark[0] + 1;
     d->next_key = d->epoch << EPOCH_SHIFT;
-    d->stored_key = d->next_key - 1;
+    d->stored_key = d->old_key = d->next_key - 1;
     d->n = d->tail_n = mark[1];
     d->bytes = mark[2];
     d->tail_key = 1;

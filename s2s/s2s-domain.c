@@ -185,7 +185,7 @@ static bool has_waiting(const struct s2s_domain *d)
 {
     for (const struct list *n = d->boxes.next; n != &d->boxes; n = n->next) {
         const struct s2s_outbox *b = container_of(n, struct s2s_outbox, of_domain);
-        if (!b->carrier && s2s_outbox_peek(b))
+        if (!b->carrier && s2s_outbox_has_waiting(b))
             return true;
     }
     return false;

@@ -214,6 +214,7 @@ bool s2s_in_session(struct s2s_in *in, const struct xml *el)
     if (el->ns != NS_SM || in->s2s->conf.no_acks)
         return false;
     if (!in->line.pairs.n || in->line.is_closing) {
+        in->line.is_unheard = in->line.is_closing;
         fail(in, "unexpected-request");
         return true;
     }

@@ -107,7 +107,7 @@ static void on_stanza(struct s2s_line *l, struct xml_doc **doc)
 
 void s2s_line_stanza(struct s2s_line *l, struct xml_doc **doc)
 {
-    if (l->is_closing && l->sm)
+    if (l->is_closing && (l->sm || l->is_unheard))
         return;
     if (!l->pairs.n) {
         log_info(l->log, "s2s.in.early", "name", (*doc)->root->name);

@@ -105,7 +105,8 @@ static void write_item(struct s2s_line *l, struct s2s_item *it)
 
 static bool may_write(const struct s2s_line *l)
 {
-    return l->state == S2S_LINE_OPEN && !l->is_blocked && !l->is_closing && !is_shut(l);
+    return l->state == S2S_LINE_OPEN && !l->is_blocked && !l->is_closing && !l->settle_us &&
+           !is_shut(l);
 }
 
 static void serve(struct s2s_line *l, struct s2s_outbox *b)
@@ -116,7 +117,7 @@ static void serve(struct s2s_line *l, struct s2s_outbox *b)
         b->deficit -= it->bytes;
         write_item(l, it);
     }
-    if (!s2s_outbox_peek(b))
+    if (!s2s_outbox_has_waiting(b))
         b->deficit = 0;
 }
 
@@ -132,7 +133,7 @@ static bool serve_all(struct s2s_line *l)
         struct s2s_outbox *b = list_entry(first, struct s2s_outbox, of_carrier);
         list_push(&l->carrier.boxes, first);
         serve(l, b);
-        is_more = is_more || s2s_outbox_peek(b);
+        is_more = is_more || s2s_outbox_has_waiting(b);
     }
     return is_more;
 }
@@ -148,7 +149,7 @@ static void on_wake(struct s2s_carrier *c, struct s2s_outbox *b)
     struct s2s_line *l = container_of(c, struct s2s_line, carrier);
     if (l->state == S2S_LINE_CUT)
         l->ops->wanted(l->ctx);
-    while (may_write(l) && s2s_outbox_peek(b))
+    while (may_write(l) && s2s_outbox_has_waiting(b))
         serve(l, b);
 }
 
@@ -156,7 +157,7 @@ static const struct s2s_carrier_ops carrier_ops = {.wake = on_wake};
 
 /* ---- leaving user space, without acks ---- */
 
-static bool is_flying(const struct s2s_line *l)
+bool s2s_line_has_flying(const struct s2s_line *l)
 {
     for (const struct list *n = l->carrier.boxes.next; n != &l->carrier.boxes; n = n->next)
         if (!list_empty(&container_of(n, struct s2s_outbox, of_carrier)->flying))
@@ -201,11 +202,12 @@ static void on_leave(void *ctx)
     struct s2s_line *l = ctx;
     uint64_t now = loop_now_us(l->s2s->loop);
     s2s_line_look(l);
-    if (l->state == S2S_LINE_OPEN && !l->sm && (trusts_pings(l) ? is_flying(l) : !l->pinged))
+    if (l->state == S2S_LINE_OPEN && !l->sm &&
+        (trusts_pings(l) ? s2s_line_has_flying(l) : !l->pinged))
         s2s_line_ping(l); /* also once, to learn whether it answers */
     if (trusts_pings(l))
         return; /* the answer brings us back, or its absence ends the stream */
-    if (l->state != S2S_LINE_OPEN || !is_flying(l)) {
+    if (l->state != S2S_LINE_OPEN || !s2s_line_has_flying(l)) {
         l->leave_progress_us = 0;
         return;
     }
@@ -250,6 +252,8 @@ void s2s_line_connect(struct s2s_line *l, struct stream_in *in, struct stream_ou
     l->out = out;
     l->is_blocked = l->is_closing = l->is_paused = false;
     l->written = l->max_bytes = 0;
+    l->settle_us = 0;
+    l->is_unheard = false;
     l->ping_us = 0;
     l->pinged = l->ping_at = l->ponged = 0;
     l->trusts_pings = false;

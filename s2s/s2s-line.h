@@ -24,6 +24,13 @@ enum {
         16, /* so many stanzas that came, or so many bytes, are given back as one */
     S2S_CREDIT_BYTES = 64 << 10,
     S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
+    S2S_SETTLE_MS = 3000,  /* for what is under way when a stream is to close */
+    S2S_SETTLE_LOOK_MS = 10,
+    /* Custody that takes longer is taken as given; sooner, when so many that have it wait behind */
+    S2S_CUSTODY_TICK_MS = 1000,
+    S2S_CUSTODY_TICKS = 10,
+    S2S_HELD_UP_TICKS = 1,
+    S2S_HELD_UP_STANZAS = 64,
 };
 enum s2s_line_state {
     S2S_LINE_SHUT, /* a connection on which we may not send yet, or none yet */
@@ -74,6 +81,7 @@ struct s2s_line {
     uint64_t pings;           /* that were sent, so that an answer is told from an earlier one's */
     size_t ping_at, ponged;   /* written, when that ping went; what answered pings acknowledge */
     struct timer leave, quiet;
+    uint64_t settle_us; /* loop time when it closes at the latest, and nothing is sent; 0: none */
     bool trusts_pings; /* without acks: answers say what the peer has */
     bool is_blocked;
     /* receiving */
@@ -86,9 +94,16 @@ struct s2s_line {
     bool is_bidi; /* both sides send (XEP-0288) */
     struct {
         size_t stanzas, bytes;
-    } held, since;  /* what came and no queue has; what came since the last credit */
+    } held, since;     /* what came and no queue has; what came since the last credit */
+    struct {           /* of XEP-0198: what came and has no custody */
+        uint64_t last; /* token */
+        uint32_t at_tick[S2S_CUSTODY_TICKS + 1]; /* its number, at the last ticks */
+        uint32_t open;
+        struct timer tick;
+    } custody;
     bool is_paused; /* too much held, or without custody */
     bool is_closing;
+    bool is_unheard; /* it closes, and the peer asked for acks too late: it keeps what it sends */
 };
 
 /* ---- s2s-line.c: life and sending */
@@ -116,6 +131,7 @@ bool s2s_line_el(struct s2s_line *l, const struct xml *el);
 struct str s2s_line_stream_id(const struct s2s_line *l);
 struct transport *s2s_line_transport(const struct s2s_line *l);
 size_t s2s_line_waiting(const struct s2s_line *l); /* stanzas in its outboxes */
+bool s2s_line_has_flying(const struct s2s_line *l);
 
 /* ---- s2s-line-acks.c: XEP-0198 and signs of life */
 void s2s_line_sm_new(struct s2s_line *l);  /* the session, before it is enabled */
@@ -137,6 +153,9 @@ bool s2s_is_pong(const struct stanza *st);
 bool s2s_line_pong(struct s2s *s, const struct stanza *st);
 struct s2s_line *s2s_line_find(const struct s2s *s, uint64_t id);
 void s2s_line_time_init(struct s2s_line *l);
+/* Close it in order (ops->idle, from the loop) when nothing is unacknowledged on either side, so
+ * that nothing comes twice, or after S2S_SETTLE_MS. What waits meanwhile has the next stream. */
+void s2s_line_settle(struct s2s_line *l);
 uint64_t s2s_line_idle_ms(const struct s2s_line *l);
 /* XEP-0478 */
 void s2s_limits_add(const struct s2s *s, struct arena *a, struct xml *to);

@@ -6,6 +6,7 @@
  * it is not done soon; what does not is a request (its sender stops waiting soon) or a state, of
  * which only the last counts. Standards: RFC 6120 sections 8.3.3.15 to 8.3.3.17, 10.4. */
 #include "s2s/s2s-disk-int.h"
+#include "s2s/s2s-sender.h"
 
 enum { TICK_MS = 1000, NOTICE_TEXT_MAX = 2 * S2S_TEXT_MAX };
 
@@ -55,6 +56,7 @@ static struct stanza *unlink_item(struct s2s_item *it, void **token)
     struct stanza *st = it->sm.st;
     *token = it->token;
     list_del(&it->link);
+    s2s_sender_remove(it);
     b->n--;
     b->bytes -= it->bytes;
     if (it->key)
@@ -98,6 +100,7 @@ struct s2s_item *s2s_item_new(struct s2s_outbox *b, struct stanza *st, void *tok
     it->at_us = loop_now_us(b->s2s->loop);
     it->expires_us = it->at_us + s2s_lifetime_us(b->s2s, st);
     list_push(&b->waiting, &it->link);
+    s2s_sender_add(s2s_sender_get(b, st->from.bare), it);
     b->n++;
     b->bytes += it->bytes;
     if (!timer_running(&b->expiry))
@@ -134,22 +137,44 @@ bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes)
            bytes <= t->pending_bytes - b->bytes;
 }
 
-bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token)
+static void put_in_memory(struct s2s_outbox *b, struct stanza *st, void *token)
 {
     bool lasts = s2s_lasts(st);
-    if (is_state(st) && !b->carrier)
-        drop_older(b, st);
-    if (s2s_disk_has_tail(b) || (lasts && b->s2s->load.is_on) ||
-        !s2s_outbox_has_room(b, st->bytes + sizeof(struct s2s_item)))
-        return lasts && s2s_disk_put(b, st, token);
     struct s2s_item *it = s2s_item_new(b, st, token);
     if (lasts && b->s2s->store)
         s2s_disk_want(b);
-    else if (lasts)
+    else if (lasts || st->kind == STANZA_PRESENCE)
         s2s_item_taken(it);
-    else if (st->kind == STANZA_PRESENCE)
-        s2s_item_taken(it);
-    return true;
+}
+
+static enum s2s_cause put_for(struct s2s_outbox *b, struct s2s_sender *s, struct stanza *st,
+                              void *token)
+{
+    size_t bytes = st->bytes + sizeof(struct s2s_item);
+    bool lasts = s2s_lasts(st), has_share = s2s_sender_has_room(s, bytes);
+    bool is_behind = s2s_disk_is_behind(b, s) || (lasts && b->s2s->load.is_on);
+    if (!is_behind && has_share && s2s_outbox_has_room(b, bytes)) {
+        put_in_memory(b, st, token);
+        return S2S_CAUSE_NONE;
+    }
+    if (lasts && b->s2s->store)
+        return s2s_disk_put(b, s, st, token);
+    return has_share ? S2S_CAUSE_LIMIT_OUTBOX : S2S_CAUSE_LIMIT_SENDER;
+}
+
+enum s2s_cause s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token)
+{
+    if (is_state(st) && !b->carrier)
+        drop_older(b, st);
+    struct s2s_sender *s = s2s_sender_get(b, st->from.bare);
+    enum s2s_cause c = put_for(b, s, st, token);
+    s2s_sender_check(s);
+    return c;
+}
+
+bool s2s_outbox_has_waiting(const struct s2s_outbox *b)
+{
+    return !list_empty(&b->waiting);
 }
 
 void s2s_outbox_go(struct s2s_outbox *b)
@@ -264,6 +289,8 @@ void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed)
     must(b->carrier);
     b->carrier = NULL;
     list_del(&b->of_carrier);
+    for (struct list *n = b->flying.prev; n != &b->flying; n = n->prev)
+        s2s_sender_again(item_of(n));
     list_splice(&all, &b->flying);
     list_splice(&all, &b->waiting);
     list_splice(&b->waiting, &all);
@@ -276,14 +303,10 @@ void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed)
     s2s_disk_want(b);
 }
 
-struct s2s_item *s2s_outbox_peek(const struct s2s_outbox *b)
-{
-    return list_empty(&b->waiting) ? NULL : container_of(b->waiting.next, struct s2s_item, link);
-}
-
 void s2s_item_fly(struct s2s_item *it)
 {
     it->is_flying = true;
+    s2s_sender_fly(it);
     list_del(&it->link);
     list_push(&it->box->flying, &it->link);
 }
@@ -355,6 +378,7 @@ static struct s2s_outbox *outbox_new(struct s2s *s, struct str local, struct str
     arena_free(&a);
     list_init(&b->waiting);
     list_init(&b->flying);
+    list_init(&b->turn);
     list_init(&b->of_carrier);
     timer_init(&b->expiry, s->loop, on_tick, b);
     b->domain = s2s_domain_get(s, remote);
@@ -385,6 +409,8 @@ void s2s_outbox_free(struct s2s_outbox *b)
     discard_list(&b->flying);
     discard_list(&b->waiting);
     s2s_disk_free(b);
+    s2s_sender_no_tail(b);
+    hmap_fini(&b->senders);
     list_del(&b->of_domain);
     (void)hmap_del(&s->boxes, str_of(b->key));
     mem_free(b->local);

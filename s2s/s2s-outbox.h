@@ -5,9 +5,12 @@
  * or finds no stream, is written to the store, so that the sender's stream may be acknowledged:
  * messages and subscription requests only, as a request or a state is worth nothing after a
  * restart. Expiry by kind: requests s, presence (coalesced to the last per sender and recipient)
- * minutes, messages hours. Words: item = one stanza of it; waiting = no stream has it; flying =
- * given to a carrier; carrier = the stream (outgoing, or incoming and bidirectional) that carries
- * the pair now; done = the peer has it; token = the host's mark on a stanza. */
+ * minutes, messages hours. What one local account may have in it is bounded too, and accounts have
+ * their turns by bytes (s2s-sender.c). Words: item = one stanza of it; waiting = no stream has it;
+ * flying = given to a carrier; sender = a local account, by its bare JID; carrier = the stream
+ * (outgoing, or incoming and bidirectional) that carries the pair now; done = the peer has it;
+ * token = the host's mark on a stanza. */
+#include "lib/base/hmap.h"
 #include "lib/stream/f-sm.h"
 #include "s2s/s2s-cause.h"
 
@@ -15,8 +18,21 @@ struct s2s;
 struct s2s_domain;
 struct s2s_outbox;
 
+/* A local account with something in an outbox. */
+struct s2s_sender {
+    struct list turn;    /* of s2s_outbox.turn: something of it waits */
+    struct list waiting; /* its items, in order */
+    struct s2s_outbox *box;
+    size_t n, bytes;             /* waiting and flying, in memory */
+    uint64_t tail_n, tail_bytes; /* in the store only, or on the way there; of this life */
+    size_t deficit;              /* bytes it may still write in this turn */
+    size_t bare_n;
+    char bare[]; /* key of s2s_outbox.senders */
+};
 struct s2s_item {
-    struct list link;   /* of waiting or flying */
+    struct list link;      /* of waiting or flying */
+    struct list of_sender; /* waiting: of s2s_sender.waiting */
+    struct s2s_sender *sender;
     struct sm_entry sm; /* for carriers with XEP-0198; sm.st is the stanza */
     struct s2s_outbox *box;
     void *token;    /* NULL: custody was taken */
@@ -48,9 +64,11 @@ struct s2s_outbox {
     struct list of_domain, of_carrier;
     struct s2s_carrier *carrier; /* NULL: none has it */
     struct list waiting, flying;
-    size_t n, bytes;  /* waiting and flying, in memory */
-    uint64_t stanzas; /* done so far */
-    size_t deficit;   /* of round-robin, for the carrier's use */
+    struct hmap senders; /* bare JID -> struct s2s_sender */
+    struct list turn;    /* struct s2s_sender.turn: whose stanzas wait, the next one first */
+    size_t n, bytes;     /* waiting and flying, in memory */
+    uint64_t stanzas;    /* done so far */
+    size_t deficit;      /* of round-robin, for the carrier's use */
     struct timer expiry;
     struct s2s_disk *disk; /* NULL: nothing of it is or was to be stored */
 };
@@ -62,8 +80,10 @@ struct s2s_outbox *s2s_outbox_get(struct s2s *s, struct str local, struct str re
 struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote);
 struct s2s_outbox *s2s_outbox_any(const struct s2s *s,
                                   size_t *it); /* iterate; the current may go */
-/* Takes the reference and the token when true; false: full. Does not wake a carrier. */
-bool s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+/* Takes the reference and the token when it is NONE; else nothing more fits: LIMIT_OUTBOX, or
+ * LIMIT_SENDER: of this account. Does not wake a carrier. */
+enum s2s_cause s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+bool s2s_outbox_has_waiting(const struct s2s_outbox *b);
 /* Something waits: the carrier is woken, or one is looked for when the domain may be tried. */
 void s2s_outbox_go(struct s2s_outbox *b);
 
@@ -76,8 +96,9 @@ void s2s_outbox_attach(struct s2s_outbox *b, struct s2s_carrier *c);
  * that flew on S2S_TRIES_MAX such streams goes back to its sender. */
 enum { S2S_TRIES_MAX = 3 };
 void s2s_outbox_detach(struct s2s_outbox *b, bool is_blamed);
-/* The oldest that waits; NULL: none. */
-struct s2s_item *s2s_outbox_peek(const struct s2s_outbox *b);
+/* The next that waits: deficit round-robin by bytes over its senders, each in order. NULL: none. */
+enum { S2S_SENDER_QUANTUM = 4096 };
+struct s2s_item *s2s_outbox_peek(struct s2s_outbox *b);
 /* It is written: waiting -> flying. */
 void s2s_item_fly(struct s2s_item *it);
 /* The peer has it (or it has left user space, where there are no acks). Frees it. */

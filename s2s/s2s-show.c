@@ -203,8 +203,16 @@ size_t s2s_outbox_drop(struct s2s *s, struct str remote)
 static bool kick_out(struct s2s_out *o)
 {
     if (o->state == S2S_OUT_READY)
-        s2s_out_event(o, S2S_EV_IDLE);
-    return o->state == S2S_OUT_CLOSING;
+        s2s_line_settle(&o->line);
+    return o->state == S2S_OUT_READY || o->state == S2S_OUT_CLOSING;
+}
+
+static void kick_in(struct s2s_in *in)
+{
+    if (in->stream && !in->line.is_closing)
+        s2s_line_settle(&in->line);
+    else
+        s2s_in_close(in, STREAM_OK, NULL);
 }
 
 static bool speaks_for(const struct s2s_in *in, struct str remote)
@@ -227,7 +235,7 @@ size_t s2s_kick(struct s2s *s, struct str remote)
         struct s2s_in *in = list_entry(node, struct s2s_in, link);
         if (!speaks_for(in, remote))
             continue;
-        s2s_in_close(in, STREAM_OK, NULL);
+        kick_in(in);
         n++;
     }
     return n;

@@ -98,6 +98,17 @@ static bool is_hopeless(const struct s2s *s, const struct s2s_domain *d, const s
            (st->kind == STANZA_IQ && d->next_try_us - now > s->conf.tune.expire_iq_ms * 1000);
 }
 
+static void put(struct s2s_outbox *b, struct stanza *st, void *token)
+{
+    enum s2s_cause full = s2s_outbox_put(b, st, token);
+    if (full)
+        s2s_bounce(b->s2s, st, full, NULL, token);
+    else if (b->s2s->is_stopping)
+        s2s_outbox_stop(b);
+    else
+        s2s_outbox_go(b);
+}
+
 void s2s_send(struct s2s *s, struct stanza *st, void *token)
 {
     if (!jid_is_set(&st->from) || !jid_is_set(&st->to)) {
@@ -116,10 +127,8 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token)
         s2s_bounce(s, st, b->domain->cause, b->domain->text, token);
     else if (s->is_stopping && !s->store)
         s2s_bounce(s, st, S2S_CAUSE_LOCAL_STOPPING, NULL, token);
-    else if (s2s_outbox_put(b, st, token))
-        s->is_stopping ? s2s_outbox_stop(b) : s2s_outbox_go(b);
     else
-        s2s_bounce(s, st, S2S_CAUSE_LIMIT_OUTBOX, NULL, token);
+        put(b, st, token);
     if (!s->is_stopping)
         s2s_outbox_check_idle(b);
 }
@@ -133,7 +142,8 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token)
 static void tune_defaults(struct s2s_tune *t)
 {
     DEFAULT(pending_bytes, (size_t)1 << 20);
-    DEFAULT(pending_stanzas, 1000);
+    DEFAULT(pending_stanzas, 2000);
+    DEFAULT(sender_share, 50);
     DEFAULT(stored_bytes, (size_t)64 << 20);
     DEFAULT(connect_timeout_ms, 30000);
     DEFAULT(idle_timeout_ms, 600000);

@@ -20,8 +20,9 @@ struct store_port;
 /* What may change while it runs; streams and queues that exist keep what they began with. 0 = the
  * default. */
 struct s2s_tune {
-    size_t pending_bytes, pending_stanzas; /* in memory per domain pair; default 1 MiB, 1,000 */
+    size_t pending_bytes, pending_stanzas; /* in memory per domain pair; default 1 MiB, 2,000 */
     size_t stored_bytes;                   /* and on disk, beyond those; default 64 MiB */
+    unsigned sender_share; /* percent of each that one local account may have; default 50 */
     uint64_t connect_timeout_ms;           /* 30,000: DNS, TCP, TLS, authentication together */
     uint64_t idle_timeout_ms;              /* 600,000 */
     uint64_t ping_ms;        /* 60,000: a quiet stream with acks is asked for one, XEP-0198 */

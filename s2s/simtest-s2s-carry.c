@@ -577,6 +577,7 @@ static void test_turns(void **state UNUSED)
     struct world *w = world_begin(1);
     struct host *a = &w->h[0], *b = &w->h[1];
     sim_dns_zone("sub.d0.test 60 A 10.0.0.1\n");
+    a->conf.tune.sender_share = 100;
     world_open(w);
     put(a, "d0.test", "d1.test", 900);
     put(a, "sub.d0.test", "d1.test", 901);

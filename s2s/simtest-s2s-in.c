@@ -249,6 +249,7 @@ static void test_in_held_bounded(void **state UNUSED)
         a->no_queue = a->keeps = true;
         a->conf.held_stanzas = by_bytes ? 0 : HELD;
         a->conf.held_bytes = by_bytes ? (size_t)HELD * 1000 : 0;
+        b->conf.tune.sender_share = 100;
         b->conf.tune.ping_ms = 600000; /* a host that takes nothing gives no sign of life */
         world_open(w);
         for (int i = 0; i < ALL; i++)

@@ -1,38 +1,8 @@
-/* What waits for a domain: over restarts and kills, past the bounds of memory, until it expires.
- * SEEDS=n in the environment: how many seeds of the long case. */
+/* What waits for a domain: over restarts and kills, past the bounds of memory, until it expires. */
 #include "lib/loop/tests-seeds.h"
-#include "lib/store/store.h"
-#include "s2s/tests-world-int.h"
+#include "s2s/tests-outbox-int.h"
 
-enum { LONG_SEEDS = 60, DAY_MS = 86400000 };
-
-static struct store *store;
-
-static void store_begin(struct world *w)
-{
-    char why[100];
-    assert_int_equal(store_open("mem:", &store, why, sizeof why), ERR_OK);
-    w->h[0].store = store_port_open(store, w->h[0].loop);
-    w->h[0].conf.tune.expire_message_ms = DAY_MS;
-}
-
-static void end(struct world **pw)
-{
-    struct world *w = *pw;
-    w->h[0].is_dead = true;
-    s2s_free(&w->h[0].s2s);
-    store_port_close(&w->h[0].store);
-    store_close(&store);
-    world_end(pw);
-}
-
-static void kill_and_restart(struct host *h)
-{
-    h->is_dead = true;
-    s2s_free(&h->s2s);
-    h->is_dead = false;
-    host_open(h);
-}
+enum { LONG_SEEDS = 60 };
 
 static void first_in_order(const struct host *h)
 {
@@ -318,34 +288,6 @@ static void test_store_fails(void **state UNUSED)
 }
 
 /* ---- everything at once ---- */
-
-static void disturb(struct world *w)
-{
-    struct host *a = &w->h[0], *b = &w->h[1];
-    switch (sim_rand(8)) {
-    case 0: /* by pings it is not known at once that they are answered */
-        if (!a->conf.no_acks)
-            kill_and_restart(a);
-        break;
-    case 1:
-        if (b->listener)
-            listener_close(&b->listener);
-        break;
-    case 2:
-        if (!b->listener)
-            host_listen(b);
-        break;
-    case 3:
-        store_fail_nth(store, (unsigned)sim_rand(4));
-        break;
-    case 4: /* the peer dies, with what its streams had */
-        s2s_free(&b->s2s);
-        host_open(b);
-        break;
-    default:
-        break;
-    }
-}
 
 /* Kills of both sides, refused connections, a store that fails: what was taken arrives, and what
  * arrives first keeps order. Peers acknowledge by XEP-0198, or by answers to pings. */

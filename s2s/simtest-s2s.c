@@ -282,6 +282,7 @@ static void test_outbox_limits(void **state UNUSED)
         struct world *w = world_begin(1);
         struct host *a = &w->h[0];
         struct raw raw;
+        a->conf.tune.sender_share = 100;
         a->conf.tune.pending_stanzas = by_bytes ? 1000 : 5;
         a->conf.tune.pending_bytes = by_bytes ? 10000 : 1 << 20;
         raw_begin(&raw, w, 1, RAW_HEADER);

@@ -128,6 +128,8 @@ struct host {
     bool keeps;
     bool no_queue; /* nor does any queue have it */
     uint64_t keeps_ms;
+    const char *slow;   /* a user who takes nothing: a bounded queue has it, nobody custody */
+    size_t n_slow;      /* stanzas to him */
     bool answers_pings; /* of streams; they do not count as stanzas */
     size_t n_pings;
     struct s2s_receipt kept[GOT_MAX];
@@ -180,11 +182,12 @@ static inline void host_give_back(void *ctx)
         s2s_received(h->s2s, r);
 }
 
-static inline void host_custody(struct host *h, struct s2s_receipt r)
+static inline void host_custody(struct host *h, struct s2s_receipt r, bool is_slow)
 {
     if (!h->no_queue)
         s2s_queued(h->s2s, r);
-    if (!h->keeps && !h->keeps_ms) {
+    h->n_slow += is_slow;
+    if (!h->keeps && !h->keeps_ms && !is_slow) {
         s2s_received(h->s2s, r);
         return;
     }
@@ -202,15 +205,16 @@ static inline void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt 
         if (h->answers_pings)
             s2s_send(h->s2s, stanza_result(s), NULL);
         stanza_unref(&s);
-        host_custody(h, r);
+        host_custody(h, r, false);
         return;
     }
+    bool is_slow = h->slow && str_eqc(s->to.local, h->slow);
     assert_true(h->n_in < GOT_MAX);
     assert_true(host_is_local(h, s->to.domain));
     assert_true(s->el->ns == NS_CLIENT);
     h->in[h->n_in++] = (struct got){.id = stanza_number(s), .at_us = sim_now_us()};
     stanza_unref(&s);
-    host_custody(h, r);
+    host_custody(h, r, is_slow);
 }
 
 static inline void host_taken(void *ctx, void *token)

@@ -2,6 +2,7 @@
 import itertools
 import selectors
 import socket
+import ssl
 import threading
 import time
 
@@ -110,6 +111,33 @@ def reader(pipe, node_ip, local, user, password, ca):
     c.sock.settimeout(None)
     while c.sock.recv(1 << 18):
         pass
+
+
+# ---- the account that floods
+def local_flooder(pipe, node_ip, local, user, password, ca, domains):
+    """As fast as the node reads, to the peer of the healthy pair and to peers that stall in turn; what comes back is counted by its
+    words."""
+    c = raw.Raw((node_ip, C2S_TLS), 30).login(local, user, password, ca, "flood", direct=True)
+    piece = "".join("<message to='%s' type='chat'><body>%s</body></message>" % (to, "x" * 1000) for to in domains).encode()
+    sent, refused = 0, 0
+    c.sock.settimeout(0.05)
+    pipe.send("ready")
+    left = memoryview(b"")
+    while True:
+        if not left:
+            left = memoryview(piece)
+            sent += len(domains)
+        try:
+            left = left[c.sock.send(left):]
+        except (TimeoutError, ssl.SSLWantWriteError):
+            pass
+        if c.pump(0.001):
+            refused += sum("as much waiting for this domain" in raw.text_of(el) for el in c.elements)
+            c.elements.clear()
+        c.sock.settimeout(0.05)
+        if pipe.poll():
+            pipe.recv()
+            pipe.send((sent, refused))
 
 
 # ---- connections that prove nothing

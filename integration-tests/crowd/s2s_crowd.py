@@ -23,7 +23,7 @@ WORST_MS = {True: 5000, False: 500}  # p99 beside the crowd; with sanitizers, an
 CONF = """[auth]
 scram_iterations = 4096
 """
-USERS = ("alice", "writer", "flooded")
+USERS = ("alice", "writer", "flooded", "pest")
 
 
 class Crowd:
@@ -106,6 +106,13 @@ class Crowd:
             flooded = self.start("reader", crowd_peers.reader, *self.account("flooded"))
             self.start("flooder", crowd_peers.flooder, self.node.ip, DOMAIN, self.ca, FLOOD, self.cert[FLOOD],
                        (flooded, "nobody@" + DOMAIN), self.sources[1])
+        if not o.no_pest:
+            self.pest()
+
+    def pest(self):
+        """A local account that floods the healthy peer and those that stall."""
+        to = ["echo@" + HEALTHY] + ["u@" + d for d in self.stalled[:10]]
+        self.start("pest", crowd_peers.local_flooder, *self.account("pest"), to)
 
     def newcomer(self):
         """A peer that was never seen gets in, and is reached, in the middle of it."""
@@ -121,6 +128,9 @@ class Crowd:
         if not self.o.no_flood:
             say("       the flooding peer was read at %.0f stanzas a second"
                 % ((self.ask("flooder") - sent) / (time.monotonic() - start)))
+        if not self.o.no_pest:
+            sent, refused = self.ask("pest")
+            say("       the flooding account sent %d messages, %d came back for its budget" % (sent, refused))
         self.newcomer()
         if self.o.half_open:
             is_open, ended = self.ask("half-open")
@@ -169,6 +179,7 @@ def options():
     p.add_argument("--first", type=int, default=20, help="messages to each of them at once")
     p.add_argument("--half-open", type=int, default=20000)
     p.add_argument("--no-flood", action="store_true")
+    p.add_argument("--no-pest", action="store_true", help="no local account that floods")
     p.add_argument("--seconds", type=float, default=20, help="of each of the two runs")
     p.add_argument("--rate", type=float, default=50, help="messages and pings a second of the pair")
     p.add_argument("--idle", type=int, default=0, help="idle server streams whose memory is measured")
