@@ -56,7 +56,7 @@ static const struct option_row rows[] = {
      "messages under way in each direction (default 1)"},
     {"messages", LONG, AT(messages), 1, 1e15, NULL,
      "pairs: stop after so many in all; offline: for each user"},
-    {"rate", REAL, AT(rate), 0.01, 1e7, NULL, "messages a second in all"},
+    {"rate", REAL, AT(rate), 0.01, 1e7, NULL, "messages a second in all; s2s: instead of windows"},
     {"schedule", WORD, AT(schedule), 0, 0, "exponential|even",
      "gaps between messages: exponential (default) or even"},
     {"count", COUNT, AT(count), 1, 1e9, NULL, "logins; presence changes"},
@@ -98,6 +98,7 @@ static const struct {
     {"offline", "users messages", "store messages for offline users, then log them in"},
     {"s2s", "peer-domains listen s2s-server cert key", "federation with N foreign domains"},
     {"s2s-cold", "peer-domains listen cert key", "first message to each of N domains"},
+    {"s2s-idle", "peer-domains listen s2s-server cert key", "memory of idle server streams"},
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0], SCENARIOS = sizeof scenarios / sizeof scenarios[0] };

@@ -18,7 +18,7 @@ enum {
 
 enum load_mode { LOAD_PLAIN, LOAD_STARTTLS, LOAD_DIRECT };
 enum load_mech { LOAD_MECH_ANY, LOAD_MECH_PLAIN, LOAD_MECH_SHA1, LOAD_MECH_SHA256 };
-enum load_schedule { LOAD_EXPONENTIAL, LOAD_EVEN };
+enum load_schedule_kind { LOAD_EXPONENTIAL, LOAD_EVEN };
 enum load_direction { LOAD_IN = 1, LOAD_OUT = 2, LOAD_BOTH = 3 };
 
 /* About the server and the logins. */
@@ -56,7 +56,7 @@ struct load_opts {
     bool has_tree;
     unsigned threads;
     double seconds, warmup, timeout, hold, keepalive, settle, rate;
-    enum load_schedule schedule;
+    enum load_schedule_kind schedule;
     bool is_resumed;
     unsigned size, pairs, window, sessions, traffic, concurrency, count, roster, users;
     uint64_t messages;

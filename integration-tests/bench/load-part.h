@@ -1,15 +1,12 @@
 #ifndef BENCH_LOAD_PART_H
 #define BENCH_LOAD_PART_H
 /* Pairs of clients on one thread, and the course of a run over all threads. Words: part = a
- * thread's share: a loop, its pairs; window = the time in which is measured. */
+ * thread's share: a loop, its pairs. */
 #include "integration-tests/bench/load-client.h"
 #include "integration-tests/bench/load-flow.h"
+#include "integration-tests/bench/load-schedule.h"
 
 enum { LOAD_HEAD_MAX = LOAD_JID_MAX + 64 };
-
-struct load_window {
-    uint64_t from_ns, until_ns;
-};
 
 struct load_head {
     char text[LOAD_HEAD_MAX];

@@ -13,4 +13,5 @@ void load_run_presence(const struct load_opts *o, struct load_report *r, struct 
 void load_run_offline(const struct load_opts *o, struct load_report *r, struct load_tally *t);
 void load_run_s2s(const struct load_opts *o, struct load_report *r, struct load_tally *t);
 void load_run_s2s_cold(const struct load_opts *o, struct load_report *r, struct load_tally *t);
+void load_run_s2s_idle(const struct load_opts *o, struct load_report *r, struct load_tally *t);
 #endif

@@ -14,7 +14,7 @@ static const struct {
 } scenarios[] = {
     {"pairs", load_run_pairs}, {"rate", load_run_rate},         {"login", load_run_login},
     {"idle", load_run_idle},   {"presence", load_run_presence}, {"offline", load_run_offline},
-    {"s2s", load_run_s2s},     {"s2s-cold", load_run_s2s_cold},
+    {"s2s", load_run_s2s},     {"s2s-cold", load_run_s2s_cold}, {"s2s-idle", load_run_s2s_idle},
 };
 
 /* As many descriptors as this process may have. */

@@ -54,6 +54,36 @@ def times(results, mark, scenario, key, variants, limit, at_least):
     return Verdict(mark, text, "%.2f times" % (got / base), got / base >= limit if at_least else got / base <= limit)
 
 
+def least(results, mark, scenario, figure, limit, variant=US):
+    """At least `limit`, in the unit of the figure."""
+    text, got = ("at least %s %s" % (format(limit, ","), figure.unit)).strip(), results.median(scenario, variant, figure.key)
+    if got is None:
+        return unmeasured(mark, text)
+    shown = format(got * figure.scale, ",.%df" % figure.digits)
+    return Verdict(mark, text, ("%s %s" % (shown, figure.unit)).strip(), got * figure.scale >= limit)
+
+
+def faster(results, mark, scenario, key, parts):
+    """So many times as fast as the best peer in any set-up."""
+    ours = results.median(scenario, US, key)
+    theirs = [m for m in (results.median(scenario, v, key) for v in scenarios.ALL if v[0] != "meridian") if m is not None]
+    if not ours or not theirs:
+        return unmeasured(mark, "at least %g times" % parts)
+    times_as_fast = min(theirs) / ours
+    return Verdict(mark, "at least %g times" % parts, "%.1f times" % times_as_fast, times_as_fast >= parts)
+
+
+def federation(results):
+    cpu, rate = scenarios.STANZAS[:2]
+    for what, name in (("to a foreign server", "out"), ("from a foreign server", "in"),
+                       ("over one stream each way, acknowledged", "acks"), ("over %d each way, acknowledged" % scenarios.DOMAINS,
+                                                                             "acks-many")):
+        yield share(results, "CPU of a stanza %s, TLS, against ejabberd" % what, "s2s-" + name, cpu.key, 10)
+    yield least(results, "stanzas a second over one stream each way, acknowledged", "s2s-acks", rate, 50000)
+    yield least(results, "the same over %d each way" % scenarios.DOMAINS, "s2s-acks-many", rate, 50000)
+    yield faster(results, "first message to each of 1,000 foreign servers, against the best peer", "s2s-cold-1000", "seconds", 3)
+
+
 def eighteen_thousand(results):
     mark, figure = "CPU of 18,000 idle TLS sessions, ten minutes", scenarios.IDLE[2]
     held = min((r["hold"] for r in results.all("idle18000", US)), default=0)
@@ -86,8 +116,7 @@ def verdicts(results):
         most(results, "memory of an idle session without TLS, of 18,000", "idle18000-plain", s.IDLE[0], 5),
         eighteen_thousand(results),
         *simulated(results),
-        share(results, "CPU of a stanza to a foreign server, TLS, against ejabberd", "s2s-out", "cpu_us_per_stanza", 10),
-        share(results, "CPU of a stanza from a foreign server, TLS, against ejabberd", "s2s-in", "cpu_us_per_stanza", 10),
+        *federation(results),
         times(results, "CPU of a message between regions, both nodes, against one in a region", "regions", cpu,
               s.REGION_VARIANTS, 3, False),
         unmeasured("room messages", "-", "no rooms yet"),

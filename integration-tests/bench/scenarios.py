@@ -101,11 +101,23 @@ def foreign(ground, server):
     return ["--listen", "%s:%d" % (ground.generator, S2S), "--s2s-server", server.s2s, "--cert", cert, "--key", key]
 
 
+STANZAS = (Figure("cpu_us_per_stanza", "CPU a stanza"), Figure("rate", "stanzas/s", "", digits=0), GENERATOR)
+STREAMS = (Figure("bytes_per_stream", "memory a stream", **KB), Figure("bytes_per_stream_in", "from them", **KB),
+           Figure("bytes_per_stream_out", "to them", **KB))
+COLD = (Figure("cpu_us_per_domain", "CPU a domain", digits=0), Figure("seconds", "all reached", "s", digits=2)) + LATENCY[::4]
+DOMAINS = 200  # of the scenarios with many
+
+
 def s2s(name, title, domains, direction, window, acks=False):
     return Scenario("s2s-" + name, "Federation", title, "s2s --peer-domains %d --direction %s --window %d --seconds 2 --warmup 1 "
                     "--mode starttls" % (domains, direction, window) + " --peer-acks" * acks,
-                    (Figure("cpu_us_per_stanza", "CPU a stanza"), Figure("rate", "stanzas/s", "", digits=0), GENERATOR),
-                    quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",))
+                    STANZAS, quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",))
+
+
+def s2s_cold(name, domains, quick, **more):
+    return Scenario("s2s-" + name, "Federation", "the first message to each of %s foreign servers: DNS, connection, TLS, proof"
+                    % format(domains, ","), "s2s-cold --peer-domains %d --mode starttls" % domains, COLD,
+                    quick="--peer-domains %d" % quick, needs=("s2s",), more=foreign, **more)
 
 
 # ---- regions
@@ -182,12 +194,20 @@ SCENARIOS = (
              quick="--roster 100 --count 20", keeps=True),
     s2s("out", "to one foreign server, one stream, TLS", 1, "out", 32),
     s2s("in", "from one foreign server, one stream, TLS", 1, "in", 32),
-    s2s("many", "100 foreign servers, streams both ways, TLS", 100, "both", 4),
+    s2s("many", "%d foreign servers, streams both ways, TLS" % DOMAINS, DOMAINS, "both", 4),
     s2s("acks", "one foreign server, streams both ways, TLS, acknowledged where the server can", 1, "both", 32, acks=True),
-    s2s("acks-many", "100 foreign servers, both ways, TLS, acknowledged where the server can", 100, "both", 4, acks=True),
-    Scenario("s2s-cold", "Federation", "the first message to each of 100 foreign servers: DNS, connection, TLS, proof",
-             "s2s-cold --peer-domains 100 --mode starttls", (Figure("cpu_us_per_domain", "CPU a domain", digits=0),) + LATENCY[::4],
-             quick="--peer-domains 20", needs=("s2s",), more=foreign),
+    s2s("acks-many", "%d foreign servers, both ways, TLS, acknowledged where the server can" % DOMAINS, DOMAINS, "both", 4,
+        acks=True),
+    s2s_cold("cold", 100, 20),
+    s2s_cold("cold-1000", 1000, 200, once=True),
+    Scenario("s2s-rate", "Federation: latency", "2,000 stanzas/s, 10 foreign servers, both ways, TLS, acknowledged where the server can",
+             "s2s --peer-domains 10 --direction both --rate 2000 --seconds 3 --warmup 1 --mode starttls --peer-acks",
+             LATENCY + (Figure("send_lag_p99", "generator late, p99", "ms", 0.001, 2), STANZAS[0]),
+             quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",)),
+    Scenario("s2s-idle", "Federation: idle streams",
+             "500 foreign servers, two streams each, TLS, acknowledged where the server can, after five messages",
+             "s2s-idle --peer-domains 500 --traffic 5 --settle 5 --mode starttls --peer-acks", STREAMS,
+             quick="--peer-domains 100 --settle 3", more=foreign, needs=("s2s",), once=True),
     Scenario("offline", "Offline messages", "10 users, 100 messages each: stored, then delivered at login, TLS",
              "offline --users 10 --messages 100 --mode starttls",
              OFFLINE, quick="--messages 50", needs=("offline",),

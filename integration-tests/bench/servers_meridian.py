@@ -25,13 +25,14 @@ max_rate = 0
 max_stanzas = 0
 """ % ROUNDS
 
+ANY_NUMBER = "new_domains = 0\n"  # in [s2s]
 LEAN = ""  # more lines that switch off what the scenarios do not need
 LOCAL = "l"  # prefix of accounts that all live in region a
 
 
 def node(ground, cores, ip=None, **more):
     n = meridian.Node(ground.lab, ground.build, DOMAIN, ip or ground.ip, ground.certificate, ground.authority.crt, dns=ground.dns,
-                      log_level="warn", **more)
+                      log_level="warn", s2s=ANY_NUMBER, **more)
     n.before = taskset(cores)
     return n.start()
 

@@ -28,7 +28,7 @@ c2s_direct_tls_ports = {{ 25223 }}
 s2s_ports = {{ {s2s} }}
 http_ports = {{ }}
 https_ports = {{ }}
-modules_enabled = {{ {modules} }}
+modules_enabled = {{ "{first}"{modules} }}
 modules_disabled = {{ {off} }}
 authentication = "internal_hashed"
 default_iteration_count = {rounds}
@@ -48,7 +48,7 @@ VirtualHost "{domain}"
         usual = setup == "usual"
         modules = USUAL_PROSODY + ["mam"] * ground.archive if usual else LEAN_PROSODY + [PROSODY_NEEDS[n] for n in needs]
         peers.Prosody.__init__(self, ground.lab, ground.ip, DOMAIN, ground.authority, ground.dns, before=taskset([0]),
-                               rounds=ROUNDS, modules=words(modules),
+                               rounds=ROUNDS, first=modules[0], modules=modules[1:],
                                off=words(["s2s_auth_dane_in"] + ["offline"] * (not usual and "offline" not in needs)),
                                more="" if usual else 'gc = { mode = "generational" }',
                                tickets="" if usual else "options = { no_ticket = false; };")
