@@ -82,7 +82,7 @@ struct s2s_line {
     size_t ping_at, ponged;   /* written, when that ping went; what answered pings acknowledge */
     struct timer leave, quiet;
     uint64_t settle_us; /* loop time when it closes at the latest, and nothing is sent; 0: none */
-    bool trusts_pings; /* without acks: answers say what the peer has */
+    bool trusts_pings;  /* without acks: answers say what the peer has */
     bool is_blocked;
     /* receiving */
     VEC(struct s2s_pair) pairs;

@@ -4,9 +4,9 @@
 #include "s2s/s2s-region-int.h"
 
 static const char *const purposes[] = {
-    [REGION_USER] = "user", [REGION_FROM] = "from",   [REGION_SESSION] = "session",
-    [REGION_UP] = "up",     [REGION_UP_OK] = "up-ok", [REGION_DOWN] = "down",
-    [REGION_GONE] = "gone", [REGION_ENDED] = "ended", [REGION_ASK] = "ask",
+    [REGION_USER] = "user",     [REGION_FROM] = "from",   [REGION_SESSION] = "session",
+    [REGION_UP] = "up",         [REGION_UP_OK] = "up-ok", [REGION_DOWN] = "down",
+    [REGION_GONE] = "gone",     [REGION_ENDED] = "ended", [REGION_ASK] = "ask",
     [REGION_ANSWER] = "answer",
 };
 enum { HOPS_MAX = 255 };

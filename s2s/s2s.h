@@ -22,12 +22,12 @@ struct store_port;
 struct s2s_tune {
     size_t pending_bytes, pending_stanzas; /* in memory per domain pair; default 1 MiB, 2,000 */
     size_t stored_bytes;                   /* and on disk, beyond those; default 64 MiB */
-    unsigned sender_share; /* percent of each that one local account may have; default 50 */
-    uint64_t connect_timeout_ms;           /* 30,000: DNS, TCP, TLS, authentication together */
-    uint64_t idle_timeout_ms;              /* 600,000 */
-    uint64_t ping_ms;        /* 60,000: a quiet stream with acks is asked for one, XEP-0198 */
-    uint64_t ack_timeout_ms; /* 60,000: asked and nothing heard: the stream is dead */
-    uint64_t resume_ms;      /* 300,000: a cut stream may be resumed */
+    unsigned sender_share;       /* percent of each that one local account may have; default 50 */
+    uint64_t connect_timeout_ms; /* 30,000: DNS, TCP, TLS, authentication together */
+    uint64_t idle_timeout_ms;    /* 600,000 */
+    uint64_t ping_ms;            /* 60,000: a quiet stream with acks is asked for one, XEP-0198 */
+    uint64_t ack_timeout_ms;     /* 60,000: asked and nothing heard: the stream is dead */
+    uint64_t resume_ms;          /* 300,000: a cut stream may be resumed */
     uint64_t retry_min_ms, retry_max_ms; /* 1,000 and 300,000: back-off, jittered by a quarter */
     uint64_t expire_iq_ms, expire_presence_ms, expire_message_ms; /* 30 s, 10 min, 24 h */
     uint64_t notice_ms; /* 300,000: the sender of a message is told that it waits, and why */

@@ -77,7 +77,7 @@ static void test_share_in_memory(void **state UNUSED)
         check_back(a, 1, by_bytes ? 301 : 305, "too much waits for this domain");
         host_listen(b);
         run_until(&b->n_in, 20, 5 * SEC);
-        run_for(SEC); /* acknowledged */
+        run_for(SEC);              /* acknowledged */
         put(a, "flood", 400, 700); /* what was delivered counts no more */
         run_until(&b->n_in, 21, 5 * SEC);
         world_end(&w);

@@ -4,8 +4,9 @@
  * she has not acknowledged goes back to her anchor, which may be another node behind a slow link.
  * How it ends is drawn: its stream is cut, it leaves, its client does not read, the resource is
  * bound anew, the operator closes it; resumption expires or was not asked for. Another device of
- * hers comes at a moment that is drawn, too. Each device gets what it gets in the order in which bob
- * sent it, and nothing is lost (without stream management: nothing but what was on the wire). */
+ * hers comes at a moment that is drawn, too. Each device gets what it gets in the order in which
+ * bob sent it, and nothing is lost (without stream management: nothing but what was on the wire).
+ */
 #include "integration-tests/sim/tests-world-int.h"
 
 enum { ORDER_FLOW = 60 };
@@ -175,8 +176,8 @@ static UNUSED void case_order(uint64_t seed)
     assert_true(sim_client_wait(o.other, SIM_CLIENT_BOUND));
     bool lives = order_lives(&o);
     assert_true(order_available(o.other));
-    assert_true(sim_client_expect(o.other, "<presence from='%s' type='-'/>",
-                                  sim_client_jid(o.other)));
+    assert_true(
+        sim_client_expect(o.other, "<presence from='%s' type='-'/>", sim_client_jid(o.other)));
     o.late = lives ? o.sent : 0;
     (void)sim_run(30 * SEC, NULL, NULL);
     order_collect(&o, o.alice, "phone", 0);

@@ -28,7 +28,8 @@ static UNUSED void found_kv(void *ctx, enum err e, const struct store_kv *v)
     *(struct found *)ctx = (struct found){true, e == ERR_OK};
 }
 
-static UNUSED void found_map(void *ctx, enum err e, const struct store_entry *x, size_t n, uint64_t v)
+static UNUSED void found_map(void *ctx, enum err e, const struct store_entry *x, size_t n,
+                             uint64_t v)
 {
     (void)x, (void)v;
     assert_int_equal(e, ERR_OK);

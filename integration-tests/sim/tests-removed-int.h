@@ -1,8 +1,8 @@
 #ifndef INTEGRATION_TESTS_SIM_TESTS_REMOVED_INT_H
 #define INTEGRATION_TESTS_SIM_TESTS_REMOVED_INT_H
-/* The case `simulate removed`: alice's account is removed at her home while she logs in far away, at
- * any moment of that, and writes as soon as she is bound; the link may be cut for a while, her home
- * may die in the middle and come back. In the end she has no session, her client was told by a
+/* The case `simulate removed`: alice's account is removed at her home while she logs in far away,
+ * at any moment of that, and writes as soon as she is bound; the link may be cut for a while, her
+ * home may die in the middle and come back. In the end she has no session, her client was told by a
  * stream error or could not log in, nothing of hers is in a store, and her contact, whose home is
  * elsewhere, knows that the subscription ended. Or the removal never began, and all is there. */
 #include "integration-tests/sim/tests-removal-int.h"

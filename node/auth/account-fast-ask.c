@@ -1,10 +1,9 @@
 /* DOC: tokens of accounts of other regions. The question goes the way of account-ask.c, as IQ set:
  *   <account user='alice@world.test'><fast mechanism='..' agent='..' since='us'/></account>
- *   <account user='alice@world.test'><fast mechanism='..' agent='..' proof='base64' binding='base64'
- *     count='n' last='true' wants='HT-..'/></account>
- * and its answer, of the account's home only, has outcome='ok', 'wrong' or 'expired' and what is to
- * be told to the client. The proof is judged where the tokens are; a token crosses once, when it is
- * given. Standards: XEP-0484. */
+ *   <account user='alice@world.test'><fast mechanism='..' agent='..' proof='base64'
+ * binding='base64' count='n' last='true' wants='HT-..'/></account> and its answer, of the account's
+ * home only, has outcome='ok', 'wrong' or 'expired' and what is to be told to the client. The proof
+ * is judged where the tokens are; a token crosses once, when it is given. Standards: XEP-0484. */
 #include "lib/base/encode.h"
 #include "lib/base/log.h"
 #include "node/auth/account-fast-int.h"
@@ -66,8 +65,8 @@ static enum err answer_ok(const struct xml *el, struct account_fast *f)
     const struct str token = xml_get(el, "token");
     struct buf response;
     buf_init(&response, BINARY_MAX);
-    bool ok = read_binary(xml_get(el, "response"), &response) &&
-              response.n == sizeof f->response && token.n < sizeof f->token;
+    bool ok = read_binary(xml_get(el, "response"), &response) && response.n == sizeof f->response &&
+              token.n < sizeof f->token;
     if (ok)
         memcpy(f->response, response.p, sizeof f->response);
     buf_fini(&response);
@@ -153,10 +152,7 @@ void account_fast_answer_add(struct arena *a, struct xml *el, enum err e,
                              const struct account_fast *f)
 {
     struct xml *fast = xml_add(a, el, NS_MERIDIAN_ACCOUNT, "fast");
-    xml_set(a, fast, "outcome",
-            str_of(e == ERR_OK    ? "ok"
-                   : e == ERR_EOF ? "expired"
-                                  : "wrong"));
+    xml_set(a, fast, "outcome", str_of(e == ERR_OK ? "ok" : e == ERR_EOF ? "expired" : "wrong"));
     if (e != ERR_OK)
         return;
     set_binary(a, fast, "response", str_make((const char *)f->response, sizeof f->response));

@@ -4,7 +4,7 @@
 #include "lib/xmpp/xml.h"
 #include "node/auth/account-fast.h"
 
-struct account_fast_question { /* strings are borrowed for the call */
+struct account_fast_question {   /* strings are borrowed for the call */
     struct account_fast_try try; /* issue: bare, agent and mech only */
     bool is_login;
     uint64_t since_us; /* issue */

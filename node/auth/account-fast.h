@@ -1,9 +1,9 @@
 #ifndef NODE_AUTH_ACCOUNT_FAST_H
 #define NODE_AUTH_ACCOUNT_FAST_H
-/* Tokens for the next login (XEP-0484), kept and judged in the account's home region. Words: agent = one installation
- * of a client, by the id it says it has; token = a secret text, for one account, agent and
- * mechanism, until it expires. At most two of an agent: the one in use, and a new one that was not
- * used yet. */
+/* Tokens for the next login (XEP-0484), kept and judged in the account's home region. Words: agent
+ * = one installation of a client, by the id it says it has; token = a secret text, for one account,
+ * agent and mechanism, until it expires. At most two of an agent: the one in use, and a new one
+ * that was not used yet. */
 #include "lib/loop/op.h"
 #include "lib/xmpp/sasl.h"
 #include "node/node.h"

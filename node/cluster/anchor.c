@@ -224,7 +224,8 @@ static void on_world_account(void *ctx, enum err e, const struct account_info *i
     answer(q, &a);
 }
 
-/* A row of a session outlives the account for a moment: of our own region our store knows better. */
+/* A row of a session outlives the account for a moment: of our own region our store knows better.
+ */
 static bool is_believed(const struct question *q, const char *home)
 {
     const char *self = q->cache->sh->node->conf->region_name;

@@ -103,8 +103,8 @@ static void in_gone(struct node_shard *sh, void *ctx)
     mem_free(i);
 }
 
-/* To a full JID: our connection ended, and its anchor wants to know when all came back; else a front
- * says so. */
+/* To a full JID: our connection ended, and its anchor wants to know when all came back; else a
+ * front says so. */
 static void in_ended(struct node_shard *sh, void *ctx)
 {
     struct in *i = ctx;

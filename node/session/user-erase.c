@@ -1,11 +1,12 @@
 /* DOC: a user whose account is removed, in the queue's turn, over tables that may be in several
  * places. The account is announced as one to be removed, then begun with in one transaction: from
  * then on there is none for anybody. Then its sessions' presence is withdrawn, what modules keep is
- * removed, contacts learn that the subscriptions ended; when all have that in custody (stored, or at
- * another node or server), the roster is removed, and the name is free again. Then who asked is told, and the sessions are closed; what waits in the queue finds no
- * account any more. When the store fails before the account is gone, it is whole; afterwards the
- * rest is done later (mod/removals.c), from what the store has: each step may be repeated, contacts
- * may be told twice. Standards: XEP-0077 section 3.2. */
+ * removed, contacts learn that the subscriptions ended; when all have that in custody (stored, or
+ * at another node or server), the roster is removed, and the name is free again. Then who asked is
+ * told, and the sessions are closed; what waits in the queue finds no account any more. When the
+ * store fails before the account is gone, it is whole; afterwards the rest is done later
+ * (mod/removals.c), from what the store has: each step may be repeated, contacts may be told twice.
+ * Standards: XEP-0077 section 3.2. */
 #include "lib/base/log.h"
 #include "node/auth/account-removal.h"
 #include "node/cluster/anchor.h"

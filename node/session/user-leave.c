@@ -3,9 +3,10 @@
  * arrives meanwhile must not get there first. So from the first sign of the end on new messages to
  * the user are held, until the connection has given back all: a connection here says so, a front is
  * sent ENDED behind the last stanza for the session and sends it back behind the last that returns,
- * and when the front died, shard 0 has returned by then what waited on the link. The hold ends after
- * LEAVE_MS in any case; then order is not sure. What was with other sessions, or came to none, is
- * not touched: a device that comes late gets what only an older one had when that gives it back. */
+ * and when the front died, shard 0 has returned by then what waited on the link. The hold ends
+ * after LEAVE_MS in any case; then order is not sure. What was with other sessions, or came to
+ * none, is not touched: a device that comes late gets what only an older one had when that gives it
+ * back. */
 #include "lib/base/log.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"

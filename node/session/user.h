@@ -21,9 +21,9 @@ struct user {
     unsigned pauses;       /* > 0: the queue waits (storage, parked hook) */
     unsigned holds;        /* requests and runs that need the object */
     bool running;          /* inside the queue's turn */
-    struct leave *leave;   /* sessions that ended and have yet to give back (user-leave.c), or NULL */
-    struct op_owner ops;   /* cancelled when the user is freed */
-    max_align_t slots[];   /* module slots */
+    struct leave *leave; /* sessions that ended and have yet to give back (user-leave.c), or NULL */
+    struct op_owner ops; /* cancelled when the user is freed */
+    max_align_t slots[]; /* module slots */
 };
 #define SESSION_CONN_MAX 32 /* bytes of a connection id, with its end */
 enum session_where { SESSION_HERE, SESSION_REMOTE };
