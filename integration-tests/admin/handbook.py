@@ -13,7 +13,6 @@ import meridian  # noqa: E402
 from procs import Failed, Lab  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
-OWN_NETWORK = "MERIDIAN_HANDBOOK_NETWORK"  # set once we are in it
 PASSWORDS = {"alice@localhost": "secret-a", "bob@localhost": "secret-b"}
 
 
@@ -109,9 +108,7 @@ def main():
     if lost:
         checks.say("skipped: no %s here (scripts/install test)" % " and ".join(lost))
         return 0
-    if OWN_NETWORK not in os.environ:
-        os.environ[OWN_NETWORK] = "yes"
-        os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
+    checks.in_own_network()
     lab, verdict = Lab("handbook"), checks.Verdict()
     env = {"PATH": os.path.join(options.build, "bin") + ":" + os.environ["PATH"], "HOME": lab.dir, "PS1": "> "}
     try:

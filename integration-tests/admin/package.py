@@ -30,9 +30,7 @@ def dpkg(root, *args):
 
 
 def install(lab, build, verdict):
-    package = run(os.path.join(meridian.ROOT, "packaging/make-deb"), build, lab.path("out", "x").rsplit("/", 1)[0])
-    verdict.check(package[0] == 0, "built: %s" % package[1].strip()[-300:])
-    package = package[1].strip().splitlines()[-1]
+    package = meridian.package(lab, build)
     fields = run("dpkg-deb", "-f", package)[1]
     verdict.check(all(d in fields for d in ("libssl3", "libuv1", "libsqlite3-0", "adduser")), "its dependencies: %s" %
                   re.search("^Depends: .*$", fields, re.M).group(0))

@@ -1,6 +1,8 @@
 """What every script over real nodes does at its ends: options, an orderly stop, sanitizer reports, the verdict."""
 import argparse
 import os
+import subprocess
+import sys
 import time
 
 from procs import Failed
@@ -21,6 +23,21 @@ def options(doc, **more):
     got = parser.parse_args()
     got.build = os.path.abspath(got.build)
     return got
+
+
+OWN_NETWORK = "MERIDIAN_OWN_NETWORK"  # set once we are in it
+
+
+def in_own_network():
+    """Starts the script anew in a network of its own, with nothing but loopback: well-known ports are free there. Ends it as
+    skipped where the rights for that are missing."""
+    if OWN_NETWORK not in os.environ:
+        probe = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True)
+        if probe.returncode != 0:
+            say("skipped: %s" % probe.stderr.strip())
+            sys.exit(0)
+        os.environ[OWN_NETWORK] = "yes"
+        os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
 
 
 def is_sanitized(build):

@@ -15,6 +15,14 @@ def program(build, name):
     return path
 
 
+def package(lab, build):
+    """Builds the Debian package; returns its path."""
+    p = subprocess.run([os.path.join(ROOT, "packaging/make-deb"), build, lab.dir], capture_output=True, text=True, timeout=200)
+    if p.returncode != 0:
+        raise Failed("make-deb: %s" % p.stderr.strip()[-300:])
+    return p.stdout.strip().splitlines()[-1]
+
+
 class Node:
     """One node of a region. store: sqlite, mem, or a peers.Postgres. node: its name; else it is the first of its region. s2s,
     extra: more lines for [s2s] and at the end. ip: where it listens for clients servers and regions (the ports of procs)."""
