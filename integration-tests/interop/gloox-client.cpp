@@ -1,7 +1,6 @@
 /* An XMPP client on gloox, driven by lines: commands on standard input, what happens on standard
- * output. `gloox.py` builds and runs it; it is no part of Meridian.
- *   gloox-client JID PASSWORD IP PORT
- * Commands: add JID | allow JID | show away|dnd|available TEXT | say JID TEXT | quit */
+ * output, as `lines.py` has them. `gloox.py` builds and runs it; it is no part of Meridian.
+ *   gloox-client JID PASSWORD IP PORT */
 #include <cstdlib>
 #include <iostream>
 #include <poll.h>
@@ -20,6 +19,9 @@
 #include <gloox/rostermanager.h>
 
 using namespace gloox;
+
+/* In the order of Presence::PresenceType. */
+static const char *const PRESENCES[] = {"available", "chat", "away", "dnd", "xa", "unavailable", "probe", "error", "invalid"};
 
 static void say(const std::string &line)
 {
@@ -73,12 +75,12 @@ public:
     void handleRoster(const Roster &roster) override { say("roster " + std::to_string(roster.size())); }
     void handleRosterPresence(const RosterItem &item, const std::string &, Presence::PresenceType type, const std::string &text) override
     {
-        say("presence " + item.jidJID().bare() + " " + std::to_string(type) + " " + text);
+        say("presence " + item.jidJID().bare() + " " + PRESENCES[type] + " " + text);
     }
     void handleItemUpdated(const JID &jid) override
     {
         const RosterItem *item = client.rosterManager()->getRosterItem(jid);
-        say("item " + jid.bare() + " " + std::to_string(item ? item->subscription() : -1));
+        say("item " + jid.bare() + (item && item->subscription() == S10nBoth ? " both" : " other"));
     }
     bool handleSubscriptionRequest(const JID &jid, const std::string &) override
     {
