@@ -407,8 +407,9 @@ static const struct conf_option limits_options[] = {
         struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
         .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
         .doc =
-            "Of clients that are not logged in yet, on each shard; and of servers that have proved "
-            "nothing yet, of which the oldest make room (at most a quarter of the open files)"),
+            "Of clients that are not logged in yet, on each shard; and as many of servers that have "
+            "proved nothing yet, of which the oldest make room; each at most a quarter of the open "
+            "files"),
 };
 
 static const struct conf_section sections[] = {

@@ -24,7 +24,7 @@ enum {
     HASH_THREADS = 2,
     HASH_QUEUE = 4096,
     TRIES_KEYS = 16384,
-    UNPROVED_SHARE = 4
+    HALF_OPEN_SHARE = 4
 };
 
 bool node_serves(const struct node *n, struct str domain)
@@ -230,13 +230,13 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
 }
 
 /* Those that have proved nothing must leave descriptors for those that have, on all shards. */
-static size_t unproved_max(const struct node *n)
+static size_t half_open_max(const struct node *n)
 {
     struct rlimit files;
     size_t max = n->conf->unauthenticated_connections;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
         return max;
-    size_t share = (size_t)files.rlim_cur / UNPROVED_SHARE / n->n_shards;
+    size_t share = (size_t)files.rlim_cur / HALF_OPEN_SHARE / n->n_shards;
     return share < max ? share + 1 : max;
 }
 
@@ -257,7 +257,7 @@ static struct s2s_conf *s2s_conf_new(const struct node *n)
         .tune = c->s2s_tune,
         .store_owner = c->node_name ? c->node_name : "node",
         .limits = &c->limits,
-        .unproved_max = unproved_max(n),
+        .unproved_max = n->half_open_max,
         .overrides = c->s2s_overrides,
     };
     return s;
@@ -278,6 +278,7 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
     enum err e = node_tls_open(n, why, why_size);
     if (e != ERR_OK)
         return e;
+    n->half_open_max = half_open_max(n);
     n->s2s_conf = s2s_conf_new(n);
     e = s2s_policy_new(&n->conf->s2s_policy, &n->s2s_conf->policy, why, why_size);
     if (e != ERR_OK)

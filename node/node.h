@@ -92,6 +92,7 @@ struct node {
     struct throttle *tries_address, *tries_account; /* logins, of all shards: c2s/c2s-throttle.c */
     struct tally *addresses; /* connections of each address, of all shards: node-listen.c */
     struct transport_seats seats;
+    size_t half_open_max; /* connections that proved nothing: of clients, of servers, each shard */
     struct world *world; /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;

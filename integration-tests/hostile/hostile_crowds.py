@@ -32,12 +32,12 @@ SLOW_MS = 50  # what the bystander's median may grow by; sanitizers are given te
 class Crowd:
     """Connections from so many addresses; those that the node ended are counted."""
 
-    def __init__(self, s, sources, each):
+    def __init__(self, s, sources, each, port=C2S):
         self.selector, self.open, self.ended = selectors.DefaultSelector(), [], 0
         for n in range(sources):
             for _ in range(each):
                 try:
-                    sock = socket.create_connection((s.node.ip, C2S), 10, source_address=(s.lab.ip(100 + n), 0))
+                    sock = socket.create_connection((s.node.ip, port), 10, source_address=(s.lab.ip(100 + n), 0))
                 except ConnectionResetError:  # refused before connect() looked
                     self.ended += 1
                     continue
@@ -45,10 +45,10 @@ class Crowd:
                 self.selector.register(sock, selectors.EVENT_READ)
                 self.open.append(sock)
 
-    def look(self, seconds):
-        """Read what comes for so long; stops when all are over."""
+    def look(self, seconds, ended=None):
+        """Read what comes for so long; stops when all are over, or so many."""
         end = time.monotonic() + seconds
-        while self.open and time.monotonic() < end:
+        while self.open and self.ended != ended and time.monotonic() < end:
             for key, _ in self.selector.select(0.1):
                 try:
                     data = key.fileobj.recv(65536)

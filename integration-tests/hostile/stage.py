@@ -34,15 +34,18 @@ class Bystander(threading.Thread):
 
 
 class Stage:
-    """overrides: where other domains are, by the lab. extra: more lines of the configuration."""
+    """overrides: where other domains are, by the lab. extra: more lines of the configuration. before: a command that starts the
+    node."""
 
-    def __init__(self, name, build, s2s="", overrides=lambda lab: (), extra=""):
+    def __init__(self, name, build, s2s="", overrides=lambda lab: (), extra="", before=()):
         self.lab, self.name, self.build = Lab(name), name, build
         self.verdict = checks.Verdict()
         self.public = certs.Authority(self.lab, "public")
         self.ca = self.public.crt
         self.node = meridian.Node(self.lab, build, DOMAIN, self.lab.ip(10), self.public.issue(DOMAIN, DOMAIN), self.ca,
-                                  overrides=overrides(self.lab), s2s=s2s, extra="[auth]\nscram_iterations = 4096\n" + extra).start()
+                                  overrides=overrides(self.lab), s2s=s2s, extra="[auth]\nscram_iterations = 4096\n" + extra)
+        self.node.before = before
+        self.node.start()
         for user in ("alice", "mallory"):
             self.node.adduser(user, "pw-" + user)
         self.bystander = Bystander(self)

@@ -5,6 +5,8 @@
 #include "lib/base/buf.h"
 #include "node/c2s/c2s.h"
 
+#include <sys/resource.h>
+
 /* ---- a peer that only connects ---- */
 struct bare {
     struct loop *loop;
@@ -224,6 +226,48 @@ static void test_limits_unauthenticated_connections(void **state)
     sim_client_free(&c);
     bare_close(&b[0]);
     bare_close(&b[1]);
+    rig_end(&r);
+}
+
+/* Of the files that the process may have a quarter is theirs, each shard has its part; sessions take
+ * none of it, whoever crowds at the door. */
+static void test_limits_unauthenticated_files(void **state)
+{
+    enum { FILES = 128, SHARDS = 2, SHARE = FILES / 4 / SHARDS + 1, CROWD = 4 * SHARDS * SHARE };
+    struct rig r;
+    struct rlimit old;
+    struct bare b[CROWD];
+    struct sim_client *c[SHARE];
+    size_t all = 0, served = 0;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    const struct rlimit few = {.rlim_cur = FILES, .rlim_max = old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rig_begin(&r, 11, SHARDS, NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (int i = 0; i < SHARE; i++) {
+        char resource[16];
+        snprintf(resource, sizeof resource, "r%d", i);
+        c[i] = rig_online(&r, i & 1 ? "alice" : "bob", resource);
+    }
+    for (int i = 0; i < CROWD; i++) {
+        bare_open(&b[i], &r.listen[0].at, "client/0", HEADER);
+        served += bare_is_served(&b[i]);
+    }
+    assert_int_equal(served, SHARDS * SHARE);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        size_t n, half_open;
+        c2s_count(&r.node->shard[i], &n, &half_open);
+        assert_int_equal(half_open, SHARE);
+        all += n;
+    }
+    assert_int_equal(all, SHARDS * SHARE + SHARE);
+    sim_client_send(c[0], "<message to='%s' id='on'/>", sim_client_jid(c[1]));
+    assert_true(sim_client_expect(c[1], "<message id='on'/>"));
+    for (int i = 0; i < CROWD; i++)
+        bare_close(&b[i]);
+    for (int i = 0; i < SHARE; i++)
+        sim_client_free(&c[i]);
     rig_end(&r);
 }
 
@@ -538,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_limits_seats_move_along),
         cmocka_unit_test(test_limits_addresses_behind_proxy),
         cmocka_unit_test(test_limits_unauthenticated_connections),
+        cmocka_unit_test(test_limits_unauthenticated_files),
         cmocka_unit_test(test_limits_output_queue),
         cmocka_unit_test(test_limits_unauthenticated_bytes),
         cmocka_unit_test(test_limits_unauthenticated_time),

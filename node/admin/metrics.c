@@ -32,7 +32,7 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(BYTES, COUNTER, "meridian_network_bytes_total", "direction",                                 \
       "Bytes read from and given to the network, TLS included")                                    \
     X(REFUSED, COUNTER, "meridian_connections_refused_total", "",                                  \
-      "Connections of addresses that had as many as they may")                                     \
+      "Refused: their address had as many as it may, or too many clients were not logged in")      \
     X(C2S_OPEN, GAUGE, "meridian_c2s_connections", "state",                                        \
       "Client connections now, authenticated or not")                                              \
     X(C2S_ACCEPTED, COUNTER, "meridian_c2s_accepted_total", "", "Client connections accepted")     \

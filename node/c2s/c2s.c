@@ -34,13 +34,35 @@ const char *conn_state_name(enum conn_state s)
     return state_names[s];
 }
 
+/* ---- who is not logged in yet: past the bound a new one is refused, so that those who are half
+ * through it, when all come back at once, get in ---- */
+static void one_less(struct node_shard *sh)
+{
+    struct c2s_set *s = sh->c2s;
+    if (--s->unauthenticated < sh->node->half_open_max / 2)
+        s->is_crowded = false;
+}
+
+static bool has_room(struct node_shard *sh)
+{
+    struct c2s_set *s = sh->c2s;
+    if (s->unauthenticated < sh->node->half_open_max)
+        return true;
+    sh->stats.connections_refused++;
+    if (!s->is_crowded)
+        log_warn(NULL, "c2s.crowded", "connections", LOG_NUM(s->unauthenticated), "why",
+                 "so many are not logged in; new ones are refused");
+    s->is_crowded = true;
+    return false;
+}
+
 void conn_set_state(struct conn *c, enum conn_state s)
 {
     must(state_next[c->state] & 1U << s);
     log_debug(NULL, "c2s.state", "jid", LOG_STR(c->jid.full), "from", state_names[c->state], "to",
               state_names[s]);
     if (c->state == CONN_AUTH)
-        c->sh->c2s->unauthenticated--;
+        one_less(c->sh);
     c->state = s;
 }
 
@@ -137,7 +159,7 @@ void conn_part(struct conn *c)
     list_del(&c->link);
     c->sh->c2s->n--;
     if (c->state == CONN_AUTH)
-        c->sh->c2s->unauthenticated--;
+        one_less(c->sh);
 }
 
 struct conn *conn_by_id(struct node_shard *sh, const char *conn_id)
@@ -258,10 +280,10 @@ static struct conn *conn_new(struct node_shard *sh)
 void c2s_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
                 const struct stream_rate *rate)
 {
-    struct c2s_set *s = sh->c2s;
     sh->stats.c2s_accepted++;
-    if (s->is_stopping || s->unauthenticated >= sh->node->conf->unauthenticated_connections) {
-        log_warn(NULL, "c2s.refused", "why", s->is_stopping ? "stopping" : "too many");
+    if (sh->c2s->is_stopping)
+        log_warn(NULL, "c2s.refused", "why", "stopping");
+    if (sh->c2s->is_stopping || !has_room(sh)) {
         transport_abort(&t);
         return;
     }
