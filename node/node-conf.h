@@ -124,7 +124,8 @@ struct node_conf {
     size_t blocklist_max; /* addresses of an account */
     /* [limits] */
     struct stream_limits limits;
-    size_t unauthenticated_connections; /* of clients, of servers, on each shard; 10,000; node.c bounds it */
+    size_t unauthenticated_connections; /* of clients, of servers, on each shard; 10,000; node.c
+                                           bounds it */
     unsigned connections_per_address;   /* on ports for clients, servers, components; 0: no limit */
     bool guard_resources; /* requests reach a resource only from who may see its presence */
     size_t roster_max;    /* items per account; default 1,000 */

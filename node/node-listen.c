@@ -20,7 +20,7 @@ static void accept_c2s(void *ctx, struct transport *t)
 static void accept_component(void *ctx, struct transport *t)
 {
     struct node_listener *l = ctx;
-    component_accept(l->shard, t, l->conf->direct_tls);
+    component_accept(l->shard, t, l->conf->direct_tls, &l->conf->rate);
 }
 
 static void accept_s2s(void *ctx, struct transport *t)

@@ -34,18 +34,13 @@ static const struct tls_site_conf *certs(const struct opt_cert *in, size_t n)
 
 static void open_components(const struct options *o, struct node_conf *c)
 {
-    struct node_conf_listen *at = mem_calloc(o->listen_component_n + 1, sizeof *at);
-    for (size_t i = 0; i < o->listen_component_n; i++) {
-        must(addr_parse_hostport(str_of(o->listen_component[i].at), &at[i].at) == ERR_OK);
-        at[i].direct_tls = o->listen_component[i].tls == COMPONENT_DIRECT;
-    }
     struct node_conf_component *all = mem_calloc(o->components_n + 1, sizeof *all);
     for (size_t i = 0; i < o->components_n; i++) {
         all[i].domain = o->components[i].domain;
         all[i].secret = o->components[i].secret;
         all[i].kicks_old = o->components[i].conflict == CONFLICT_KICK_OLD;
     }
-    c->component_listen = at;
+    c->component_listen = listeners(o, o->listen_component, o->listen_component_n);
     c->component_listen_n = o->listen_component_n;
     c->components = all;
     c->components_n = o->components_n;

@@ -20,7 +20,7 @@ struct opt_general {
 struct opt_tls {
     const char *cert, *key, *ca;
 };
-struct opt_listen {
+struct opt_listen { /* for clients, servers, components; these have "none" for STARTTLS */
     const char *at;
     enum listen_tls tls;
     bool proxy_protocol;
@@ -31,12 +31,7 @@ struct opt_shaper {
     uint64_t max_rate;
     int64_t max_stanzas;
 };
-enum component_tls { COMPONENT_PLAIN, COMPONENT_DIRECT };
 enum component_conflict { CONFLICT_REFUSE, CONFLICT_KICK_OLD };
-struct opt_component_listen {
-    const char *at;
-    enum component_tls tls;
-};
 struct opt_component {
     const char *domain, *secret;
     enum component_conflict conflict;
@@ -143,13 +138,12 @@ struct options {
     struct opt_tls tls;
     struct opt_cert *certs;
     size_t certs_n;
-    struct opt_listen *listen_c2s, *listen_s2s;
-    size_t listen_c2s_n, listen_s2s_n;
+    struct opt_listen *listen_c2s, *listen_s2s, *listen_component;
+    size_t listen_c2s_n, listen_s2s_n, listen_component_n;
     struct opt_shaper *shapers;
     size_t shapers_n;
-    struct opt_component_listen *listen_component;
     struct opt_component *components;
-    size_t listen_component_n, components_n;
+    size_t components_n;
     struct opt_auth auth;
     struct opt_store store;
     struct opt_route *routes;

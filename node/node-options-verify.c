@@ -72,8 +72,6 @@ static bool is_served(const struct options *o, const char *domain)
 static void check_components(const struct conf *c, struct conf_errors *errs,
                              const struct options *o)
 {
-    for (size_t i = 0; i < o->listen_component_n; i++)
-        check_address(c, errs, "listen.component", i, "at", o->listen_component[i].at);
     for (size_t i = 0; i < o->components_n; i++) {
         const char *domain = o->components[i].domain;
         check_domain(c, errs, "component", i, "domain", domain);
@@ -154,6 +152,7 @@ void node_options_verify(const struct conf *c, const void *root, struct conf_err
         check_domain(c, errs, "tls.domain", i, "domain", o->certs[i].domain);
     check_listeners(c, errs, o, "listen.c2s", o->listen_c2s, o->listen_c2s_n);
     check_listeners(c, errs, o, "listen.s2s", o->listen_s2s, o->listen_s2s_n);
+    check_listeners(c, errs, o, "listen.component", o->listen_component, o->listen_component_n);
     check_shapers(c, errs, o);
     for (size_t i = 0; i < o->overrides_n; i++)
         check_address(c, errs, "s2s.override", i, "address", o->overrides[i].address);

@@ -39,19 +39,20 @@ static const struct conf_option cert_options[] = {
     CONF_STRING(struct opt_cert, key, "key", .flags = CONF_REQUIRED, .apply = CONF_RELOAD,
                 .doc = "Its private key, PEM"),
 };
+#define LISTEN_PEERS /* what ports for clients, servers and components have in common */           \
+    CONF_BOOL(struct opt_listen, proxy_protocol, "proxy_protocol",                                 \
+              .doc = "Connections come through a load balancer that speaks the PROXY protocol, "   \
+                     "version 1 or 2; all others are refused. Whoever reaches this port can "      \
+                     "claim any address: let only the load balancer"),                             \
+        CONF_STRING(struct opt_listen, shaper, "shaper", .def = SHAPER_DEFAULT,                    \
+                    .doc = "How fast each peer may send: a name of [shaper.NAME]; \"default\" "    \
+                           "need not be there and is 10 MiB and 20,000 stanzas a second")
 static const struct conf_option listen_options[] = {
     CONF_STRING(struct opt_listen, at, "at", .flags = CONF_REQUIRED,
                 .doc = "Address and port: \"0.0.0.0:5222\", \"[::]:5222\""),
     CONF_ENUM(struct opt_listen, tls, "tls", listen_tls_names, .def = "starttls",
               .doc = "starttls, or direct: TLS from the first byte (XEP-0368)"),
-    CONF_BOOL(struct opt_listen, proxy_protocol, "proxy_protocol",
-              .doc = "Connections come through a load balancer that speaks the PROXY protocol, "
-                     "version 1 or 2; all others are refused. Whoever reaches this port can claim "
-                     "any address: let only the load balancer"),
-    CONF_STRING(struct opt_listen, shaper, "shaper", .def = SHAPER_DEFAULT,
-                .doc =
-                    "How fast each peer may send: a name of [shaper.NAME]; \"default\" need not be "
-                    "there and is 10 MiB and 20,000 stanzas a second"),
+    LISTEN_PEERS,
 };
 static const struct conf_option shaper_options[] = {
     CONF_SIZE(struct opt_shaper, max_rate, "max_rate", .def = "10MiB", .max = 1ll << 32,
@@ -322,10 +323,11 @@ static const struct conf_option contact_options[] = {
     CONF_LIST(struct opt_contact, support, "support", .doc = "URIs for help"),
 };
 static const struct conf_option component_listen_options[] = {
-    CONF_STRING(struct opt_component_listen, at, "at", .flags = CONF_REQUIRED,
+    CONF_STRING(struct opt_listen, at, "at", .flags = CONF_REQUIRED,
                 .doc = "Address and port: \"127.0.0.1:5347\""),
-    CONF_ENUM(struct opt_component_listen, tls, "tls", component_tls_names, .def = "none",
+    CONF_ENUM(struct opt_listen, tls, "tls", component_tls_names, .def = "none",
               .doc = "direct: TLS from the first byte; none: for components on this machine"),
+    LISTEN_PEERS,
 };
 static const struct conf_option component_options[] = {
     CONF_STRING(struct opt_component, domain, "domain", .flags = CONF_REQUIRED | CONF_NONEMPTY,
@@ -407,7 +409,8 @@ static const struct conf_option limits_options[] = {
         struct opt_limits, unauthenticated_connections, "unauthenticated_connections",
         .def = "10000", .min = 1, .max = 1000000, .unit = "connections",
         .doc =
-            "Of clients that are not logged in yet, on each shard; and as many of servers that have "
+            "Of clients that are not logged in yet, on each shard; and as many of servers that "
+            "have "
             "proved nothing yet, of which the oldest make room; each at most a quarter of the open "
             "files"),
 };

@@ -93,7 +93,7 @@ struct node {
     struct tally *addresses; /* connections of each address, of all shards: node-listen.c */
     struct transport_seats seats;
     size_t half_open_max; /* connections that proved nothing: of clients, of servers, each shard */
-    struct world *world; /* registry and region links, on shard 0 (cluster/world.h) */
+    struct world *world;  /* registry and region links, on shard 0 (cluster/world.h) */
     struct hook_table *hooks;
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;

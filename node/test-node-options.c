@@ -103,6 +103,9 @@ static const struct {
      "there is no [shaper.nromal]; did you mean \"normal\"?"},
     {MINIMAL "[[listen.c2s]]\nat = \"127.0.0.1:1\"\nshaper = \"fast\"\n",
      "there is no [shaper.fast]"},
+    {MINIMAL "[[listen.component]]\nat = \"127.0.0.1:1\"\nshaper = \"fast\"\n",
+     "there is no [shaper.fast]"},
+    {MINIMAL "[[listen.component]]\nat = \"nowhere\"\n", "\"nowhere\" is not an address"},
     {MINIMAL "[shaper.normal]\nmax_rates = 16384\n", "did you mean \"max_rate\"?"},
     {MINIMAL "[shapers.normal]\nmax_rate = 16384\n", "did you mean \"shaper\"?"},
     {MINIMAL "[shaper.normal]\nmax_rate = 999\n", "must be at least 1000, or 0"},
@@ -148,6 +151,8 @@ static void test_options_reach_conf(void **state)
         "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n"
         "depth = 20\nattributes = 40\nelements = 600\ntag_bytes = 9000\nauth_bytes = 17000\n"
         "auth_failures = 5\nconnections_per_address = 12\n[[listen.s2s]]\nat = \"127.0.0.1:5269\"\n"
+        "proxy_protocol = true\nshaper = \"slow\"\n[[listen.component]]\nat = "
+        "\"127.0.0.1:5347\"\n[[listen.component]]\nat = \"127.0.0.1:5348\"\ntls = \"direct\"\n"
         "proxy_protocol = true\nshaper = \"slow\"\n[shaper.slow]\nmax_rate = 2000\n"
         "max_stanzas = 3\n");
     struct conf *c = NULL;
@@ -201,6 +206,12 @@ static void test_options_reach_conf(void **state)
     assert_true(s.conf.s2s[0].has_proxy_header);
     assert_int_equal(s.conf.s2s[0].rate.bytes, 2000);
     assert_int_equal(s.conf.s2s[0].rate.stanzas, 3);
+    assert_false(s.conf.component_listen[0].direct_tls ||
+                 s.conf.component_listen[0].has_proxy_header);
+    assert_int_equal(s.conf.component_listen[0].rate.stanzas, 20000);
+    assert_true(s.conf.component_listen[1].direct_tls &&
+                s.conf.component_listen[1].has_proxy_header);
+    assert_int_equal(s.conf.component_listen[1].rate.stanzas, 3);
     assert_null(s.conf.control_path);
     assert_non_null(s.conf.dialback_secret); /* drawn */
     node_settings_close(&s);

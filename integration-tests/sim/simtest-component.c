@@ -33,13 +33,22 @@ static void peer_end(void *ctx, enum err why)
 
 static const struct transport_events peer_events = {.data = peer_data, .end = peer_end};
 
+static void peer_secure(struct peer *p)
+{
+    p->t = tls_client(&p->t, rig_client_tls, RIG_DOMAIN);
+    transport_set_events(p->t, &peer_events, p);
+}
+
 static void peer_dialled(void *ctx, enum err e, struct transport *t, const struct dial_result *r)
 {
     struct peer *p = ctx;
     (void)r;
     assert_int_equal(e, ERR_OK);
-    p->t = p->with_tls ? tls_client(&t, rig_client_tls, RIG_DOMAIN) : t;
-    transport_set_events(p->t, &peer_events, p);
+    p->t = t;
+    if (p->with_tls)
+        peer_secure(p);
+    else
+        transport_set_events(p->t, &peer_events, p);
 }
 
 static bool peer_has(void *ctx)
@@ -77,8 +86,7 @@ static void peer_send(struct peer *p, const char *fmt, ...)
     (void)transport_send(p->t, str_of(text));
 }
 
-static void peer_open(struct peer *p, const struct addr *at, uint16_t port, bool with_tls,
-                      const char *ns, const char *to)
+static void peer_connect(struct peer *p, const struct addr *at, uint16_t port, bool with_tls)
 {
     struct dial_target target = {.addr = *at};
     *p = (struct peer){.loop = loop_new("component/0", 0), .with_tls = with_tls};
@@ -86,9 +94,20 @@ static void peer_open(struct peer *p, const struct addr *at, uint16_t port, bool
     buf_init(&p->in, 1 << 20);
     dial_open(p->loop, NULL, dial_source_fixed(p->loop, &target, 1), 5000, peer_dialled, p);
     assert_true(sim_run(WAIT_SECONDS * SEC, peer_has, p));
+}
+
+static void peer_header(struct peer *p, const char *ns, const char *to)
+{
     peer_send(p,
               "<stream:stream xmlns='%s' xmlns:stream='http://etherx.jabber.org/streams' to='%s'>",
               ns, to);
+}
+
+static void peer_open(struct peer *p, const struct addr *at, uint16_t port, bool with_tls,
+                      const char *ns, const char *to)
+{
+    peer_connect(p, at, port, with_tls);
+    peer_header(p, ns, to);
 }
 
 static void peer_close(struct peer *p)
@@ -125,9 +144,8 @@ static struct node_conf_listen component_ports[2];
 static void with_components(struct node_conf *c)
 {
     for (size_t i = 0; i < 2; i++) {
-        component_ports[i].at = c->c2s[0].at;
+        component_ports[i] = (struct node_conf_listen){.at = c->c2s[0].at, .direct_tls = i == 1};
         component_ports[i].at.port = (uint16_t)(PORT + i);
-        component_ports[i].direct_tls = i == 1;
     }
     c->component_listen = component_ports;
     c->component_listen_n = 2;
@@ -290,6 +308,100 @@ static void test_component_conflict(void **state)
     }
 }
 
+/* A port behind a load balancer: the header is wanted, also in front of TLS, and the address it
+ * tells is the one whose connections are counted. */
+static void behind_proxy(struct node_conf *c)
+{
+    with_components(c);
+    c->connections_per_address = 1;
+    component_ports[0].has_proxy_header = component_ports[1].has_proxy_header = true;
+}
+
+static void test_component_proxy_protocol(void **state)
+{
+    static const struct {
+        const char *from, *domain;
+        bool is_served;
+    } cases[] = {
+        {"203.0.113.7", MUC, true},
+        {"203.0.113.7", "kick.im.test", false}, /* it has as many as it may */
+        {"203.0.113.8", "kick.im.test", true},
+        {NULL, "kick.im.test", false}, /* nobody said where it comes from */
+    };
+    (void)state;
+    for (int tls = 0; tls < 2; tls++) {
+        struct rig r;
+        struct peer p[ARRAY_LEN(cases)];
+        rig_begin(&r, 6, 2, behind_proxy);
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            peer_connect(&p[i], &r.listen[0].at, (uint16_t)(PORT + tls), false);
+            if (cases[i].from)
+                peer_send(&p[i], "PROXY TCP4 %s 192.0.2.1 1000 5347\r\n", cases[i].from);
+            if (tls)
+                peer_secure(&p[i]);
+            peer_header(&p[i], NS_COMPONENT, cases[i].domain);
+            if (cases[i].is_served) {
+                prove(&p[i], SECRET);
+                assert_true(peer_expect(&p[i], "<handshake/>"));
+                continue;
+            }
+            assert_true(sim_run(WAIT_SECONDS * SEC, is_over, &p[i]));
+            assert_int_equal(p[i].in.n, 0);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+            peer_close(&p[i]);
+        rig_end(&r);
+    }
+}
+
+/* At the rate a component is read at once, past it later; nothing is dropped, the other port, which
+ * has another shaper, is not concerned. */
+static void slow_port(struct node_conf *c)
+{
+    with_components(c);
+    component_ports[0].rate = (struct stream_rate){.bytes = 20000, .stanzas = 50};
+    component_ports[1].rate = (struct stream_rate){.bytes = 10 << 20, .stanzas = 20000};
+}
+
+/* The component writes n messages of this size to alice; how long until she has the last. */
+static uint64_t flood(struct peer *p, struct sim_client *a, unsigned n, size_t size)
+{
+    static unsigned round;
+    const uint64_t from_us = sim_now_us();
+    round++;
+    for (unsigned i = 1; i <= n; i++)
+        peer_send(p, "<message from='" MUC "' to='%s' id='%u-%u'><body>%0*u</body></message>",
+                  sim_client_jid(a), round, i, (int)size, i);
+    for (unsigned i = 1; i <= n; i++)
+        assert_true(sim_client_expect_next(a, "<message id='%u-%u'/>", round, i));
+    return sim_now_us() - from_us;
+}
+
+static void test_component_rate(void **state)
+{
+    struct rig r;
+    struct peer p;
+    (void)state;
+    rig_begin(&r, 7, 2, slow_port);
+    struct sim_client *a = rig_online(&r, "alice", "a");
+    component_up(&p, &r, MUC);
+    (void)sim_run(2 * SEC, NULL, NULL);
+    assert_true(flood(&p, a, 50, 10) < SEC / 2); /* what a second allows, at once */
+    (void)sim_run(2 * SEC, NULL, NULL);
+    assert_in_range(flood(&p, a, 250, 10), 3 * SEC, 5 * SEC); /* 50, then 50 a second */
+    (void)sim_run(2 * SEC, NULL, NULL);
+    assert_in_range(flood(&p, a, 20, 5000), 3 * SEC, 5 * SEC); /* 100,000 bytes */
+    peer_close(&p);
+    (void)sim_run(2 * SEC, NULL, NULL);
+    peer_open(&p, &r.listen[0].at, PORT + 1, true, NS_COMPONENT, MUC);
+    prove(&p, SECRET);
+    assert_true(peer_expect(&p, "<handshake/>"));
+    assert_true(flood(&p, a, 250, 10) < SEC / 2);
+    peer_close(&p);
+    sim_client_free(&a);
+    rig_end(&r);
+}
+
 /* The component is connected to eu; bob's node is us, alice's account of eu roams there. */
 static void test_component_other_region(void **state)
 {
@@ -345,8 +457,9 @@ static void test_component_other_region(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_component_stanzas),      cmocka_unit_test(test_component_refused),
-        cmocka_unit_test(test_component_addresses),    cmocka_unit_test(test_component_conflict),
+        cmocka_unit_test(test_component_stanzas),        cmocka_unit_test(test_component_refused),
+        cmocka_unit_test(test_component_addresses),      cmocka_unit_test(test_component_conflict),
+        cmocka_unit_test(test_component_proxy_protocol), cmocka_unit_test(test_component_rate),
         cmocka_unit_test(test_component_other_region),
     };
     return cmocka_run_group_tests(tests, begin, rig_certs_end);

@@ -229,8 +229,8 @@ static void test_limits_unauthenticated_connections(void **state)
     rig_end(&r);
 }
 
-/* Of the files that the process may have a quarter is theirs, each shard has its part; sessions take
- * none of it, whoever crowds at the door. */
+/* Of the files that the process may have a quarter is theirs, each shard has its part; sessions
+ * take none of it, whoever crowds at the door. */
 static void test_limits_unauthenticated_files(void **state)
 {
     enum { FILES = 128, SHARDS = 2, SHARE = FILES / 4 / SHARDS + 1, CROWD = 4 * SHARDS * SHARE };

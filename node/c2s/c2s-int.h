@@ -142,7 +142,7 @@ struct c2s_set {
     struct c2s_drain *drain; /* NULL: clients may stay */
     struct list conns;       /* struct conn */
     size_t n, unauthenticated, anonymous;
-    bool is_crowded; /* told of, until half of the unauthenticated are gone */
+    bool is_crowded;    /* told of, until half of the unauthenticated are gone */
     struct hmap by_id;  /* connection id -> struct conn */
     struct hmap users;  /* bare JID -> struct user_count: bound connections here */
     struct hmap by_sm;  /* id of a session that may be resumed -> struct conn */

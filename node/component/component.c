@@ -217,7 +217,8 @@ static void on_end(void *ctx, const struct stream_end *e)
 static const struct stream_in_events events = {
     .header = on_header, .element = on_element, .end = on_end};
 
-void component_accept(struct node_shard *sh, struct transport *t, bool direct_tls)
+void component_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                      const struct stream_rate *rate)
 {
     struct component_shard *cs = component_shard(sh);
     if (cs->is_stopping) {
@@ -235,6 +236,7 @@ void component_accept(struct node_shard *sh, struct transport *t, bool direct_tl
     if (direct_tls)
         t = tls_server(&t, sh->node->tls_c2s);
     l->stream = stream_in_new(&t, &l->conf, &events, l);
+    stream_in_set_rate(l->stream, rate);
 }
 
 void component_stop(struct node_shard *sh)

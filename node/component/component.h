@@ -9,7 +9,9 @@
 
 /* A component's domain by the configuration, connected or not. */
 bool component_serves(const struct node *n, struct str domain);
-void component_accept(struct node_shard *sh, struct transport *t, bool direct_tls);
+/* rate: borrowed for as long as the link lives. */
+void component_accept(struct node_shard *sh, struct transport *t, bool direct_tls,
+                      const struct stream_rate *rate);
 /* On the owner of to.domain: to the link, to a node that has one, or back. Takes the route's
  * references (not the struct itself). */
 void component_route(struct route *r);
