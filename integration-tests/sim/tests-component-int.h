@@ -32,14 +32,23 @@ static UNUSED void peer_end(void *ctx, enum err why)
 
 static const struct transport_events peer_events = {.data = peer_data, .end = peer_end};
 
+static UNUSED void peer_secure(struct peer *p)
+{
+    p->t = tls_client(&p->t, rig_client_tls, RIG_DOMAIN);
+    transport_set_events(p->t, &peer_events, p);
+}
+
 static UNUSED void peer_dialled(void *ctx, enum err e, struct transport *t,
                                 const struct dial_result *r)
 {
     struct peer *p = ctx;
     (void)r;
     assert_int_equal(e, ERR_OK);
-    p->t = p->with_tls ? tls_client(&t, rig_client_tls, RIG_DOMAIN) : t;
-    transport_set_events(p->t, &peer_events, p);
+    p->t = t;
+    if (p->with_tls)
+        peer_secure(p);
+    else
+        transport_set_events(p->t, &peer_events, p);
 }
 
 static UNUSED bool peer_has(void *ctx)
