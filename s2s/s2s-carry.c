@@ -102,7 +102,7 @@ void s2s_carry(struct s2s_outbox *b)
     struct s2s *s = b->s2s;
     struct s2s_terms terms;
     if (s2s_denies(s, str_of(b->remote), false, &terms)) {
-        s2s_outbox_fail(b, S2S_CAUSE_POLICY_OURS, terms.why);
+        s2s_outbox_fail(b, s2s_terms_cause(&terms), terms.why);
         return;
     }
     struct s2s_in *in = hmap_get(&s->bidis, str_of(b->key));

@@ -101,6 +101,9 @@ enum s2s_side { S2S_SIDE_NOBODY, S2S_SIDE_OURS, S2S_SIDE_THEIRS, S2S_SIDE_BETWEE
       "see that our own domain can be reached from outside, as DNS says")                          \
     X(POLICY_OURS, "policy-ours", POLICY, OURS, NOT_ALLOWED, true,                                 \
       "federation with this domain is not allowed here", "change the policy in [s2s]")             \
+    X(POLICY_LISTED, "policy-listed", POLICY, OURS, NOT_ALLOWED, true,                             \
+      "a block list that this server follows names the domain",                                    \
+      "see that it sends no spam and ask the list's operator; [[s2s.host_policy]] frees it here")  \
     X(POLICY_THEIRS, "policy-theirs", POLICY, THEIRS, REMOTE_SERVER_TIMEOUT, false,                \
       "the peer does not want to talk to us", "ask its operator")                                  \
     X(LIMIT_OUTBOX, "limit-outbox", LIMIT, OURS, RESOURCE_CONSTRAINT, true,                        \

@@ -13,15 +13,21 @@ void s2s_terms(const struct s2s *s, struct str remote, struct s2s_terms *out)
                               .dialback = s->conf.dialback,
                               .external = s->conf.external};
     s2s_policy_apply(s->policy, remote, out);
+    s2s_rtbl_apply(s->rtbl, remote, out);
+}
+
+enum s2s_cause s2s_terms_cause(const struct s2s_terms *t)
+{
+    return t->is_listed ? S2S_CAUSE_POLICY_LISTED : S2S_CAUSE_POLICY_OURS;
 }
 
 bool s2s_denies(struct s2s *s, struct str remote, bool is_inbound, struct s2s_terms *t)
 {
-    if (!s->policy)
+    if (!s->policy && !s->rtbl)
         return false;
     s2s_terms(s, remote, t);
     if (t->is_denied)
-        s2s_domain_note(s, remote, is_inbound, S2S_CAUSE_POLICY_OURS, t->why);
+        s2s_domain_note(s, remote, is_inbound, s2s_terms_cause(t), t->why);
     return t->is_denied;
 }
 
@@ -87,15 +93,12 @@ static void enforce_box(struct s2s_outbox *b)
     struct s2s_terms t;
     s2s_terms(b->s2s, str_of(b->remote), &t);
     if (t.is_denied)
-        s2s_outbox_fail(b, S2S_CAUSE_POLICY_OURS, t.why);
+        s2s_outbox_fail(b, s2s_terms_cause(&t), t.why);
 }
 
-void s2s_set_policy(struct s2s *s, struct s2s_policy **p_take)
+static void enforce(struct s2s *s)
 {
-    s2s_policy_unref(&s->policy);
-    s->policy = *p_take;
-    *p_take = NULL;
-    if (!s->policy || s->is_stopping)
+    if (s->is_stopping)
         return;
     list_each (&s->ins, n)
         s2s_enforce_in(list_entry(n, struct s2s_in, link));
@@ -105,4 +108,22 @@ void s2s_set_policy(struct s2s *s, struct s2s_policy **p_take)
     for (struct s2s_domain *d; (d = s2s_domain_any(s, &it));)
         list_each (&d->boxes, n)
             enforce_box(list_entry(n, struct s2s_outbox, of_domain));
+}
+
+void s2s_set_policy(struct s2s *s, struct s2s_policy **p_take)
+{
+    s2s_policy_unref(&s->policy);
+    s->policy = *p_take;
+    *p_take = NULL;
+    if (s->policy)
+        enforce(s);
+}
+
+void s2s_set_rtbl(struct s2s *s, struct s2s_rtbl_set **take)
+{
+    s2s_rtbl_set_unref(&s->rtbl);
+    s->rtbl = *take;
+    *take = NULL;
+    if (s->rtbl)
+        enforce(s);
 }

@@ -86,7 +86,7 @@ static struct json *report(struct explain *x)
     json_set_str(out, "tls", str_of(w ? w->tls : ""));
     json_set_str(out, "auth", str_of(w ? w->auth : ""));
     if (x->terms.is_denied)
-        put_cause(out, S2S_CAUSE_POLICY_OURS, x->terms.why);
+        put_cause(out, s2s_terms_cause(&x->terms), x->terms.why);
     else if (w)
         put_cause(out, w->cause, w->text);
     else

@@ -26,6 +26,7 @@ struct s2s {
     struct s2s_conf conf;                         /* with defaults filled in */
     struct stream_in_conf in_conf, in_conf_plain; /* the second: TLS is not required */
     struct s2s_policy *policy;                    /* NULL: none */
+    struct s2s_rtbl_set *rtbl;                    /* NULL: none */
     struct store_port *store;
     struct dns *dns;
     const struct s2s_host_ops *host;
@@ -80,6 +81,7 @@ struct s2s_out;
 struct s2s_in;
 /* ---- s2s-enforce.c: the policy in force */
 void s2s_terms(const struct s2s *s, struct str remote, struct s2s_terms *out);
+enum s2s_cause s2s_terms_cause(const struct s2s_terms *t); /* of what is denied */
 /* Is the remote domain denied? Then that is noted in its record, and why is said in t. */
 bool s2s_denies(struct s2s *s, struct str remote, bool is_inbound, struct s2s_terms *t);
 /* May a domain become known by a stream of its, or is it already? take: it proved itself. */

@@ -3,7 +3,8 @@
 /* With whom we federate, both ways, and on which proof: the operator's rules and block list, made
  * once, immutable, counted, shared by all shards. The most exact rule decides:
  *   1. a rule for the domain itself;
- *   2. the block list: the domain itself, or "*.parent" of any domain above it;
+ *   2. the block list: the domain itself, or "*.parent" of any domain above it; and the lists of
+ *      s2s-rtbl.h, which change more often and are asked beside it;
  *   3. the rule for "*.parent" of the nearest domain above it;
  *   4. the default. */
 #include "lib/base/base.h"
@@ -42,6 +43,7 @@ size_t s2s_policy_blocked(const struct s2s_policy *p); /* entries of the block l
 struct s2s_terms {
     bool is_denied, needs_cert;            /* it must prove itself by its certificate */
     bool is_named;                         /* a rule is for this very domain */
+    bool is_listed;                        /* denied by a list of s2s-rtbl.h */
     bool tls_required, dialback, external; /* as in s2s_conf, with what the rule says */
     char why[160];                         /* of is_denied and needs_cert; "" else */
 };

@@ -108,7 +108,7 @@ void s2s_send(struct s2s *s, struct stanza *st, void *token)
     }
     struct s2s_terms terms;
     if (s2s_denies(s, st->to.domain, false, &terms)) {
-        s2s_bounce(s, st, S2S_CAUSE_POLICY_OURS, terms.why, token);
+        s2s_bounce(s, st, s2s_terms_cause(&terms), terms.why, token);
         return;
     }
     struct s2s_outbox *b = s2s_outbox_get(s, st->from.domain, st->to.domain);
@@ -281,6 +281,7 @@ void s2s_free(struct s2s **ps)
     hmap_fini(&s->boxes);
     s2s_ways_fini(s);
     s2s_policy_unref(&s->policy);
+    s2s_rtbl_set_unref(&s->rtbl);
     mem_wipe(&s->secret, sizeof s->secret);
     mem_free(s);
 }

@@ -13,6 +13,7 @@
 #include "s2s/s2s-cause.h"
 #include "s2s/s2s-newcomers.h"
 #include "s2s/s2s-policy.h"
+#include "s2s/s2s-rtbl.h"
 
 struct s2s;
 struct store_port;
@@ -95,6 +96,8 @@ void s2s_tune(struct s2s *s, const struct s2s_tune *t);
 /* Another policy from now on (takes the reference; NULL: all are welcome). What it does not allow
  * any more ends: streams are closed, what waits is given back. */
 void s2s_set_policy(struct s2s *s, struct s2s_policy **p_take);
+/* The same for the lists that are followed (takes the reference; NULL: none). */
+void s2s_set_rtbl(struct s2s *s, struct s2s_rtbl_set **take);
 /* Close all streams in order; done when they are (at most 3 s). Waiting stanzas are bounced first.
  */
 void s2s_stop(struct s2s *s, void (*done)(void *ctx), void *ctx);

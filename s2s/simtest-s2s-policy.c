@@ -138,6 +138,52 @@ static void test_denied_later(void **state UNUSED)
     }
 }
 
+static void follow(struct host *h, const char *domain)
+{
+    struct s2s_rtbl_set *set = s2s_rtbl_set_new();
+    struct s2s_rtbl *l = s2s_rtbl_new(STR("rtbl.test"), STR("spam"), 1);
+    struct s2s_rtbl_key k;
+    s2s_rtbl_key_of(str_of(domain), &k);
+    s2s_rtbl_add(l, &k);
+    s2s_rtbl_set_add(set, &l);
+    s2s_set_rtbl(h->s2s, &set);
+}
+
+/* A list that is followed ends what is there, in both roles, and is named as the reason; a rule for
+ * the very domain frees it, and so does its going. */
+static void test_listed(void **state UNUSED)
+{
+    static const struct s2s_rule allow1 = {.host = "d1.test"}, allow0 = {.host = "d0.test"};
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct world *w = world_begin(seed);
+        struct host *a = &w->h[0], *b = &w->h[1];
+        bool is_opener = seed & 1;
+        struct host *at = is_opener ? a : b;
+        const char *other = is_opener ? "d1.test" : "d0.test";
+        struct s2s_rtbl_set *none = NULL;
+        world_open(w);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 1, 5 * SEC);
+        follow(at, other);
+        run_for(SEC);
+        assert_int_equal(host_rows(at), 0);
+        host_send(a, "d1.test", 10);
+        run_until(&a->n_back, 1, 12 * SEC);
+        if (is_opener)
+            assert_non_null(strstr(a->back[0].text, "the list 'spam' of rtbl.test names it"));
+        assert_true(has_outcome(at, other, !is_opener, "policy-listed"));
+        assert_int_equal(b->n_in, 1);
+        set(at, is_opener ? &allow1 : &allow0);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 2, 10 * SEC);
+        set(at, NULL);
+        s2s_set_rtbl(at->s2s, &none);
+        host_send(a, "d1.test", 10);
+        run_until(&b->n_in, 3, 10 * SEC);
+        world_end(&w);
+    }
+}
+
 /* What waits for a domain that cannot be reached, or flies on a cut stream, comes back at once. */
 static void test_waiting_comes_back(void **state UNUSED)
 {
@@ -298,7 +344,7 @@ static void on_report(void *ctx, struct json **report)
     *report = NULL;
 }
 
-static void test_explain(void **state UNUSED)
+static void explain(bool is_listed, const char *cause, const char *why)
 {
     struct world *w = world_begin(10);
     struct host *a = &w->h[0];
@@ -306,23 +352,33 @@ static void test_explain(void **state UNUSED)
     struct json *report = NULL;
     op_owner_init(&ops);
     world_open(w);
-    set(a, &deny1);
+    if (is_listed)
+        follow(a, "d1.test");
+    else
+        set(a, &deny1);
     s2s_explain(a->s2s, &ops, "d0.test", STR("d1.test"), on_report, &report);
     run_for(SEC);
     assert_non_null(report);
     s2s_explain_verdict(report);
-    assert_string_equal(json_get_str(report, "cause"), "policy-ours");
+    assert_string_equal(json_get_str(report, "cause"), cause);
     const char *verdict = json_get_str(report, "verdict");
-    assert_non_null(strstr(verdict, "host_policy denies 'd1.test'"));
+    assert_non_null(strstr(verdict, why));
     assert_non_null(strstr(verdict, "on our side"));
     assert_int_equal(w->h[1].n_accepted, 0);
     json_free(&report);
     world_end(&w);
 }
 
+static void test_explain(void **state UNUSED)
+{
+    explain(false, "policy-ours", "host_policy denies 'd1.test'");
+    explain(true, "policy-listed", "the list 'spam' of rtbl.test names it");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_listed),
         cmocka_unit_test(test_outgoing_denied),
         cmocka_unit_test(test_incoming_denied),
         cmocka_unit_test(test_default_policy),
