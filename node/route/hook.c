@@ -196,6 +196,7 @@ CLASS(user_unreachable, struct user_stanza, user_of_user_stanza, own_user_stanza
 CLASS(session_available, struct session_event, user_of_session_event, own_session_event, NULL)
 CLASS(session_closed, struct session_event, user_of_session_event, own_session_event, NULL)
 CLASS(disco, struct disco_subject, NULL, NULL, NULL)
+CLASS(server_receive, struct server_stanza, NULL, NULL, NULL)
 CLASS(user_contact, struct contact_check, NULL, NULL, NULL)
 CLASS(stream_features, struct features_subject, NULL, NULL, NULL)
 

@@ -22,6 +22,9 @@ struct features_subject;
     X(session_closed, struct session_event)                                                        \
     /* collect features, identities and items for a disco answer */                                \
     X(disco, struct disco_subject)                                                                 \
+    /* a message, presence or answer that is addressed to one of our domains itself; who takes it  \
+     * returns STOP */                                                                             \
+    X(server_receive, struct server_stanza)                                                        \
     /* may this user's presence go there: V_DROP when not */                                       \
     X(user_contact, struct contact_check)                                                          \
     /* collect what a client's stream offers beside SASL, TLS and binding */                       \
@@ -38,6 +41,11 @@ struct session_event {
     struct user *user;
     struct session *session;
     const struct stanza *presence; /* session_closed: the unavailable one; not after parking */
+};
+struct server_stanza { /* no parking */
+    struct stanza *stanza;
+    enum route_source source;
+    const char *trace;
 };
 struct contact_check { /* no parking */
     struct user *user;

@@ -8,6 +8,7 @@
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
 #include "node/component/component.h"
+#include "node/route/hooks.h"
 #include "node/route/iq.h"
 #include "node/route/route.h"
 #include "node/session/user.h"
@@ -32,6 +33,21 @@ static void route_end_bounce(struct route *r, enum stanza_cond c, const char *te
 }
 
 /* ---- step: our own domains as an entity */
+static void server_received(void *ctx, struct hook_run *run UNUSED,
+                            struct server_stanza *subject UNUSED, enum verdict v)
+{
+    *(bool *)ctx = v == V_STOP;
+}
+
+/* A module waits for it. */
+static bool is_taken(struct route *r)
+{
+    bool taken = false;
+    struct server_stanza s = {r->stanza, r->source, r->trace};
+    hook_run_server_receive(r->shard, &s, server_received, &taken);
+    return taken;
+}
+
 static enum route_result step_server(struct route *r)
 {
     struct stanza *s = r->stanza;
@@ -42,6 +58,8 @@ static enum route_result step_server(struct route *r)
         struct custody *c = r->custody;
         r->custody = NULL;
         iq_dispatch(r->shard, IQ_TO_SERVER, NULL, 0, s, c);
+        route_free(r);
+    } else if (is_taken(r)) {
         route_free(r);
     } else if (s->kind == STANZA_MESSAGE) {
         route_end_bounce(r, STANZA_SERVICE_UNAVAILABLE, NULL);
