@@ -30,6 +30,11 @@ struct node_conf_component { /* a domain that an external component serves */
     const char *domain, *secret;
     bool kicks_old; /* a second connection takes over, else it is refused */
 };
+struct node_conf_rtbl { /* a block list at a pubsub service */
+    const char *service, *node;
+    size_t max_items;
+    uint64_t refresh_ms;
+};
 struct node_conf {
     /* [general] */
     const char *const *domains; /* served domains, NULL-terminated; the first is the default */
@@ -81,6 +86,8 @@ struct node_conf {
     struct s2s_tune s2s_tune;
     const struct s2s_override *s2s_overrides; /* ended by domain NULL, or NULL */
     struct s2s_policy_conf s2s_policy;
+    const struct node_conf_rtbl *rtbls; /* [[s2s.rtbl]] */
+    size_t rtbls_n;
     const char *s2s_crl_file; /* NULL: none */
     unsigned s2s_new_domains; /* a minute; 0: no limit */
     /* [region]; region_name NULL = a world of one region, no registry, no links */

@@ -79,6 +79,15 @@ static struct s2s_policy_conf policy_of(const struct options *o)
                                     .blocklist_file = o->s2s.blocklist_file};
 }
 
+static const struct node_conf_rtbl *rtbls(const struct opt_rtbl *in, size_t n)
+{
+    struct node_conf_rtbl *out = mem_calloc(n + 1, sizeof *out);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (struct node_conf_rtbl){in[i].service, in[i].node, (size_t)in[i].max_items,
+                                         in[i].refresh};
+    return out;
+}
+
 static void open_region(const struct options *o, struct node_conf *c)
 {
     c->region_name = o->region.name;
@@ -120,6 +129,8 @@ static void open_s2s(const struct options *o, struct node_conf *c)
     c->s2s_tune.pending_stanzas = (size_t)o->s2s.pending_stanzas;
     c->s2s_overrides = overrides(o->overrides, o->overrides_n);
     c->s2s_policy = policy_of(o);
+    c->rtbls = rtbls(o->rtbls, o->rtbls_n);
+    c->rtbls_n = o->rtbls_n;
     c->s2s_crl_file = o->s2s.crl_file;
     c->s2s_new_domains = (unsigned)o->s2s.new_domains;
 }
@@ -232,6 +243,7 @@ void node_settings_close(struct node_settings *s)
     mem_free((void *)(uintptr_t)s->conf.components);
     mem_free((void *)(uintptr_t)s->conf.s2s_overrides);
     mem_free((void *)(uintptr_t)s->conf.s2s_policy.rules);
+    mem_free((void *)(uintptr_t)s->conf.rtbls);
     mem_free((void *)(uintptr_t)s->conf.certs);
     node_options_store_close(&s->conf);
 }

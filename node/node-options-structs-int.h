@@ -86,6 +86,11 @@ struct opt_host_policy {
     enum s2s_proof auth;
     bool tls_required;
 };
+struct opt_rtbl {
+    const char *service, *node;
+    int64_t max_items;
+    uint64_t refresh;
+};
 struct opt_region {
     const char *name, *node, *domain, *domain_suffix, *listen, *endpoint, *cert, *key, *ca;
     uint64_t wait, queue_bytes;
@@ -162,6 +167,8 @@ struct options {
     size_t overrides_n;
     struct opt_host_policy *host_policies;
     size_t host_policies_n;
+    struct opt_rtbl *rtbls;
+    size_t rtbls_n;
     struct opt_region region;
     struct opt_registry registry;
     struct opt_metrics metrics;

@@ -3,6 +3,7 @@
 #include "lib/base/crypto.h"
 #include "lib/xmpp/jid.h"
 #include "node/node-options-structs-int.h"
+#include "s2s/s2s-rtbl.h"
 
 static void check_address(const struct conf *c, struct conf_errors *errs, const char *section,
                           size_t i, const char *option, const char *text)
@@ -134,6 +135,38 @@ static void check_policies(const struct conf *c, struct conf_errors *errs, const
                           o->host_policies[i].host);
 }
 
+static void check_rtbl(const struct conf *c, struct conf_errors *errs, const struct options *o,
+                       size_t i)
+{
+    const struct opt_rtbl *l = &o->rtbls[i];
+    struct arena *a = arena_new(0);
+    struct jid j;
+    const char *why = "";
+    if (l->service && jid_parse(a, str_of(l->service), &j, &why) != ERR_OK)
+        conf_error_at(errs, c, "s2s.rtbl", i, "service", "\"%s\" is no address: %s", l->service,
+                      why);
+    if (l->service && strlen(l->service) > S2S_RTBL_NAME_MAX)
+        conf_error_at(errs, c, "s2s.rtbl", i, "service", "is longer than %d bytes",
+                      S2S_RTBL_NAME_MAX);
+    if (l->node && strlen(l->node) > S2S_RTBL_NAME_MAX)
+        conf_error_at(errs, c, "s2s.rtbl", i, "node", "is longer than %d bytes", S2S_RTBL_NAME_MAX);
+    for (size_t k = 0; k < i; k++)
+        if (l->service && l->node && o->rtbls[k].service && o->rtbls[k].node &&
+            str_ieq(str_of(l->service), str_of(o->rtbls[k].service)) &&
+            strcmp(l->node, o->rtbls[k].node) == 0)
+            conf_error_at(errs, c, "s2s.rtbl", i, "node", "stands twice");
+    arena_free(&a);
+}
+
+static void check_rtbls(const struct conf *c, struct conf_errors *errs, const struct options *o)
+{
+    if (o->rtbls_n > S2S_RTBL_LISTS_MAX)
+        conf_error_at(errs, c, "s2s.rtbl", S2S_RTBL_LISTS_MAX, "service", "is the %dth; %d may be",
+                      S2S_RTBL_LISTS_MAX + 1, S2S_RTBL_LISTS_MAX);
+    for (size_t i = 0; i < o->rtbls_n; i++)
+        check_rtbl(c, errs, o, i);
+}
+
 struct store_options node_options_store(const struct options *o)
 {
     return (struct store_options){&o->store, o->routes, o->routes_n, &o->pool};
@@ -150,6 +183,7 @@ void node_options_verify(const struct conf *c, const void *root, struct conf_err
     for (size_t i = 0; i < o->overrides_n; i++)
         check_domain(c, errs, "s2s.override", i, "domain", o->overrides[i].domain);
     check_policies(c, errs, o);
+    check_rtbls(c, errs, o);
     for (size_t i = 0; i < o->certs_n; i++)
         check_domain(c, errs, "tls.domain", i, "domain", o->certs[i].domain);
     check_listeners(c, errs, o, "listen.c2s", o->listen_c2s, o->listen_c2s_n);

@@ -229,6 +229,20 @@ static const struct conf_option host_policy_options[] = {
               .doc = "false: with this domain also without TLS; auth = \"certificate\" needs TLS "
                      "all the same"),
 };
+static const struct conf_option rtbl_options[] = {
+    CONF_STRING(struct opt_rtbl, service, "service", .flags = CONF_REQUIRED | CONF_NONEMPTY,
+                .apply = CONF_RELOAD, .doc = "Address of the pubsub service, as \"xmppbl.org\""),
+    CONF_STRING(
+        struct opt_rtbl, node, "node", .flags = CONF_REQUIRED | CONF_NONEMPTY, .apply = CONF_RELOAD,
+        .doc = "Its node, as \"spam_source_domains\": item ids are domains, or SHA-256 hashes "
+               "of them; other ids are ignored"),
+    CONF_INT(struct opt_rtbl, max_items, "max_items", .def = "50000", .min = 1,
+             .max = S2S_RTBL_ITEMS_MAX, .unit = "items", .apply = CONF_RELOAD,
+             .doc = "A list with more is not taken; the last one that was stays in force"),
+    CONF_DURATION(struct opt_rtbl, refresh, "refresh", .def = "1h", .min = 5000, .max = 86400000,
+                  .apply = CONF_RELOAD,
+                  .doc = "The whole list is fetched anew after this time, whatever events came"),
+};
 static const struct conf_option override_options[] = {
     CONF_STRING(struct opt_override, domain, "domain", .flags = CONF_REQUIRED,
                 .doc = "Remote domain"),
@@ -445,6 +459,9 @@ static const struct conf_section sections[] = {
                .doc = "Fixed place of a remote domain"),
     CONF_ARRAY(struct options, host_policies, host_policies_n, "s2s.host_policy",
                host_policy_options, .doc = "Whether and how to federate with one remote domain"),
+    CONF_ARRAY(struct options, rtbls, rtbls_n, "s2s.rtbl", rtbl_options,
+               .doc = "A block list of domains that a pubsub service publishes in real time; at "
+                      "most 16"),
     CONF_SECTION(struct options, region, "region", region_options,
                  .doc = "This node's place in a world of several regions; absent: it is alone"),
     CONF_SECTION(struct options, registry, "registry", registry_options,

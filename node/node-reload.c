@@ -2,13 +2,15 @@
  * nobody else sees; if anything is wrong they are dropped and the reasons reported. Back on shard 0
  * the certificates are replaced in their contexts (streams that exist go on with theirs), the log's
  * level and form are set, and each shard is posted a copy of the numbers that may change
- * (struct node_tune) and the policy of federation (shared, immutable). What takes a restart is
+ * (struct node_tune) and the policy of federation (shared, immutable). The lists that the module
+ * rtbl follows are told to it here, on its shard. What takes a restart is
  * compared with what the node was started with, so it is reported as long as it waits. */
 #include "node/node-reload.h"
 
 #include "conf/conf-print.h"
 #include "lib/base/log.h"
 
+#include "node/mod/rtbl.h"
 #include "node/node-int.h"
 #include "node/node-options.h"
 #include "s2s/s2s.h"
@@ -175,6 +177,7 @@ static void put_in_force(struct reloader *r, struct job *j)
         node_post(&r->node->shard[i], tune_shard, mem_free, t);
         node_post(&r->node->shard[i], policy_shard, policy_drop, s2s_policy_ref(j->policy));
     }
+    rtbl_configure(r->node, s.conf.rtbls, s.conf.rtbls_n);
     node_settings_close(&s);
     conf_unref(&r->current);
     r->current = conf_ref(j->next);

@@ -15,6 +15,10 @@
 #define MINIMAL                                                                                    \
     "[general]\ndomains = [\"im.test\"]\n[tls]\ncert = \"c\"\nkey = \"k\"\n"                       \
     "[store]\nuri = \"mem:\"\n"
+#define RTBL(service, node) "[[s2s.rtbl]]\nservice = \"" service "\"\nnode = \"" node "\"\n"
+#define RTBLS_4(n)                                                                                 \
+    RTBL("r.test", n "1") RTBL("r.test", n "2") RTBL("r.test", n "3") RTBL("r.test", n "4")
+#define RTBLS_16 RTBLS_4("a") RTBLS_4("b") RTBLS_4("c") RTBLS_4("d")
 #define REGION(extra)                                                                              \
     MINIMAL "[region]\nname = \"eu\"\nnode = \"eu1\"\ndomain = \"eu1.eu.r.test\"\n"                \
             "domain_suffix = \".r.test\"\nlisten = \"127.0.0.1:5280\"\ncert = \"c\"\n"             \
@@ -111,6 +115,15 @@ static const struct {
     {MINIMAL "[s2s]\ndefault_policy = \"deny\"\n[[s2s.host_policy]]\nhost = \"*.b.test\"\n", NULL},
     {MINIMAL "[[s2s.host_policy]]\nhost = \"a@b.test\"\n", "is neither a domain nor"},
     {MINIMAL "[[s2s.host_policy]]\nhost = \"b.test\"\npolicy = \"denied\"\n", "policy"},
+    {MINIMAL RTBL("r.test", "n"), NULL},
+    {MINIMAL RTBL("", "n"), "service"},
+    {MINIMAL RTBL("a b", "n"), "is no address"},
+    {MINIMAL RTBL("r.test", "n") "max_items = 100001\n", "max_items"},
+    {MINIMAL RTBL("r.test", "n") "refresh = \"4s\"\n", "refresh"},
+    {MINIMAL RTBL("r.test", "n") RTBL("R.test", "n"), "stands twice"},
+    {MINIMAL RTBL("r.test", "n") RTBL("r.test", "m"), NULL},
+    {MINIMAL RTBLS_16 "", NULL},
+    {MINIMAL RTBLS_16 RTBL("r.test", "17"), "is the 17th"},
     {MINIMAL "[unheard]\nof = 1\n", "unheard"},
 };
 
@@ -143,6 +156,7 @@ static void test_options_reach_conf(void **state)
         "domain = \"b.test\"\naddress = \"127.0.0.1:5270\"\n"
         "[s2s]\ncrl_file = \"c.crl\"\nnew_domains = 5\nblocklist_file = \"b\"\n"
         "[[s2s.host_policy]]\nhost = \"c.test\"\npolicy = \"deny\"\n"
+        "[[s2s.rtbl]]\nservice = \"r.test\"\nnode = \"n\"\nmax_items = 7\nrefresh = \"2h\"\n"
         "[[s2s.host_policy]]\nhost = \"d.test\"\nauth = \"certificate\"\ntls_required = false\n"
         "[[tls.domain]]\ndomain = \"im2.test\"\ncert = \"c2\"\nkey = "
         "\"k2\"\n[limits]\nstanza_bytes = \"20000\"\n"
@@ -178,6 +192,11 @@ static void test_options_reach_conf(void **state)
     assert_string_equal(s.conf.s2s_policy.blocklist_file, "b");
     assert_string_equal(s.conf.s2s_crl_file, "c.crl");
     assert_int_equal(s.conf.s2s_new_domains, 5);
+    assert_int_equal(s.conf.rtbls_n, 1);
+    assert_string_equal(s.conf.rtbls[0].service, "r.test");
+    assert_string_equal(s.conf.rtbls[0].node, "n");
+    assert_int_equal(s.conf.rtbls[0].max_items, 7);
+    assert_int_equal(s.conf.rtbls[0].refresh_ms, 7200000);
     assert_int_equal(s.conf.s2s_policy.n_rules, 2);
     assert_true(s.conf.s2s_policy.rules[0].is_denied);
     assert_string_equal(s.conf.s2s_policy.rules[1].host, "d.test");

@@ -11,6 +11,7 @@ enum {
     S2S_RTBL_LISTS_MAX = 16,
     S2S_RTBL_ITEMS_MAX = 100000, /* of one list */
     S2S_RTBL_ID_MAX = 255,       /* bytes of an item id */
+    S2S_RTBL_NAME_MAX = 255,     /* of a service's address, and of a node's name */
 };
 struct s2s_rtbl_key {
     uint8_t b[32];

@@ -56,6 +56,9 @@
     X(REGISTER_FEATURE, "http://jabber.org/features/iq-register")                                  \
     X(COMPONENT, "jabber:component:accept")                                                        \
     X(OFFLINE, "msgoffline")                                                                       \
+    X(PUBSUB, "http://jabber.org/protocol/pubsub")                                                 \
+    X(PUBSUB_EVENT, "http://jabber.org/protocol/pubsub#event")                                     \
+    X(RSM, "http://jabber.org/protocol/rsm")                                                       \
     X(XML, "http://www.w3.org/XML/1998/namespace")                                                 \
     X(MERIDIAN_ROUTE, "urn:meridian:route:0")                                                      \
     X(MERIDIAN_SM, "urn:meridian:sm:0")                                                            \

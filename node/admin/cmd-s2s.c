@@ -1,6 +1,7 @@
 /* Commands about federation: what there is, what stands in the way, and what to do about it. What
  * is about one domain runs on the shard that sends to it; streams from it may be on any. */
 #include "node/admin/admin-int.h"
+#include "node/mod/rtbl.h"
 #include "s2s/s2s-explain.h"
 
 /* ---- the domain */
@@ -81,6 +82,16 @@ static void outbox_visit(struct control_request *r)
 {
     if (r->shard->s2s)
         s2s_outbox_list(r->shard->s2s, r->out);
+}
+
+/* ---- lists */
+static void run_lists(struct control_request *r)
+{
+    if (!has_federation(r))
+        return;
+    r->out = json_new_array();
+    rtbl_rows(r->node, r->out);
+    control_done(r);
 }
 
 /* ---- show */
@@ -213,6 +224,8 @@ const struct control_verb control_s2s_verbs[] = {
      run_explain},
     {"probe", "DOMAIN", "the same without what is known: can it be reached now?", 1, 1,
      run_explain},
+    {"lists", "", "block lists that are followed: how many items, since when, what is wrong", 0, 0,
+     run_lists},
     {"kick", "DOMAIN", "close its streams in order; what waits goes over new ones", 1, 1, run_kick},
     {"retry", "DOMAIN", "do not wait: try to send what waits now", 1, 1, run_retry},
     {"outbox", "list|drop [DOMAIN]", "what waits; drop (--yes) gives it back to its senders", 1, 2,

@@ -1,7 +1,8 @@
 /* DOC: one table says what there is; nothing is written that is not in it, and the document is made
  * from it. A gathering takes a copy of each shard's counts on that shard (a sample), one after the
  * other, and writes the text on shard 0. Labels have few values by construction: shards, kinds,
- * conditions, causes; no JID, and of domains only the S2S_TOP for which most waits. */
+ * conditions, causes; no JID, of domains only the S2S_TOP for which most waits, and the block lists
+ * that the operator named. */
 #include "node/admin/metrics.h"
 
 #include <dirent.h>
@@ -13,6 +14,7 @@
 #include "lib/xmpp/stanza.h"
 #include "node/c2s/c2s.h"
 #include "node/cluster/world.h"
+#include "node/mod/rtbl.h"
 #include "s2s/s2s.h"
 
 enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
@@ -69,6 +71,13 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
       "Stanzas that wait for a domain: the ten for which most do")                                 \
     X(S2S_PROVED, COUNTER, "meridian_s2s_in_proved_total", "auth",                                 \
       "Domains that another server proved to us")                                                  \
+    X(RTBL_FOLLOWED, GAUGE, "meridian_s2s_rtbl_following", "list",                                 \
+      "1 while a block list of [[s2s.rtbl]] is followed, 0 while its last known items hold")       \
+    X(RTBL_ITEMS, GAUGE, "meridian_s2s_rtbl_items", "list", "Items of the list")                   \
+    X(RTBL_AGE, GAUGE, "meridian_s2s_rtbl_age_seconds", "list",                                    \
+      "Since the list was known to be up to date")                                                 \
+    X(RTBL_EVENTS, COUNTER, "meridian_s2s_rtbl_events_total", "list,event",                        \
+      "Changes of the list that its service told")                                                 \
     X(STORE_OPS, COUNTER, "meridian_store_operations_total", "kind", "Operations answered")        \
     X(STORE_FAILED, COUNTER, "meridian_store_failed_total", "",                                    \
       "Operations of the store that failed")                                                       \
@@ -279,6 +288,28 @@ static void put_s2s(struct buf *out, const struct s2s_stats *s, const struct s2s
     put(out, M_S2S_PROVED, "dialback", (double)s->in_dialback);
 }
 
+static void put_rtbl(struct buf *out, struct node *n)
+{
+    struct rtbl_view v[S2S_RTBL_LISTS_MAX];
+    size_t count = rtbl_views(n, v);
+    metric_head(out, &defs[M_RTBL_FOLLOWED]);
+    for (size_t i = 0; i < count; i++)
+        put(out, M_RTBL_FOLLOWED, v[i].name, v[i].is_following);
+    metric_head(out, &defs[M_RTBL_ITEMS]);
+    for (size_t i = 0; i < count; i++)
+        put(out, M_RTBL_ITEMS, v[i].name, (double)v[i].items);
+    metric_head(out, &defs[M_RTBL_AGE]);
+    for (size_t i = 0; i < count; i++)
+        if (v[i].age_s != UINT64_MAX)
+            put(out, M_RTBL_AGE, v[i].name, (double)v[i].age_s);
+    metric_head(out, &defs[M_RTBL_EVENTS]);
+    for (size_t i = 0; i < count; i++)
+        for (unsigned e = 0; e < RTBL_EVENT_KINDS; e++)
+            metric_sample(out, &defs[M_RTBL_EVENTS],
+                          (const char *const[]){v[i].name, rtbl_event_name(e)},
+                          (double)v[i].events[e]);
+}
+
 static void put_store(struct buf *out, const struct store_stats *s)
 {
     const char *read = "read", *write = "write";
@@ -333,6 +364,7 @@ static void write_all(struct buf *out, const struct round *r)
     put_clients(out, sum);
     put_stanzas(out, &sum->node);
     put_s2s(out, &sum->s2s, r->top);
+    put_rtbl(out, r->node);
     put_store(out, &sum->store);
     put_world(out, r->node);
     mem_free(sum);

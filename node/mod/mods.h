@@ -23,7 +23,8 @@
     X(delay)                                                                                       \
     X(carbons)                                                                                     \
     X(anonymous)                                                                                   \
-    X(removals)
+    X(removals)                                                                                    \
+    X(rtbl)
 
 #define MOD_EXTERN(name) extern const struct module mod_##name;
 MOD_LIST(MOD_EXTERN)
