@@ -580,11 +580,79 @@ static void test_configure(void **state UNUSED)
     scene_end(&s);
 }
 
+/* ---- a world of two regions */
+/* Answer each request that is in the inbox. */
+static void answer_all(struct peer *p, const char *items)
+{
+    buf_char(&p->in, '\0');
+    for (char *at = p->in.p, *end; (at = strstr(at, "<iq ")) && (end = strstr(at, "</iq>"));
+         at = end) {
+        *end++ = 0;
+        struct str id = str_of(strstr(at, " id='") + 5);
+        id = str_cut(&id, '\'');
+        peer_send(p, "<iq type='result' id='" STR_FMT "' " ME ">%s</iq>", STR_ARG(id),
+                  strstr(at, "<items ") ? items : PUBSUB(SUBSCRIPTION("subscribed")));
+    }
+    buf_clear(&p->in);
+}
+
+static bool names(const struct pair *w, int at, const char *domain)
+{
+    struct s2s_terms t;
+    s2s_terms(w->at[at].rig.node->shard[0].s2s, str_of(domain), &t);
+    return t.is_listed;
+}
+
+static void regions_up(struct pair *w, unsigned shards)
+{
+    pair_begin(w, 5, shards);
+    for (int i = 0; i < REGIONS; i++) {
+        place_kill(w, i);
+        with_lists(&w->at[i].rig.conf);
+        if (i == US)
+            w->at[i].rig.conf.component_listen_n = 0;
+        place_revive(w, i);
+    }
+    (void)sim_run(30 * SEC, NULL, NULL);
+}
+
+/* The service reaches one node only. An answer gets to the one that asked, an event to all. */
+static void test_other_region(void **state UNUSED)
+{
+    for (unsigned shards = 1; shards <= 4; shards += 3) {
+        struct pair w;
+        struct peer p;
+        regions_up(&w, shards);
+        peer_open(&p, &w.at[EU].rig.listen[0].at, PORT, false, NS_COMPONENT, SERVICE);
+        prove(&p, SECRET);
+        for (int i = 0; i < TRIES_S; i++) {
+            (void)sim_run(SEC, NULL, NULL);
+            answer_all(&p, PUBSUB(ITEMS(ITEM("first.example"))));
+        }
+        for (int i = 0; i < REGIONS; i++) {
+            struct rtbl_view v[S2S_RTBL_LISTS_MAX];
+            assert_int_equal(rtbl_views(w.at[i].rig.node, v), 1);
+            assert_string_equal(v[0].state, "following");
+            assert_true(names(&w, i, "first.example"));
+        }
+        peer_send(&p, "<message " ME ">%s</message>",
+                  EVENT(ITEMS(ITEM("new.example") "<retract id='first.example'/>")));
+        (void)sim_run(2 * SEC, NULL, NULL);
+        for (int i = 0; i < REGIONS; i++) {
+            struct rtbl_view v[S2S_RTBL_LISTS_MAX];
+            (void)rtbl_views(w.at[i].rig.node, v);
+            assert_int_equal(v[0].events[0], 1); /* once */
+            assert_true(names(&w, i, "new.example"));
+            assert_false(names(&w, i, "first.example"));
+        }
+        peer_close(&p);
+        pair_end(&w);
+    }
+}
+
 static int setup(void **state)
 {
-    int e = rig_certs_begin(state);
-    log_set_level(LOG_ERROR);
-    return e;
+    return begin(state); /* of tests-world-int.h: warnings are part of the cases */
 }
 
 int main(void)
@@ -604,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_configure),
+        cmocka_unit_test(test_other_region),
     };
     return cmocka_run_group_tests(tests, setup, rig_certs_end);
 }

@@ -144,7 +144,8 @@ static void fetched(struct rtbl_list *l)
         struct rtbl_items old = l->items;
         l->items = l->ask.next;
         l->ask.next = old;
-        rtbl_changed(l, 0);
+        s2s_rtbl_unref(&l->shown);
+        rtbl_publish(l->all);
     }
     ask_reset(l);
     l->ask.failures = 0;
@@ -297,7 +298,7 @@ static void on_message(struct rtbl_list *l, const struct stanza *s)
     if (!rtbl_wire_event(s, str_of(l->node), rtbl_me(l), on_event, &n))
         return;
     if (n.has_changed) {
-        rtbl_changed(l, RTBL_GATHER_MS);
+        rtbl_changed(l);
         rtbl_saved_touch(l, true);
     }
     if (n.is_deleted)

@@ -19,7 +19,7 @@ enum {
     RTBL_CHECK_MS = 300000,   /* is the subscription still there? */
     RTBL_RETRY_MIN_MS = 5000, /* doubled at each failure, jittered by a quarter */
     RTBL_RETRY_MAX_MS = 300000,
-    RTBL_GATHER_MS = 250, /* changes that are put in force together */
+    RTBL_GATHER_MS = 250, /* between two times that changes are put in force */
     RTBL_SAVE_MS = 5000,  /* and written together */
     RTBL_SAVE_AGAIN_MS = 60000,
     RTBL_WHY = 160,
@@ -75,12 +75,13 @@ struct rtbl { /* slot of each shard; the lists are on shard 0 */
     struct s2s_rtbl_set *set; /* in force on this shard; whose stanzas are ours */
     VEC(struct rtbl_list *) lists;
     struct timer publish;
+    uint64_t published_us; /* monotonic */
 };
 
 /* ---- rtbl.c */
-/* Items have changed: in force after this time, at the latest. */
-void rtbl_changed(struct rtbl_list *l, uint64_t within_ms);
-void rtbl_publish(struct rtbl *r); /* now */
+/* Items have changed: in force now, or RTBL_GATHER_MS after what was the last time. */
+void rtbl_changed(struct rtbl_list *l);
+void rtbl_publish(struct rtbl *r); /* now; what has changed has shown NULL */
 /* An IQ to the service, ready to be filled. */
 void rtbl_request(struct rtbl_list *l, enum stanza_type t, struct str id, struct stanza_build *b);
 struct str rtbl_me(const struct rtbl_list *l); /* the domain that subscribes */

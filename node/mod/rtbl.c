@@ -73,6 +73,7 @@ static void on_publish(void *ctx)
     struct rtbl *r = ctx;
     struct node *n = r->shard->node;
     struct s2s_rtbl_set *set = s2s_rtbl_set_new();
+    r->published_us = clock_mono_us();
     for (size_t i = 0; i < r->lists.n; i++) {
         struct rtbl_list *l = r->lists.p[i];
         if (!l->shown) {
@@ -95,11 +96,15 @@ void rtbl_publish(struct rtbl *r)
     on_publish(r);
 }
 
-void rtbl_changed(struct rtbl_list *l, uint64_t within_ms)
+void rtbl_changed(struct rtbl_list *l)
 {
+    struct rtbl *r = l->all;
+    uint64_t gone = (clock_mono_us() - r->published_us) / 1000;
     s2s_rtbl_unref(&l->shown);
-    if (!within_ms || !timer_running(&l->all->publish))
-        timer_start(&l->all->publish, within_ms);
+    if (gone >= RTBL_GATHER_MS)
+        rtbl_publish(r);
+    else if (!timer_running(&r->publish))
+        timer_start(&r->publish, RTBL_GATHER_MS - gone);
 }
 
 /* ---- from a service */
