@@ -35,14 +35,13 @@ static void check_list(const struct rtbl_items *items)
 {
     struct s2s_rtbl_set *set = s2s_rtbl_set_new();
     struct s2s_rtbl *l = rtbl_items_list(items, STR("s"), NODE);
-    size_t it = 0;
     s2s_rtbl_set_add(set, &l);
-    for (const struct rtbl_item *one; (one = hmap_next(&items->by_id, &it, NULL));) {
+    for (size_t i = 0; i < rtbl_items_count(items); i++) {
         struct s2s_rtbl_key key, of_text;
         struct s2s_terms t = {0};
-        struct str id = str_make(one->id, one->n);
+        struct str id = rtbl_items_id(items, i);
         must(s2s_rtbl_read(id, &key) == S2S_RTBL_DOMAIN);
-        must(memcmp(&key, &one->key, sizeof key) == 0);
+        must(memcmp(&key, &items->keys.p[i].key, sizeof key) == 0);
         s2s_rtbl_key_of(id, &of_text);
         s2s_rtbl_apply(set, id, &t);
         must(t.is_listed || memcmp(&key, &of_text, sizeof key) != 0); /* a hash, or another form */

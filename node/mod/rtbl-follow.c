@@ -311,7 +311,7 @@ static void on_message(struct rtbl_list *l, const struct stanza *s)
 
 void rtbl_list_take(struct rtbl_list *l, const struct stanza *s)
 {
-    if (s->kind == STANZA_MESSAGE && s->type != MSG_ERROR)
+    if (s->kind == STANZA_MESSAGE)
         on_message(l, s);
     else if (s->kind == STANZA_IQ && l->ask.id[0] && str_eqc(s->id, l->ask.id))
         on_answer(l, s);

@@ -1,8 +1,9 @@
 /* DOC: the items of a list as a map from id to key. The id is kept as it came, because that is how
- * the list takes it back; two ids may mean one domain. */
+ * the list takes it back; two ids may mean one domain. Whether two lists are the same is told by
+ * the sum of the keyed hashes of their ids, which nobody outside can aim at. */
 #include "node/mod/rtbl-items.h"
 
-#include "lib/base/mem.h"
+#include "lib/base/siphash.h"
 
 _Static_assert(S2S_RTBL_ID_MAX <= UINT8_MAX, "the length of an id is a byte");
 
@@ -13,10 +14,16 @@ void rtbl_items_init(struct rtbl_items *i, size_t max)
 
 void rtbl_items_fini(struct rtbl_items *i)
 {
-    size_t it = 0;
-    for (struct rtbl_item *one; (one = hmap_next(&i->by_id, &it, NULL));)
-        mem_free(one);
+    for (size_t k = 0; k < i->keys.n; k++)
+        mem_free(i->keys.p[k].of);
+    vec_fini(&i->keys);
     hmap_fini(&i->by_id);
+    i->print = 0;
+}
+
+static uint64_t print_of(struct str id)
+{
+    return siphash(siphash_secret(), id.p, id.n);
 }
 
 enum err rtbl_items_add(struct rtbl_items *i, struct str id)
@@ -35,36 +42,33 @@ enum err rtbl_items_add(struct rtbl_items *i, struct str id)
     if (rtbl_items_count(i) >= i->max)
         return ERR_LIMIT;
     struct rtbl_item *one = mem_alloc(sizeof *one + id.n);
-    one->key = key;
+    one->at = (uint32_t)i->keys.n;
     one->n = (uint8_t)id.n;
     memcpy(one->id, id.p, id.n);
+    vec_push(&i->keys, ((struct rtbl_key){key, one}));
     (void)hmap_put(&i->by_id, str_make(one->id, one->n), one);
+    i->print += print_of(id);
     return ERR_OK;
 }
 
+/* The last key takes its place. */
 bool rtbl_items_del(struct rtbl_items *i, struct str id)
 {
     struct rtbl_item *one = hmap_del(&i->by_id, id);
-    mem_free(one);
-    return one != NULL;
-}
-
-bool rtbl_items_equal(const struct rtbl_items *a, const struct rtbl_items *b)
-{
-    size_t it = 0;
-    if (rtbl_items_count(a) != rtbl_items_count(b))
+    if (!one)
         return false;
-    for (const struct rtbl_item *one; (one = hmap_next(&a->by_id, &it, NULL));)
-        if (!hmap_get(&b->by_id, str_make(one->id, one->n)))
-            return false;
+    i->print -= print_of(id);
+    struct rtbl_key last = i->keys.p[--i->keys.n];
+    i->keys.p[one->at] = last;
+    last.of->at = one->at;
+    mem_free(one);
     return true;
 }
 
 struct s2s_rtbl *rtbl_items_list(const struct rtbl_items *i, struct str service, struct str node)
 {
     struct s2s_rtbl *l = s2s_rtbl_new(service, node, rtbl_items_count(i));
-    size_t it = 0;
-    for (const struct rtbl_item *one; (one = hmap_next(&i->by_id, &it, NULL));)
-        s2s_rtbl_add(l, &one->key);
+    for (size_t k = 0; k < i->keys.n; k++)
+        s2s_rtbl_add(l, &i->keys.p[k].key);
     return l;
 }

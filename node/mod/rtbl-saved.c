@@ -11,7 +11,7 @@
 
 #define TABLE "rtbl"
 #define KEY_AT "at"
-enum { CHUNK_BYTES = 64 << 10, READ_PAGE = 100 };
+enum { CHUNK_BYTES = 64 << 10, READ_PAGE = 4 };
 
 static struct str owner_of(const struct rtbl_list *l, struct arena *a)
 {
@@ -36,10 +36,10 @@ static void put_chunk(struct store_txn *t, size_t chunk, struct buf *b)
 static size_t put_items(struct store_txn *t, const struct rtbl_items *items)
 {
     struct buf b;
-    size_t chunks = 0, it = 0;
+    size_t chunks = 0;
     buf_init(&b, CHUNK_BYTES + S2S_RTBL_ID_MAX + 1);
-    for (const struct rtbl_item *one; (one = hmap_next(&items->by_id, &it, NULL));) {
-        buf_str(&b, str_make(one->id, one->n));
+    for (size_t i = 0; i < rtbl_items_count(items); i++) {
+        buf_str(&b, rtbl_items_id(items, i));
         buf_char(&b, '\n');
         if (b.n >= CHUNK_BYTES)
             put_chunk(t, chunks++, &b);
