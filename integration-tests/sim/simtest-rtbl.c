@@ -17,7 +17,8 @@ enum {
     CHECK_S = 300,
     ANSWER_S = 45,
     GATHER_MS = 250,
-    TRIES_S = 400
+    TRIES_S = 400,
+    SAVED_MS = 10000
 };
 
 static const struct node_conf_component components[] = {{SERVICE, SECRET, true},
@@ -552,6 +553,65 @@ static void test_restart(void **state UNUSED)
     }
 }
 
+/* The id of the i-th item of a large list. */
+static const char *long_id(size_t i, char out[S2S_RTBL_ID_MAX + 1])
+{
+    static const char label[] = "a-label-of-some-length-that-is-no-use-but-for-its-bytes";
+    snprintf(out, S2S_RTBL_ID_MAX + 1, "%s.%s.%s.%s.d%zu.example", label, label, label, label, i);
+    return out;
+}
+
+/* A page of items from..to of count. */
+static void send_page(struct scene *s, size_t from, size_t to, size_t count)
+{
+    char id[256], name[S2S_RTBL_ID_MAX + 1];
+    struct buf b;
+    buf_init(&b, 8000);
+    request(s, "<items ", id);
+    for (size_t i = from; i < to; i++)
+        buf_printf(&b, "<item id='%s'/>", long_id(i, name));
+    peer_send(&s->p,
+              "<iq type='result' id='%s' " ME "><pubsub xmlns='%s'><items node='" NODE "'>" STR_FMT
+              "</items><set xmlns='%s'><last>%s</last><count>%zu</count></set></pubsub></iq>",
+              id, NS_PUBSUB, STR_ARG(buf_view(&b)), NS_RSM, name, count);
+    buf_fini(&b);
+}
+
+/* More than the store has in one value, and than is read at once; then less again. */
+static void test_large(void **state UNUSED)
+{
+    enum { MANY = 1500, PAGE = 25 };
+    static const struct node_conf_rtbl large = {SERVICE, NODE, 2 * MANY, REFRESH_S * 1000};
+    struct scene s;
+    char name[S2S_RTBL_ID_MAX + 1];
+    scene_begin(&s, 1);
+    service_up(&s);
+    s.r.conf.rtbls = &large;
+    rtbl_configure(s.r.node, &large, 1);
+    run_ms(100);
+    buf_clear(&s.p.in);
+    run_ms((ANSWER_S + 10) * 1000);
+    subscribe(&s);
+    for (size_t i = 0; i < MANY; i += PAGE)
+        send_page(&s, i, i + PAGE, MANY);
+    run_ms(SAVED_MS);
+    assert_int_equal(view_of(&s, 0).items, MANY);
+    for (size_t left = MANY; left; left = left == MANY ? 5 : 0) {
+        node_down(&s);
+        node_up(&s);
+        s.a = rig_online(&s.r, "alice", "a");
+        assert_int_equal(view_of(&s, 0).items, left);
+        for (size_t i = 0; i < left; i += 149)
+            assert_blocked(&s, long_id(i, name), true);
+        assert_blocked(&s, long_id(left, name), false);
+        service_up(&s);
+        subscribe(&s);
+        send_page(&s, 0, 5, 5);
+        run_ms(SAVED_MS);
+    }
+    scene_end(&s);
+}
+
 /* A reload: the list goes, and its subscription and what was stored; another one comes. */
 static void test_configure(void **state UNUSED)
 {
@@ -671,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_refresh),
         cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_configure),
         cmocka_unit_test(test_other_region),
     };
