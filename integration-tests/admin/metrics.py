@@ -101,6 +101,9 @@ async def act(node, ca, verdict):
     grew('meridian_network_bytes_total{direction="in"}', 1000, False)
     grew('meridian_store_operations_total{kind="read"}', 1, False)
     verdict.check(now['meridian_c2s_connections{state="authenticated"}'] == 1 and now["meridian_users"] == 1, "one client, one user")
+    verdict.check(now['meridian_s2s_rtbl_following{list="rtbl.test/spam"}'] == 0 and
+                  now['meridian_s2s_rtbl_items{list="rtbl.test/spam"}'] == 0 and
+                  now['meridian_s2s_rtbl_events_total{list="rtbl.test/spam",event="publish"}'] == 0, "one block list, not followed yet")
     verdict.check(now["meridian_resident_memory_bytes"] > 1e6 and now['meridian_loop_turn_seconds_count{shard="1"}'] > 0,
                   "memory and loops are measured")
     await a.logout()
@@ -147,7 +150,9 @@ def main():
     lab, verdict = Lab("metrics"), checks.Verdict()
     authority = certs.Authority(lab, "public")
     node = meridian.Node(lab, options.build, DOMAIN, lab.ip(10), authority.issue(DOMAIN, DOMAIN), authority.crt, shards=2,
-                         extra='[metrics]\nlisten = "%s:%d"\n' % (lab.ip(10), PORT)).start()
+                         overrides=[("rtbl.test", "%s:1" % lab.ip(30))],
+                         extra='[[s2s.rtbl]]\nservice = "rtbl.test"\nnode = "spam"\n'
+                               '[metrics]\nlisten = "%s:%d"\n' % (lab.ip(10), PORT)).start()
     try:
         node.adduser("alice", "pw")
         port(node, verdict)

@@ -11,7 +11,11 @@
 
 #define TABLE "rtbl"
 #define KEY_AT "at"
-enum { CHUNK_BYTES = 64 << 10, READ_PAGE = 4 };
+enum {
+    CHUNK_BYTES = 64 << 10,
+    CHUNKS_MAX = S2S_RTBL_ITEMS_MAX / (CHUNK_BYTES / (S2S_RTBL_ID_MAX + 1)) + 1,
+    READ_PAGE = 4,
+};
 
 static struct str owner_of(const struct rtbl_list *l, struct arena *a)
 {
@@ -137,9 +141,11 @@ static void on_read(void *ctx, enum err e, const struct store_entry *entries, si
         read_chunk(l, entries[i].value);
         l->saved.chunks++;
     }
-    if (e != ERR_OK)
+    if (e != ERR_OK) {
         log_warn(NULL, "s2s.rtbl.unread", "service", l->service, "node", l->node, "why",
                  err_text(e));
+        l->saved.chunks = CHUNKS_MAX; /* as many as there may be: what is left over must go */
+    }
     if (e == ERR_OK && n == READ_PAGE)
         read_from(l, key_of(l->saved.chunks, next));
     else
