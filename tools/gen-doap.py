@@ -23,6 +23,8 @@ XEPS = {
     "0030": "Service Discovery",
     "0049": "Private XML Storage",
     "0054": "vcard-temp",
+    "0059": "Result Set Management",
+    "0060": "Publish-Subscribe",
     "0077": "In-Band Registration",
     "0082": "XMPP Date and Time Profiles",
     "0092": "Software Version",
