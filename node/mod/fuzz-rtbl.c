@@ -53,15 +53,13 @@ static void read_all(const struct stanza *s, struct rtbl_items *items)
 {
     struct rtbl_page page;
     char text[64];
-    struct arena *a = arena_new(0);
     (void)rtbl_wire_event(s, NODE, ME, change, items);
     must(rtbl_items_count(items) <= MAX_ITEMS);
-    if (rtbl_wire_page(a, s, NODE, &page, add, items))
+    if (rtbl_wire_page(s, NODE, &page, add, items))
         must(rtbl_items_count(items) <= MAX_ITEMS);
     must(rtbl_wire_subscribed(s, NODE, ME) <= RTBL_SUB_MALFORMED);
     must(strlen(rtbl_wire_error(s, text, sizeof text)) < sizeof text);
     must(rtbl_wire_condition(s) != STANZA_OK);
-    arena_free(&a);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

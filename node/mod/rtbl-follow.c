@@ -181,20 +181,22 @@ static void on_page(struct rtbl_list *l, const struct stanza *s)
     struct rtbl_ask *k = &l->ask;
     struct rtbl_page page;
     struct arena *a = arena_new(0);
-    if (!rtbl_wire_page(a, s, str_of(l->node), &page, on_fetched_id, l)) {
+    bool ok = rtbl_wire_page(s, str_of(l->node), &page, on_fetched_id, l);
+    struct str last = ok ? xml_text(a, page.last) : STR_NONE;
+    if (!ok) {
         failed(l, "fetching items: the answer is malformed");
     } else if (k->is_full) {
         failed(l, "it has more than %zu items (max_items)", l->max);
-    } else if (!page.last.n || !page.n || (page.count && k->seen + page.n >= page.count)) {
+    } else if (!last.n || !page.n || (page.count && k->seen + page.n >= page.count)) {
         fetched(l);
-    } else if (k->last && str_eqc(page.last, k->last)) {
+    } else if (k->last && str_eqc(last, k->last)) {
         failed(l, "fetching items: the service repeats a page");
     } else if (++k->pages >= RTBL_PAGES_MAX) {
         failed(l, "fetching items: more than %d pages", RTBL_PAGES_MAX);
     } else {
         k->seen += page.n;
         mem_free(k->last);
-        k->last = str_dup(page.last);
+        k->last = str_dup(last);
         ask(l, RTBL_STEP_FETCH);
     }
     arena_free(&a);

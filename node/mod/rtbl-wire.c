@@ -91,24 +91,23 @@ enum rtbl_subscription rtbl_wire_subscribed(const struct stanza *s, struct str n
     return pubsub || !xml_first(s->el) ? RTBL_SUB_NONE : RTBL_SUB_MALFORMED;
 }
 
-static void read_set(struct arena *a, const struct xml *set, struct rtbl_page *out)
+static void read_set(const struct xml *set, struct rtbl_page *out)
 {
-    const struct xml *last = child(set, NS_RSM, "last"), *count = child(set, NS_RSM, "count");
-    if (last)
-        out->last = xml_text(a, last);
-    if (count)
-        (void)str_to_u64(xml_text(a, count), UINT64_MAX, &out->count);
+    struct arena *a = arena_new(0);
+    out->last = child(set, NS_RSM, "last");
+    (void)str_to_u64(xml_text(a, child(set, NS_RSM, "count")), UINT64_MAX, &out->count);
+    arena_free(&a);
 }
 
-bool rtbl_wire_page(struct arena *a, const struct stanza *s, struct str node, struct rtbl_page *out,
-                    rtbl_id_cb *cb, void *ctx)
+bool rtbl_wire_page(const struct stanza *s, struct str node, struct rtbl_page *out, rtbl_id_cb *cb,
+                    void *ctx)
 {
     const struct xml *pubsub = stanza_child(s, NS_PUBSUB, "pubsub");
     const struct xml *items = child(pubsub, NS_PUBSUB, "items");
     if (!pubsub || (items && !str_eq(xml_get(items, "node"), node)))
         return false;
     *out = (struct rtbl_page){0};
-    read_set(a, child(pubsub, NS_RSM, "set"), out);
+    read_set(child(pubsub, NS_RSM, "set"), out);
     if (!items) /* an empty page: XEP-0059 section 2.2 */
         return true;
     xml_each(items, c)

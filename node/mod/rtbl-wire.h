@@ -21,13 +21,13 @@ enum rtbl_subscription {
 enum rtbl_subscription rtbl_wire_subscribed(const struct stanza *s, struct str node, struct str me);
 typedef void rtbl_id_cb(void *ctx, struct str id);
 struct rtbl_page {
-    struct str last; /* lives as long as a and s; STR_NONE: the service does not page */
-    uint64_t count;  /* of all items, as the service says; 0: it does not say */
-    size_t n;        /* items of this page */
+    const struct xml *last; /* its text: where this page ends; NULL: the service does not page */
+    uint64_t count;         /* of all items, as the service says; 0: it does not say */
+    size_t n;               /* items of this page */
 };
 /* Each item's id. False: this is no answer to rtbl_wire_items, nothing was called. */
-bool rtbl_wire_page(struct arena *a, const struct stanza *s, struct str node, struct rtbl_page *out,
-                    rtbl_id_cb *cb, void *ctx);
+bool rtbl_wire_page(const struct stanza *s, struct str node, struct rtbl_page *out, rtbl_id_cb *cb,
+                    void *ctx);
 /* "condition (text)" of an IQ error. */
 char *rtbl_wire_error(const struct stanza *s, char *out, size_t size);
 enum stanza_cond rtbl_wire_condition(const struct stanza *s);
