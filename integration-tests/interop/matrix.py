@@ -1,7 +1,6 @@
 """Who reaches whom: Prosody, ejabberd and Meridian with our node, both directions, each way of finding and proving; printed as a table.
 A cell is an answer to a ping from one server's user to a domain of the other that can be found in one way only; what proved the
 stream is what our node says of it."""
-import argparse
 import os
 import re
 import sys
@@ -108,8 +107,11 @@ def rows(table, found):
     return "\n".join(out) + "\n"
 
 
-def put(path, mark, text):
-    """Between the marks of that name in a document."""
+def publish(path, mark, text):
+    """Print it, and put it between the marks of that name in a document, if one is given."""
+    say(text)
+    if not path:
+        return
     with open(path) as f:
         old = f.read()
     new, n = re.subn(r"(<!-- %s: [^\n]*-->\n).*?(<!-- end of %s -->)" % (mark, mark), lambda m: m.group(1) + text + m.group(2), old,
@@ -121,17 +123,12 @@ def put(path, mark, text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True, help="build directory with bin/meridiand")
-    parser.add_argument("--only", choices=PROOFS, action="append", help="that proof only")
-    parser.add_argument("--report", metavar="FILE", help="put the table into this document")
-    o = parser.parse_args()
+    o = checks.options(__doc__ + " --only: one of %s. --report: the document that gets the table." % ", ".join(PROOFS), only="",
+                       report="")
     table, found = {}, {}
-    code = max(play("matrix", os.path.abspath(o.build), proof, lambda n, verdict: cells(n, verdict, table, found))
-               for proof in o.only or PROOFS)
-    say(rows(table, found))
-    if o.report:
-        put(o.report, "matrix", rows(table, found))
+    code = max(play("matrix", o.build, proof, lambda n, verdict: cells(n, verdict, table, found))
+               for proof in PROOFS if o.only in ("", proof))
+    publish(o.report, "matrix", rows(table, found))
     return code
 
 

@@ -1,14 +1,13 @@
 """Round trips before the first stanza to a peer is under way, from a cold start, DNS apart: a relay delays each server's port, and what
 the delay adds to the time until the stanza is with its recipient, in round trips of that relay, less the half one that the stanza itself
 takes."""
-import argparse
 import os
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../runner"))
-from checks import say  # noqa: E402
-from matrix import HEADS, NAMES as PEERS, put  # noqa: E402
+import checks  # noqa: E402
+from matrix import HEADS, NAMES as PEERS, publish  # noqa: E402
 from neighbours import OTHERS, OURS, S2S_TLS, domain, play  # noqa: E402
 from procs import S2S  # noqa: E402
 from wan import Wan  # noqa: E402
@@ -76,19 +75,12 @@ def rows(table):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", required=True, help="build directory with bin/meridiand")
-    parser.add_argument("--delay", type=float, default=0.1, help="seconds, each way")
-    parser.add_argument("--report", metavar="FILE", help="put the table into this document")
-    o = parser.parse_args()
-    table = {}
-    base, build, modules = {}, os.path.abspath(o.build), ("s2s_bidi", "smacks")
-    code = play("no delay", build, "certificate", lambda n, verdict: times(n, base), lambda lab: relays(lab, 0), modules)
-    code = code or play("round trips", build, "certificate", lambda n, verdict: judge(n, verdict, o.delay, base, table),
+    o = checks.options(__doc__ + " --delay: seconds, each way. --report: the document that gets the table.", delay=0.1, report="")
+    base, table, modules = {}, {}, ("s2s_bidi", "smacks")
+    code = play("no delay", o.build, "certificate", lambda n, verdict: times(n, base), lambda lab: relays(lab, 0), modules)
+    code = code or play("round trips", o.build, "certificate", lambda n, verdict: judge(n, verdict, o.delay, base, table),
                         lambda lab: relays(lab, o.delay), modules)
-    say(rows(table))
-    if o.report:
-        put(o.report, "round-trips", rows(table))
+    publish(o.report, "round-trips", rows(table))
     return code
 
 
