@@ -75,7 +75,7 @@ def rows(table):
 
 
 def main():
-    o = checks.options(__doc__ + " --delay: seconds, each way. --report: the document that gets the table.", delay=0.1, report="")
+    o = checks.options(__doc__ + " --delay: seconds, each way. --report: the document that gets the table.", delay=0.25, report="")
     base, table, modules = {}, {}, ("s2s_bidi", "smacks")
     code = play("no delay", o.build, "certificate", lambda n, verdict: times(n, base), lambda lab: relays(lab, 0), modules)
     code = code or play("round trips", o.build, "certificate", lambda n, verdict: judge(n, verdict, o.delay, base, table),
