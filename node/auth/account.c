@@ -37,35 +37,9 @@ static void lookup_end(void *ctx, enum err e, const struct account_info *a)
     cb(cb_ctx, e, a);
 }
 
-/* ---- what the home shard knows of an account */
-struct learn {
-    struct str bare;
-    bool is_here; /* else: forget that there was no such account */
-    char text[];
-};
-
-static void learn_run(struct node_shard *sh, void *ctx)
-{
-    struct learn *l = ctx;
-    const char *region = sh->node->conf->region_name;
-    anchor_learn(sh, l->bare, !l->is_here ? NULL : region ? region : "");
-    mem_free(l);
-}
-
-static void tell_anchor(struct node_shard *sh, struct str bare, bool is_here)
-{
-    struct learn *l = mem_alloc(sizeof *l + bare.n + 1);
-    memcpy(l->text, bare.p, bare.n);
-    l->bare = str_make(l->text, bare.n);
-    l->is_here = is_here;
-    node_post(node_shard_of(sh->node, l->bare), learn_run, mem_free, l);
-}
-
 static void lookup_here_done(void *ctx, enum err e, const struct account_info *a)
 {
     struct lookup *l = ctx;
-    if (e == ERR_OK && a->has_keys) /* it will soon be asked for again, to bind */
-        tell_anchor(l->sh, l->bare, true);
     if (e != ERR_OK || a->exists || !l->sh->node->conf->region_name)
         lookup_end(l, e, a);
     else
@@ -86,12 +60,32 @@ struct op *account_lookup(struct node_shard *sh, struct op_owner *o, struct str 
 }
 
 /* ---- create */
+struct learn { /* to the home shard: forget that there was no such account */
+    struct str bare;
+    char text[];
+};
+
+static void learn_run(struct node_shard *sh, void *ctx)
+{
+    struct learn *l = ctx;
+    anchor_learn(sh, l->bare, NULL);
+    mem_free(l);
+}
+
+static void forget_absence(struct node *n, struct str bare)
+{
+    struct learn *l = mem_alloc(sizeof *l + bare.n + 1);
+    memcpy(l->text, bare.p, bare.n);
+    l->bare = str_make(l->text, bare.n);
+    node_post(node_shard_of(n, l->bare), learn_run, mem_free, l);
+}
+
 static void create_stored(void *ctx, enum err e)
 {
     struct account_request *r = ctx;
     if (e == ERR_OK) {
         log_info(NULL, "account.created", "user", LOG_STR(r->jid.full));
-        tell_anchor(r->sh, r->jid.bare, false);
+        forget_absence(r->sh->node, r->jid.bare);
     }
     account_request_end(r, e);
 }
