@@ -7,6 +7,7 @@
  * elsewhere, knows that the subscription ended. Or the removal never began, and all is there. */
 #include "integration-tests/sim/tests-removal-int.h"
 
+enum { REMOVED_WRITES = 150 }; /* a second or so */
 enum removed_fault { REMOVED_CALM, REMOVED_CALM2, REMOVED_CUT, REMOVED_DIES, REMOVED_FAULTS };
 struct removed_run {
     struct pair *world;
@@ -14,13 +15,14 @@ struct removed_run {
     struct sim_client *a, *bob;
     int place;
     bool has_written, is_asked, is_dead;
+    unsigned writes;
 };
 
-/* All that would leave data, as soon as it is bound and then without a pause. */
+/* All that would leave data, as soon as it is bound and then for a while. */
 static UNUSED void removed_write(void *ctx)
 {
     struct removed_run *m = ctx;
-    if (sim_client_state(m->a) != SIM_CLIENT_BOUND)
+    if (sim_client_state(m->a) != SIM_CLIENT_BOUND || ++m->writes > REMOVED_WRITES)
         return;
     m->has_written = true;
     sim_after(1 + sim_rand(15000), removed_write, NULL, m);
