@@ -12,10 +12,21 @@
 
 XEP("0288", "1.0.1", COMPLETE);
 
+struct str s2s_pair_name(struct arena *a, struct str local, struct str remote)
+{
+    size_t n = local.n + 1 + remote.n;
+    char *name = arena_alloc(a, n + 1);
+    memcpy(name, local.p, local.n);
+    name[local.n] = ' ';
+    memcpy(name + local.n + 1, remote.p, remote.n);
+    name[n] = 0;
+    return str_make(name, n);
+}
+
 char *s2s_pair_key(struct str local, struct str remote)
 {
     struct arena *a = arena_new(0);
-    char *key = str_dup(arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(local), STR_ARG(remote)));
+    char *key = str_dup(s2s_pair_name(a, local, remote));
     arena_free(&a);
     return key;
 }

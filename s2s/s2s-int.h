@@ -98,6 +98,8 @@ const struct stream_in_conf *s2s_in_conf_for(const struct s2s *s, struct str rem
 /* A stream on which the remote domain itself, as DNS knows it, is asked: ready, opened by us. NULL:
  * none. */
 struct s2s_line *s2s_road(const struct s2s *s, struct str remote);
+/* "local remote", by which pairs are found. */
+struct str s2s_pair_name(struct arena *a, struct str local, struct str remote);
 char *s2s_pair_key(struct str local, struct str remote); /* heap */
 void s2s_road_open(struct s2s_out *o);
 void s2s_road_close(struct s2s_out *o);

@@ -349,15 +349,10 @@ void s2s_outbox_stop(struct s2s_outbox *b)
 
 /* ---- life ---- */
 
-static struct str key_of(struct arena *a, struct str local, struct str remote)
-{
-    return arena_printf(a, STR_FMT " " STR_FMT, STR_ARG(local), STR_ARG(remote));
-}
-
 struct s2s_outbox *s2s_outbox_find(const struct s2s *s, struct str local, struct str remote)
 {
     struct arena *a = arena_new(0);
-    struct s2s_outbox *b = hmap_get(&s->boxes, key_of(a, local, remote));
+    struct s2s_outbox *b = hmap_get(&s->boxes, s2s_pair_name(a, local, remote));
     arena_free(&a);
     return b;
 }
@@ -370,12 +365,10 @@ struct s2s_outbox *s2s_outbox_any(const struct s2s *s, size_t *it)
 static struct s2s_outbox *outbox_new(struct s2s *s, struct str local, struct str remote)
 {
     struct s2s_outbox *b = mem_calloc(1, sizeof *b);
-    struct arena *a = arena_new(0);
     b->s2s = s;
     b->local = str_dup(local);
     b->remote = str_dup(remote);
-    b->key = str_dup(key_of(a, local, remote));
-    arena_free(&a);
+    b->key = s2s_pair_key(local, remote);
     list_init(&b->waiting);
     list_init(&b->flying);
     list_init(&b->turn);
