@@ -290,8 +290,11 @@ static bool collect(struct arena *arena, const struct message *m, const char *na
             return false;
         if (odd)
             continue;
-        if (!records)
-            records = arena_alloc(arena, DNS_RECORDS_MAX * sizeof *records);
+        if (!records) {
+            unsigned left = m->answers - i; /* kept in the cache: no more than there may be */
+            unsigned room = left < DNS_RECORDS_MAX ? left : DNS_RECORDS_MAX;
+            records = arena_alloc(arena, room * sizeof *records);
+        }
         records[out->n++] = one;
         out->ttl = r.ttl < out->ttl ? r.ttl : out->ttl;
     }

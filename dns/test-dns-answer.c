@@ -262,6 +262,16 @@ static void test_bounds(void **state)
     assert_int_equal(parse(DNS_A), ERR_PROTOCOL);
 }
 
+/* What is kept of an answer is as large as the answer: a cache has thousands. */
+static void test_memory(void **state)
+{
+    (void)state;
+    begin(DNS_A);
+    rr(NAME, DNS_A, 300, STR("\x0a\x01\x02\x03"));
+    assert_int_equal(parse(DNS_A), ERR_OK);
+    assert_in_range(arena_used(arena), sizeof(struct dns_record), 2 * sizeof(struct dns_record));
+}
+
 static void test_normalise(void **state)
 {
     static const char *const bad[] = {"", ".", "a..b", ".a", "a b", "a\tb", "\xc3\xa4.test", "a.."};
@@ -290,8 +300,9 @@ int main(void)
 {
 #define UNIT(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        UNIT(test_records),   UNIT(test_cname),       UNIT(test_negative), UNIT(test_malformed),
-        UNIT(test_odd_names), UNIT(test_compression), UNIT(test_bounds),   UNIT(test_normalise),
+        UNIT(test_records),   UNIT(test_cname),     UNIT(test_negative),
+        UNIT(test_malformed), UNIT(test_odd_names), UNIT(test_compression),
+        UNIT(test_bounds),    UNIT(test_normalise), UNIT(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
