@@ -49,7 +49,7 @@ class Scenario:
     variants: tuple = ALL
     quick: str = ""  # replaces options of args in a quick run
     needs: tuple = ()  # of servers.NEEDS
-    once: bool = False  # in the first round only
+    once: bool = False  # in the first round only: no mark stands on it, or it hardly varies; the whole must end in 30 minutes
     asked: bool = False  # runs only when named by --only
     note: str = ""
     keeps: bool = False  # the data it made is what later rounds begin with
@@ -69,30 +69,30 @@ class Scenario:
         return KINDS[variant[0]](ground, variant[1], ground.accounts, self.needs)
 
 
-def pairs(name, mode, size, sm=False):
+def pairs(name, mode, size, sm=False, once=False):
     title = "%s, %s bytes%s" % ("TLS" if mode == "starttls" else "without TLS", format(size, ","),
                                 ", stream management" if sm else "")
     args = "pairs --pairs 50 --window 2 --seconds 2 --warmup 1 --mode %s --size %d%s" % (mode, size, " --sm" if sm else "")
     return Scenario("pairs-" + name, "Messages between clients", title, args, FLOW, quick="--seconds 1 --warmup 0.5",
-                    needs=("acks",) * sm)
+                    needs=("acks",) * sm, once=once)
 
 
-def rate(n):
+def rate(n, once=False):
     late = Figure("send_lag_p99", "generator late, p99", "ms", 0.001, 2)
     return Scenario("rate-%d" % n, "Latency at a fixed rate", "%s messages/s, TLS, 100 bytes" % format(n, ","),
                     "rate --pairs 50 --rate %d --seconds 3 --warmup 1 --mode starttls" % n, LATENCY + (late, CPU),
-                    quick="--seconds 1 --warmup 0.5")
+                    quick="--seconds 1 --warmup 0.5", once=once)
 
 
-def login(name, title, args):
+def login(name, title, args, once=False):
     return Scenario("login-" + name, "Logins", title, "login --concurrency 4 --count 200 " + args,
-                    LOGIN + ((Figure("resumed", "resumed", "", digits=0),) if name == "resumed" else ()), quick="--count 60")
+                    LOGIN + ((Figure("resumed", "resumed", "", digits=0),) if name == "resumed" else ()), quick="--count 60", once=once)
 
 
 def idle(name, title, mode):
     return Scenario("idle-" + name, "Idle sessions", title,
                     "idle --sessions 1500 --settle 3 --hold 1 --keepalive 30 --traffic 5 --mode " + mode, IDLE,
-                    quick="--sessions 300")
+                    quick="--sessions 300", once=True)
 
 
 # ---- federation
@@ -108,10 +108,10 @@ COLD = (Figure("cpu_us_per_domain", "CPU a domain", digits=0), Figure("seconds",
 DOMAINS = 200  # of the scenarios with many
 
 
-def s2s(name, title, domains, direction, window, acks=False):
+def s2s(name, title, domains, direction, window, acks=False, once=False):
     return Scenario("s2s-" + name, "Federation", title, "s2s --peer-domains %d --direction %s --window %d --seconds 2 --warmup 1 "
                     "--mode starttls" % (domains, direction, window) + " --peer-acks" * acks,
-                    STANZAS, quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",))
+                    STANZAS, quick="--seconds 1 --warmup 0.5", more=foreign, needs=("s2s",), once=once)
 
 
 def s2s_cold(name, domains, quick, **more):
@@ -176,14 +176,14 @@ def many(name, title, mode):
 
 
 SCENARIOS = (
-    pairs("plain-100", "plain", 100),
+    pairs("plain-100", "plain", 100, once=True),
     pairs("tls-100", "starttls", 100),
-    pairs("plain-2000", "plain", 2000),
-    pairs("tls-2000", "starttls", 2000),
+    pairs("plain-2000", "plain", 2000, once=True),
+    pairs("tls-2000", "starttls", 2000, once=True),
     pairs("tls-sm", "starttls", 100, sm=True),
-    rate(1000),
+    rate(1000, once=True),
     rate(5000),
-    login("plain", "without TLS", "--mode plain"),
+    login("plain", "without TLS", "--mode plain", once=True),
     login("starttls", "STARTTLS", "--mode starttls"),
     login("resumed", "STARTTLS, TLS session resumed", "--mode starttls --resume"),
     idle("plain", "without TLS", "plain"),
@@ -191,14 +191,14 @@ SCENARIOS = (
     Scenario("presence", "Presence", "one user's presence to 500 contacts that are online, TLS",
              "presence --roster 500 --count 40 --mode starttls",
              (Figure("cpu_us_per_delivery", "CPU a delivery", digits=2), Figure("rate", "deliveries/s", "", digits=0)),
-             quick="--roster 100 --count 20", keeps=True),
+             quick="--roster 100 --count 20", keeps=True, once=True),
     s2s("out", "to one foreign server, one stream, TLS", 1, "out", 32),
     s2s("in", "from one foreign server, one stream, TLS", 1, "in", 32),
-    s2s("many", "%d foreign servers, streams both ways, TLS" % DOMAINS, DOMAINS, "both", 4),
+    s2s("many", "%d foreign servers, streams both ways, TLS" % DOMAINS, DOMAINS, "both", 4, once=True),
     s2s("acks", "one foreign server, streams both ways, TLS, acknowledged where the server can", 1, "both", 32, acks=True),
     s2s("acks-many", "%d foreign servers, both ways, TLS, acknowledged where the server can" % DOMAINS, DOMAINS, "both", 4,
         acks=True),
-    s2s_cold("cold", 100, 20),
+    s2s_cold("cold", 100, 20, once=True),
     s2s_cold("cold-1000", 1000, 200, once=True),
     Scenario("s2s-rate", "Federation: latency", "2,000 stanzas/s, 10 foreign servers, both ways, TLS, acknowledged where the server can",
              "s2s --peer-domains 10 --direction both --rate 2000 --seconds 3 --warmup 1 --mode starttls --peer-acks",
