@@ -12,6 +12,8 @@
 enum {
     TEXT_KEEP_MAX = 64 << 10,
     PING_SOON_MS = 20,
+    PONG_LOOK_MS = 200,
+    PONG_FIRST_MS = 2000, /* for the first answer on a stream, when others wait behind it */
 };
 
 /* ---- the connection, whichever it is ---- */
@@ -196,6 +198,31 @@ void s2s_line_look(struct s2s_line *l)
     l->leave_ms = 1;
 }
 
+static bool holds_up(const struct s2s_line *l)
+{
+    for (const struct list *n = l->carrier.boxes.next; n != &l->carrier.boxes; n = n->next)
+        if (s2s_outbox_is_full(container_of(n, struct s2s_outbox, of_carrier)))
+            return true;
+    return false;
+}
+
+/* One that answered over other streams may have lost its way to us: then nobody waits for it behind
+ * a full outbox, and what has left counts as done. */
+static void wait_pong(struct s2s_line *l, uint64_t now)
+{
+    bool is_late = !l->ponged && l->ping_us && now - l->ping_us >= PONG_FIRST_MS * 1000;
+    if (!s2s_line_has_flying(l))
+        return;
+    if (!is_late || !holds_up(l)) {
+        timer_start(&l->leave, PONG_LOOK_MS);
+        return;
+    }
+    s2s_line_pinged(l)->pings = S2S_PINGS_NEVER;
+    l->trusts_pings = false;
+    l->ping_us = 0;
+    timer_start(&l->leave, 0);
+}
+
 /* When nothing leaves for long, the connection is dead. */
 static void on_leave(void *ctx)
 {
@@ -205,8 +232,10 @@ static void on_leave(void *ctx)
     if (l->state == S2S_LINE_OPEN && !l->sm &&
         (trusts_pings(l) ? s2s_line_has_flying(l) : !l->pinged))
         s2s_line_ping(l); /* also once, to learn whether it answers */
-    if (trusts_pings(l))
-        return; /* the answer brings us back, or its absence ends the stream */
+    if (trusts_pings(l)) {
+        wait_pong(l, now);
+        return;
+    }
     if (l->state != S2S_LINE_OPEN || !s2s_line_has_flying(l)) {
         l->leave_progress_us = 0;
         return;

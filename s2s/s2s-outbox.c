@@ -137,6 +137,11 @@ bool s2s_outbox_has_room(const struct s2s_outbox *b, size_t bytes)
            bytes <= t->pending_bytes - b->bytes;
 }
 
+bool s2s_outbox_is_full(const struct s2s_outbox *b)
+{
+    return !s2s_outbox_has_room(b, 1) || s2s_disk_has_tail(b) || s2s_sender_any_full(b);
+}
+
 static void put_in_memory(struct s2s_outbox *b, struct stanza *st, void *token)
 {
     bool lasts = s2s_lasts(st);

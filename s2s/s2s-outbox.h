@@ -83,6 +83,8 @@ struct s2s_outbox *s2s_outbox_any(const struct s2s *s,
 /* Takes the reference and the token when it is NONE; else nothing more fits: LIMIT_OUTBOX, or
  * LIMIT_SENDER: of this account. Does not wake a carrier. */
 enum s2s_cause s2s_outbox_put(struct s2s_outbox *b, struct stanza *st, void *token) MUST_USE;
+/* Somebody's stanzas find no room in memory. */
+bool s2s_outbox_is_full(const struct s2s_outbox *b);
 bool s2s_outbox_has_waiting(const struct s2s_outbox *b);
 /* Something waits: the carrier is woken, or one is looked for when the domain may be tried. */
 void s2s_outbox_go(struct s2s_outbox *b);

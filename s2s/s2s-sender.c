@@ -58,6 +58,15 @@ bool s2s_sender_may_store(const struct s2s_sender *s, size_t bytes)
     return s->bytes + s->tail_bytes + bytes <= max;
 }
 
+bool s2s_sender_any_full(const struct s2s_outbox *b)
+{
+    size_t it = 0;
+    for (const struct s2s_sender *s; (s = hmap_next(&b->senders, &it, NULL));)
+        if (!s2s_sender_has_room(s, 1))
+            return true;
+    return false;
+}
+
 /* ---- items ---- */
 
 static void join(struct s2s_sender *s)

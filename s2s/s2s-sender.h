@@ -10,6 +10,8 @@ void s2s_sender_check(struct s2s_sender *s);
 bool s2s_sender_has_room(const struct s2s_sender *s, size_t bytes);
 /* The same in all, that is in the store. */
 bool s2s_sender_may_store(const struct s2s_sender *s, size_t bytes);
+/* Some sender has as much in memory as it may. */
+bool s2s_sender_any_full(const struct s2s_outbox *b);
 
 /* An item of it waits, behind its others. */
 void s2s_sender_add(struct s2s_sender *s, struct s2s_item *it);

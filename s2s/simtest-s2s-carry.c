@@ -783,6 +783,31 @@ static void test_pings_end(void **state UNUSED)
     world_end(&w);
 }
 
+/* It answers over one stream, not over the next, and the outbox is full: that is no reason to wait
+ * long. */
+static void test_pings_full(void **state UNUSED)
+{
+    struct world *w = world_with_pings(false);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    a->conf.tune.pending_stanzas = 20; /* half of it for one sender */
+    a->conf.tune.ack_timeout_ms = 60000;
+    s2s_tune(a->s2s, &a->conf.tune);
+    host_send(a, "d1.test", 10);
+    run_until(&b->n_in, 1, 5 * SEC);
+    run_for(10 * SEC);
+    b->answers_pings = false;
+    s2s_kick(a->s2s, STR("d1.test"));
+    run_for(5 * SEC);
+    for (int burst = 0; burst < 3; burst++) {
+        for (int i = 0; i < 10; i++)
+            host_send(a, "d1.test", 10);
+        run_for(3 * SEC);
+    }
+    assert_int_equal(b->n_in, 31);
+    assert_int_equal(a->n_back, 0);
+    world_end(&w);
+}
+
 /* ---- round trips ---- */
 
 static uint64_t first_delivery(bool is_direct, bool is_warm)
@@ -861,6 +886,7 @@ int main(void)
         cmocka_unit_test(test_dead_is_found),
         cmocka_unit_test(test_dead_without_acks),
         cmocka_unit_test(test_pings_end),
+        cmocka_unit_test(test_pings_full),
         cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
