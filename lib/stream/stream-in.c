@@ -6,7 +6,7 @@
 #include "lib/stream/stream-in-int.h"
 #include "lib/xmpp/xep.h"
 
-RFC("6120", PARTIAL, "no channel binding for SCRAM");
+RFC("6120", PARTIAL, "not the cipher suite of section 13.8, which RFC 7590 replaced");
 RFC("7590", COMPLETE);
 XEP("0368", "1.1.0", COMPLETE);
 
