@@ -1,6 +1,7 @@
 /* Carrying between simulated hosts: acknowledgements, resumption, both ways over one stream. */
 #include "lib/loop/tests-seeds.h"
 #include "s2s/tests-carry-int.h"
+#include "s2s/tests-raw-int.h"
 
 enum { CUT_SEEDS = 150, MEET_SEEDS = 100 };
 

@@ -1,7 +1,7 @@
 /* Explaining domains between simulated hosts, and what an operator does about them. */
 #include "lib/loop/tests-seeds.h"
 #include "s2s/s2s-explain.h"
-#include "s2s/tests-world-int.h"
+#include "s2s/tests-raw-int.h"
 
 enum { STALL_SEEDS = 60, CANCEL_SEEDS = 300, KICK_SEEDS = 60 };
 

@@ -1,6 +1,7 @@
 /* What waits for a domain: over restarts and kills, past the bounds of memory, until it expires. */
 #include "lib/loop/tests-seeds.h"
 #include "s2s/tests-outbox-int.h"
+#include "s2s/tests-raw-int.h"
 
 enum { LONG_SEEDS = 60 };
 

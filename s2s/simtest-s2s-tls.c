@@ -1,6 +1,6 @@
 /* TLS sessions between simulated hosts, all by certificate: resumed and proven, and no way in for
  * whom the full handshake would refuse by now. */
-#include "s2s/tests-world-int.h"
+#include "s2s/tests-raw-int.h"
 
 enum { SEEDS = 10 };
 

@@ -1,6 +1,6 @@
 /* Federation between simulated hosts: finding, proving, waiting, failing, closing. */
 #include "lib/loop/tests-seeds.h"
-#include "s2s/tests-world-int.h"
+#include "s2s/tests-raw-int.h"
 
 enum { STALL_SEEDS = 220, CUT_SEEDS = 100 };
 
