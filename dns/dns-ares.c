@@ -3,8 +3,10 @@
  * trusted) and answers are read by dns-answer: c-ares carries bytes, retries, and turns to TCP when
  * an answer was cut. A server that answers with a failure is an answer (NOCHECKRESP: c-ares would
  * hide it behind "connection refused"), so it is here that the others are asked. Its callbacks may
- * run inside its calls: every end is put on a list and told by a deferred call. EDNS: RFC 6891,
- * 1232 bytes. AD: RFC 6840 section 5.7. */
+ * run inside its calls: every end is put on a list and told by a deferred call. So many questions
+ * at once as fit into a socket's buffer; more wait, for an answer or until those have been under
+ * way for a while, as a name server that is slow for some names must not stop the others. EDNS: RFC
+ * 6891, 1232 bytes. AD: RFC 6840 section 5.7. */
 #include "dns/dns-int.h"
 #include "lib/base/rand.h"
 #include "lib/loop/fdpoll.h"
@@ -13,7 +15,14 @@
 #include <ares.h>
 #include <sys/time.h>
 
-enum { TIMEOUT_MS = 2000, TRIES = 2, EDNS_BYTES = 1232, SERVERS_TEXT_MAX = 1024 };
+enum {
+    TIMEOUT_MS = 2000,
+    TRIES = 2,
+    EDNS_BYTES = 1232,
+    SERVERS_TEXT_MAX = 1024,
+    YOUNG_MAX = 100, /* questions that were sent less than YOUNG_MS ago: a buffer holds some 250 */
+    YOUNG_MS = 100,
+};
 
 struct watch { /* one socket of c-ares */
     struct list link;
@@ -28,8 +37,9 @@ struct dns_backend {
     bool is_closing, trust_ad;
     struct list watches;
     unsigned servers;
-    struct list asked, ended; /* of struct exchange */
-    struct timer timeout;
+    struct list waiting, asked, ended; /* of struct exchange; asked: the oldest first */
+    unsigned young;
+    struct timer timeout, ageing;
     struct defer tell;
 };
 
@@ -39,6 +49,8 @@ struct exchange {
     enum err err;
     char *raw; /* the message, ours */
     size_t raw_n;
+    uint64_t asked_us;
+    bool is_young;
     unsigned others; /* servers to ask yet when one fails or refuses */
     char name[DNS_NAME_MAX + 1];
     enum dns_type type;
@@ -137,6 +149,12 @@ static void exchange_free(struct exchange *x)
     mem_free(x);
 }
 
+static void grow_up(struct exchange *x)
+{
+    x->backend->young -= x->is_young;
+    x->is_young = false;
+}
+
 static void on_answer(void *arg, int status, int timeouts, unsigned char *abuf, int alen)
 {
     struct exchange *x = arg;
@@ -146,6 +164,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *abuf, 
         exchange_free(x);
         return;
     }
+    grow_up(x);
     x->err = err_of(status);
     if (x->err == ERR_OK && abuf && alen > 0) {
         x->raw = mem_dup(abuf, (size_t)alen);
@@ -171,7 +190,11 @@ static void exchange_send(struct exchange *x)
     struct dns_backend *b = x->backend;
     unsigned char *query = NULL;
     int n = 0;
+    list_del(&x->link);
     list_push(&b->asked, &x->link);
+    x->asked_us = loop_now_us(b->loop);
+    x->is_young = true;
+    b->young++;
     uint16_t id = (uint16_t)rand_below(65536); /* ares_send keeps it */
     int status = ares_create_query(x->name, 1, (int)x->type, id, 1, &query, &n, EDNS_BYTES);
     if (status != ARES_SUCCESS) {
@@ -183,6 +206,28 @@ static void exchange_send(struct exchange *x)
     ares_send(b->channel, query, n, on_answer, x);
     ares_free_string(query);
     arm(b);
+}
+
+static void send_waiting(struct dns_backend *b)
+{
+    struct list *n;
+    while (b->young < YOUNG_MAX && (n = list_first(&b->waiting)))
+        exchange_send(list_entry(n, struct exchange, link));
+    if (!list_empty(&b->waiting) && !timer_running(&b->ageing))
+        timer_start(&b->ageing, YOUNG_MS);
+}
+
+static void on_ageing(void *ctx)
+{
+    struct dns_backend *b = ctx;
+    uint64_t now = loop_now_us(b->loop);
+    list_each (&b->asked, n) {
+        struct exchange *x = list_entry(n, struct exchange, link);
+        if (now - x->asked_us < YOUNG_MS * 1000)
+            break;
+        grow_up(x);
+    }
+    send_waiting(b);
 }
 
 /* Another server may know: this one fails or refuses (rcode neither success nor NXDOMAIN). */
@@ -198,7 +243,6 @@ static void exchange_again(struct exchange *x)
     mem_free(x->raw);
     x->raw = NULL;
     x->raw_n = 0;
-    list_del(&x->link);
     exchange_send(x);
 }
 
@@ -218,19 +262,21 @@ static void on_tell(void *ctx)
         copy.cb(copy.ctx, copy.err, str_make(copy.raw, copy.raw_n));
         mem_free(copy.raw);
     }
+    send_waiting(b);
 }
 
 void dns_backend_ask(struct dns_backend *b, const char *name, enum dns_type type,
                      dns_backend_cb *cb, void *ctx)
 {
-    struct exchange *x = mem_alloc(sizeof *x);
+    struct exchange *x = mem_calloc(1, sizeof *x);
     x->backend = b;
     x->others = b->servers - 1;
     str_put(x->name, sizeof x->name, name);
     x->type = type;
     x->cb = cb;
     x->ctx = ctx;
-    exchange_send(x);
+    list_push(&b->waiting, &x->link);
+    send_waiting(b);
 }
 
 /* ---- life */
@@ -298,9 +344,12 @@ enum err dns_backend_open(struct loop *l, const struct dns_conf *c, struct dns_b
     b->loop = l;
     b->trust_ad = c->trust_ad;
     list_init(&b->watches);
+    b->young = 0;
+    list_init(&b->waiting);
     list_init(&b->asked);
     list_init(&b->ended);
     timer_init(&b->timeout, l, on_timeout, b);
+    timer_init(&b->ageing, l, on_ageing, b);
     defer_init(&b->tell, on_tell, b);
     enum err e = set_servers(b, c->servers, why, why_size);
     b->servers = count_servers(b);
@@ -319,8 +368,9 @@ void dns_backend_close(struct dns_backend **pb)
     ares_destroy(
         b->channel); /* ends what is asked (on_answer) and closes the sockets (on_socket) */
     timer_stop(&b->timeout);
+    timer_stop(&b->ageing);
     defer_cancel(&b->tell);
-    for (struct list *n; (n = list_first(&b->ended));)
+    for (struct list *n; (n = list_first(&b->ended)) || (n = list_first(&b->waiting));)
         exchange_free(list_entry(n, struct exchange, link));
     must(list_empty(&b->asked) && list_empty(&b->watches));
     mem_free(b);

@@ -148,6 +148,60 @@ static void test_many(void **state)
     assert_int_equal(answers, want);
 }
 
+/* More at once than the name server's socket and ours hold: each is answered by the first packet,
+ * as none is sent a second time here. */
+static void test_burst(void **state UNUSED)
+{
+    resolver_close();
+    resolver_open(&(struct dns_conf){.servers = servers, .timeout_ms = 5000, .tries = 1});
+    want = answers + 3000;
+    for (int i = 0; i < 3000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "m%d.x.test", i);
+        dns_query(dns, &owner, name, DNS_A, on_answer, NULL);
+    }
+    run();
+    assert_int_equal(timeouts, 0);
+}
+
+static unsigned datagrams(int fd)
+{
+    unsigned n = 0;
+    char q[512];
+    while (recv(fd, q, sizeof q, MSG_DONTWAIT) > 0)
+        n++;
+    return n;
+}
+
+static void stop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+/* A server that says nothing holds what waits up for as long as a hundred questions are young. */
+static void test_burst_to_silence(void **state UNUSED)
+{
+    uint16_t port;
+    char text[32];
+    const char *const silent[] = {text, NULL};
+    int fd = free_port(&port);
+    struct timer timer;
+    snprintf(text, sizeof text, "127.0.0.1:%u", port);
+    resolver_close();
+    resolver_open(&(struct dns_conf){.servers = silent, .timeout_ms = 5000, .tries = 1});
+    for (int i = 0; i < 150; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "s%d.x.test", i);
+        dns_query(dns, &owner, name, DNS_A, on_answer, NULL);
+    }
+    assert_int_equal(datagrams(fd), 100);
+    timer_init(&timer, loop, stop, loop);
+    timer_start(&timer, 1000);
+    loop_run(loop);
+    assert_int_equal(datagrams(fd), 50);
+    close(fd); /* the questions are under way, and some would wait, when the resolver goes */
+}
+
 static void test_trusted(void **state)
 {
     (void)state;
@@ -287,7 +341,7 @@ int main(void)
         UNIT(test_answers),     UNIT(test_negative),    UNIT(test_truncated),
         UNIT(test_many),        UNIT(test_trusted),     UNIT(test_silent_server),
         UNIT(test_closed_port), UNIT(test_bad_servers), UNIT(test_source),
-        UNIT(test_lame_server),
+        UNIT(test_lame_server), UNIT(test_burst),       UNIT(test_burst_to_silence),
     };
     return cmocka_run_group_tests(tests, group_start, group_end);
 }

@@ -31,7 +31,7 @@ static struct dns *dns;
 static struct op_owner owner;
 static struct timer guard;
 
-static unsigned answers, want;
+static unsigned answers, want, timeouts;
 static enum err status;
 static bool authenticated;
 static size_t n_records;
@@ -118,7 +118,8 @@ static inline pid_t nsd_start(uint16_t port, const char *const *zones)
             "zonesdir: \"%s\"\n"
             "  database: \"\"\n  pidfile: \"%s/nsd.pid\"\n  xfrdfile: \"%s/xfrd.state\"\n  xfrdir: "
             "\"%s\"\n"
-            "  zonelistfile: \"%s/zone.list\"\n  logfile: \"%s/nsd.log\"\n  server-count: 1\n"
+            "  zonelistfile: \"%s/zone.list\"\n  logfile: \"%s/nsd.log\"\n  server-count: 1\n  "
+            "rrl-ratelimit: 0\n"
             "remote-control:\n  control-enable: no\n",
             port, dir, dir, dir, dir, dir, dir);
     for (; *zones; zones++)
@@ -143,6 +144,7 @@ static inline void on_answer(void *ctx, const struct dns_answer *a)
 {
     (void)ctx;
     status = a->status;
+    timeouts += a->status == ERR_TIMEOUT;
     ttl = a->ttl;
     authenticated = a->authenticated;
     n_records = a->n;
@@ -178,7 +180,7 @@ static inline void resolver_open(const struct dns_conf *conf)
     enum err e = dns_open(loop, conf, &dns, why, sizeof why);
     assert_string_equal(why, "");
     assert_int_equal(e, ERR_OK);
-    answers = 0;
+    answers = timeouts = 0;
 }
 
 static inline void resolver_close(void)

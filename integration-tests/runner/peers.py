@@ -131,6 +131,7 @@ class Dns:
         self.lab, self.ip = lab, ip
         text = ("server:\n  ip-address: %s@%d\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"%s\"\n  database: \"\"\n"
                 "  pidfile: \"%s\"\n  xfrdfile: \"%s\"\n  zonelistfile: \"%s\"\n  server-count: 1\n  hide-version: yes\n"
+                "  rrl-ratelimit: 0\n"  # it stands for a resolver, which answers as often as it is asked
                 "remote-control:\n  control-enable: no\n"
                 % (ip, self.port, lab.dir, lab.path("nsd.pid"), lab.path("nsd-xfrd.state"), lab.path("nsd-zones.list")))
         for domain, records in zones.items():
