@@ -8,87 +8,21 @@
  * take goes into a uv_write, one at a time (libuv 1.44 completes one a turn), and meanwhile the
  * next buffer gathers. uv_stream_get_write_queue_size tells exactly how much of the one in flight
  * is unsent, so that a detach in mid-write loses and repeats nothing: the descriptor is duplicated,
- * the old handle closed at once (no further write happens), the rest travels in the parcel. FIN is
- * sent with shutdown(2) when all output is gone, as a uv_shutdown could be cancelled by a detach.
- * Invariants: events come from libuv callbacks and the deferred tcp_turn only; after the user gave
- * the transport up (state TCP_LINGERING or TCP_GONE) there is no event; memory goes in the close
- * callback. */
+ * the old handle closed at once (no further write happens), the rest travels in the parcel
+ * (tcp-move.c). FIN is sent with shutdown(2) when all output is gone, as a uv_shutdown could be
+ * cancelled by a detach. Invariants: events come from libuv callbacks and the deferred tcp_turn
+ * only; after the user gave the transport up (state TCP_LINGERING or TCP_GONE) there is no event;
+ * memory goes in the close callback. */
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "lib/base/buf.h"
-#include "lib/loop/loop-uv.h"
-#include "lib/loop/timer.h"
-#include "lib/net/tcp-int.h"
+#include "lib/net/tcp-state-int.h"
 
-#define TCP_SCRATCH_BYTES (64 << 10)
-#define TCP_KEEPALIVE_S 60
-#define TCP_LAST_READ_MS                                                                           \
-    1000 /* after the last byte was flushed: wait for the peer's end, so that no RST hits our      \
-            bytes */
-
-enum tcp_state {
-    TCP_CONNECTING, /* connect under way; output waits */
-    TCP_OPEN,       /* the user has it */
-    TCP_LINGERING,  /* the user gave it up; queued output is flushed, input discarded */
-    TCP_GONE,       /* uv_close called (or detached); memory goes in its callback */
-};
-
-enum tcp_fin {
-    TCP_FIN_NONE,
-    TCP_FIN_WANTED, /* to be sent when the output is flushed */
-    TCP_FIN_SENT,
-};
-
-struct tcp_op { /* a connect or write libuv has under way; exists only meanwhile */
-    union {
-        uv_connect_t connect;
-        uv_write_t write;
-    } req;
-    struct buf flight; /* the bytes of the write; none: a connect */
-};
-
-struct tcp_linger { /* of a connection the user gave up */
-    struct tcp *tcp;
-    struct timer timer;
-    struct loop_hook at_free;
-};
-
-struct tcp {
-    struct transport t;
-    enum tcp_kind kind;
-    enum tcp_state state;
-    enum tcp_fin fin;
-    union {
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-        uv_stream_t stream;
-        uv_handle_t handle;
-    } h;
-    struct buf out; /* gathered, not yet offered to the kernel */
-    struct tcp_op *op;
-    struct defer turn;
-    struct tcp_linger *linger;
-    enum err broken; /* output is swallowed; reported as end unless one was */
-    bool ready_due, paused, reading, ended;
-    bool blocked;  /* a send returned false: drain is owed */
-    bool is_sated; /* the last read filled the buffer */
-};
-
-struct tcp_parcel {
-    struct parcel p;
-    enum tcp_kind kind;
-    enum tcp_fin fin;
-    int fd;
-    struct buf out;
-    enum err broken;
-    bool ready_due, ended, blocked;
-    struct addr peer, local;
+enum {
+    TCP_SCRATCH_BYTES = 64 << 10,
+    TCP_LAST_READ_MS = 1000, /* from the last byte to the peer: no RST hits our bytes */
 };
 
 static _Thread_local char scratch[TCP_SCRATCH_BYTES];
@@ -96,43 +30,7 @@ static _Thread_local char scratch[TCP_SCRATCH_BYTES];
 static const struct transport_ops tcp_ops;
 static void tcp_turn(void *ctx);
 
-unsigned addr_to_sock(const struct addr *a, struct sockaddr_storage *out)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-    memset(out, 0, sizeof *out);
-    if (a->family == ADDR_V4) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(a->port);
-        memcpy(&v4->sin_addr, a->ip, 4);
-        return sizeof *v4;
-    }
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(a->port);
-    memcpy(&v6->sin6_addr, a->ip, 16);
-    return sizeof *v6;
-}
-
-struct addr addr_from_sock(const struct sockaddr_storage *s)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)s;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)s;
-    struct addr a = {.family = ADDR_NONE};
-
-    if (s->ss_family == AF_INET) {
-        a.family = ADDR_V4;
-        a.port = ntohs(v4->sin_port);
-        memcpy(a.ip, &v4->sin_addr, 4);
-    } else if (s->ss_family == AF_INET6) {
-        a.family = ADDR_V6;
-        a.port = ntohs(v6->sin6_port);
-        memcpy(a.ip, &v6->sin6_addr, 16);
-    }
-    return a;
-}
-
-static struct tcp *tcp_of(struct transport *t)
+struct tcp *tcp_of(struct transport *t)
 {
     return container_of(t, struct tcp, t);
 }
@@ -143,7 +41,7 @@ static bool tcp_in_flight(const struct tcp *c)
 }
 
 /* Bytes libuv has not given to the kernel. */
-static size_t tcp_flight_left(const struct tcp *c)
+size_t tcp_flight_left(const struct tcp *c)
 {
     size_t left = tcp_in_flight(c) ? uv_stream_get_write_queue_size(&c->h.stream) : 0;
     return !c->op || left < c->op->flight.n ? left : c->op->flight.n;
@@ -155,14 +53,14 @@ static size_t tcp_queued(const struct transport *t)
     return c->out.n + tcp_flight_left(c);
 }
 
-static struct tcp_op *tcp_op_new(struct tcp *c)
+struct tcp_op *tcp_op_new(struct tcp *c)
 {
     c->op = mem_alloc(sizeof *c->op);
     buf_init(&c->op->flight, NET_QUEUE_MAX_BYTES);
     return c->op;
 }
 
-static void tcp_op_end(struct tcp *c)
+void tcp_op_end(struct tcp *c)
 {
     if (c->op)
         buf_fini(&c->op->flight);
@@ -187,7 +85,7 @@ static void tcp_linger_end(struct tcp *c)
     c->linger = NULL;
 }
 
-static void tcp_destroy(struct tcp *c)
+void tcp_destroy(struct tcp *c)
 {
     c->state = TCP_GONE;
     tcp_linger_end(c);
@@ -213,13 +111,13 @@ static void tcp_stop_reading(struct tcp *c)
     c->reading = false;
 }
 
-static void tcp_wake(struct tcp *c)
+void tcp_wake(struct tcp *c)
 {
     loop_defer(c->t.loop, &c->turn);
 }
 
 /* The connection is of no use any more: drop the output, report at the end of the turn. */
-static void tcp_break(struct tcp *c, enum err why)
+void tcp_break(struct tcp *c, enum err why)
 {
     if (!c->broken)
         c->broken = why;
@@ -467,7 +365,7 @@ static void tcp_close(struct transport *t, bool abort_it)
     tcp_wake(c);
 }
 
-static struct tcp *tcp_new(struct loop *l, enum tcp_kind kind)
+struct tcp *tcp_new(struct loop *l, enum tcp_kind kind)
 {
     struct tcp *c = mem_alloc(sizeof *c);
 
@@ -484,20 +382,7 @@ static struct tcp *tcp_new(struct loop *l, enum tcp_kind kind)
     return c;
 }
 
-static void tcp_tune(struct tcp *c)
-{
-    struct sockaddr_storage s;
-    int n = sizeof s;
-    if (c->kind != TCP_INET)
-        return;
-    (void)uv_tcp_nodelay(&c->h.tcp, 1);
-    (void)uv_tcp_keepalive(&c->h.tcp, 1, TCP_KEEPALIVE_S);
-    if (uv_tcp_getsockname(&c->h.tcp, (struct sockaddr *)&s, &n) == 0)
-        c->t.local = addr_from_sock(&s);
-}
-
-/* Put a descriptor under the handle; a failure is reported as end. */
-static void tcp_open(struct tcp *c, int fd)
+void tcp_open(struct tcp *c, int fd)
 {
     int e = c->kind == TCP_INET ? uv_tcp_open(&c->h.tcp, fd) : uv_pipe_open(&c->h.pipe, fd);
     c->state = TCP_OPEN;
@@ -508,129 +393,11 @@ static void tcp_open(struct tcp *c, int fd)
     tcp_wake(c);
 }
 
-struct transport *tcp_adopt(struct loop *l, enum tcp_kind kind, int fd, const struct addr *peer)
-{
-    struct tcp *c = tcp_new(l, kind);
-    c->t.peer = *peer;
-    c->ready_due = true;
-    tcp_open(c, fd);
-    tcp_tune(c);
-    return &c->t;
-}
-
-static void tcp_on_connected(uv_connect_t *r, int status)
-{
-    struct tcp *c = r->data;
-
-    if (c->state == TCP_GONE)
-        return;
-    tcp_op_end(c);
-    if (status < 0) {
-        tcp_break(c, err_from_errno(status));
-        return;
-    }
-    c->state = TCP_OPEN;
-    c->ready_due = true;
-    tcp_tune(c);
-    tcp_wake(c);
-}
-
-struct transport *net_connect(struct loop *l, const struct addr *to)
-{
-    struct tcp *c = tcp_new(l, TCP_INET);
-    struct sockaddr_storage s;
-    int e;
-
-    c->t.peer = *to;
-    struct tcp_op *op = tcp_op_new(c);
-    op->req.connect.data = c;
-    (void)addr_to_sock(to, &s);
-    e = uv_tcp_connect(&op->req.connect, &c->h.tcp, (struct sockaddr *)&s, tcp_on_connected);
-    if (e != 0) {
-        tcp_op_end(c);
-        tcp_break(c, err_from_errno(e));
-    }
-    return &c->t;
-}
-
-struct transport *tcp_connect_unix(struct loop *l, const char *path)
-{
-    struct tcp *c = tcp_new(l, TCP_UNIX);
-
-    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path) {
-        tcp_break(c, ERR_INVALID);
-        return &c->t;
-    }
-    struct tcp_op *op = tcp_op_new(c);
-    op->req.connect.data = c;
-    uv_pipe_connect(&op->req.connect, &c->h.pipe, path, tcp_on_connected);
-    return &c->t;
-}
-
 void net_announce(struct transport *t)
 {
     struct tcp *c = tcp_of(t);
     c->ready_due = true;
     tcp_wake(c);
-}
-
-static void tcp_parcel_drop(struct parcel *p)
-{
-    struct tcp_parcel *tp = container_of(p, struct tcp_parcel, p);
-    if (tp->fd >= 0)
-        close(tp->fd);
-    buf_fini(&tp->out);
-    mem_free(tp);
-}
-
-static struct transport *tcp_parcel_attach(struct parcel *p, struct loop *to)
-{
-    struct tcp_parcel *tp = container_of(p, struct tcp_parcel, p);
-    struct tcp *c = tcp_new(to, tp->kind);
-
-    c->t.peer = tp->peer;
-    c->t.local = tp->local;
-    buf_fini(&c->out);
-    c->out = tp->out;
-    c->fin = tp->fin;
-    c->broken = tp->broken;
-    c->ready_due = tp->ready_due;
-    c->ended = tp->ended;
-    c->blocked = tp->blocked;
-    if (tp->fd >= 0) {
-        tcp_open(c, tp->fd);
-    } else {
-        c->state = TCP_OPEN;
-        tcp_wake(c);
-    }
-    mem_free(tp);
-    return &c->t;
-}
-
-static struct parcel *tcp_detach(struct transport *t)
-{
-    struct tcp *c = tcp_of(t);
-    struct tcp_parcel *tp = mem_alloc(sizeof *tp);
-    size_t left = tcp_flight_left(c);
-    uv_os_fd_t fd;
-
-    must(c->state == TCP_OPEN);
-    tp->p = (struct parcel){.attach = tcp_parcel_attach, .drop = tcp_parcel_drop};
-    tp->kind = c->kind;
-    tp->fin = c->fin;
-    tp->ready_due = c->ready_due;
-    tp->ended = c->ended;
-    tp->blocked = c->blocked;
-    tp->peer = t->peer;
-    tp->local = t->local;
-    tp->fd = uv_fileno(&c->h.handle, &fd) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-    tp->broken = c->broken || tp->fd >= 0 ? c->broken : ERR_LIMIT;
-    buf_init(&tp->out, NET_QUEUE_MAX_BYTES);
-    if (left > 0)
-        buf_add(&tp->out, c->op->flight.p + c->op->flight.n - left, left);
-    buf_add(&tp->out, c->out.p, c->out.n);
-    tcp_destroy(c);
-    return &tp->p;
 }
 
 static const struct transport_ops tcp_ops = {
