@@ -154,6 +154,41 @@ static void test_options_verify(void **state)
     }
 }
 
+static void check_federation(const struct node_conf *c)
+{
+    assert_string_equal(c->s2s_overrides[0].domain, "b.test");
+    assert_null(c->s2s_overrides[1].domain);
+    assert_false(c->s2s_policy.is_denied);
+    assert_string_equal(c->s2s_policy.blocklist_file, "b");
+    assert_string_equal(c->s2s_crl_file, "c.crl");
+    assert_int_equal(c->s2s_new_domains, 5);
+    assert_int_equal(c->rtbls_n, 1);
+    assert_string_equal(c->rtbls[0].service, "r.test");
+    assert_string_equal(c->rtbls[0].node, "n");
+    assert_int_equal(c->rtbls[0].max_items, 7);
+    assert_int_equal(c->rtbls[0].refresh_ms, 7200000);
+    assert_int_equal(c->s2s_policy.n_rules, 2);
+    assert_true(c->s2s_policy.rules[0].is_denied);
+    assert_string_equal(c->s2s_policy.rules[1].host, "d.test");
+    assert_false(c->s2s_policy.rules[1].is_denied);
+    assert_int_equal(c->s2s_policy.rules[1].auth, S2S_PROOF_CERTIFICATE);
+    assert_true(c->s2s_policy.rules[1].is_plain);
+}
+
+static void check_ports(const struct node_conf *c)
+{
+    assert_false(c->c2s[0].has_proxy_header);
+    assert_int_equal(c->c2s[0].rate.bytes, 10 << 20);
+    assert_int_equal(c->c2s[0].rate.stanzas, 20000);
+    assert_true(c->s2s[0].has_proxy_header);
+    assert_int_equal(c->s2s[0].rate.bytes, 2000);
+    assert_int_equal(c->s2s[0].rate.stanzas, 3);
+    assert_false(c->component_listen[0].direct_tls || c->component_listen[0].has_proxy_header);
+    assert_int_equal(c->component_listen[0].rate.stanzas, 20000);
+    assert_true(c->component_listen[1].direct_tls && c->component_listen[1].has_proxy_header);
+    assert_int_equal(c->component_listen[1].rate.stanzas, 3);
+}
+
 static void test_options_reach_conf(void **state)
 {
     static const char text[] = REGION(
@@ -197,23 +232,7 @@ static void test_options_reach_conf(void **state)
     assert_int_equal(s.conf.offline_max, 11);
     assert_int_equal(s.conf.c2s_n, 1);
     assert_true(s.conf.c2s[0].direct_tls);
-    assert_string_equal(s.conf.s2s_overrides[0].domain, "b.test");
-    assert_null(s.conf.s2s_overrides[1].domain);
-    assert_false(s.conf.s2s_policy.is_denied);
-    assert_string_equal(s.conf.s2s_policy.blocklist_file, "b");
-    assert_string_equal(s.conf.s2s_crl_file, "c.crl");
-    assert_int_equal(s.conf.s2s_new_domains, 5);
-    assert_int_equal(s.conf.rtbls_n, 1);
-    assert_string_equal(s.conf.rtbls[0].service, "r.test");
-    assert_string_equal(s.conf.rtbls[0].node, "n");
-    assert_int_equal(s.conf.rtbls[0].max_items, 7);
-    assert_int_equal(s.conf.rtbls[0].refresh_ms, 7200000);
-    assert_int_equal(s.conf.s2s_policy.n_rules, 2);
-    assert_true(s.conf.s2s_policy.rules[0].is_denied);
-    assert_string_equal(s.conf.s2s_policy.rules[1].host, "d.test");
-    assert_false(s.conf.s2s_policy.rules[1].is_denied);
-    assert_int_equal(s.conf.s2s_policy.rules[1].auth, S2S_PROOF_CERTIFICATE);
-    assert_true(s.conf.s2s_policy.rules[1].is_plain);
+    check_federation(&s.conf);
     assert_string_equal(s.conf.certs[0].domain, "im2.test");
     assert_string_equal(s.conf.certs[0].key_file, "k2");
     assert_null(s.conf.certs[1].domain);
@@ -225,18 +244,7 @@ static void test_options_reach_conf(void **state)
     assert_int_equal(s.conf.limits.auth_bytes, 17000);
     assert_int_equal(s.conf.limits.auth_failures, 5);
     assert_int_equal(s.conf.connections_per_address, 12);
-    assert_false(s.conf.c2s[0].has_proxy_header);
-    assert_int_equal(s.conf.c2s[0].rate.bytes, 10 << 20);
-    assert_int_equal(s.conf.c2s[0].rate.stanzas, 20000);
-    assert_true(s.conf.s2s[0].has_proxy_header);
-    assert_int_equal(s.conf.s2s[0].rate.bytes, 2000);
-    assert_int_equal(s.conf.s2s[0].rate.stanzas, 3);
-    assert_false(s.conf.component_listen[0].direct_tls ||
-                 s.conf.component_listen[0].has_proxy_header);
-    assert_int_equal(s.conf.component_listen[0].rate.stanzas, 20000);
-    assert_true(s.conf.component_listen[1].direct_tls &&
-                s.conf.component_listen[1].has_proxy_header);
-    assert_int_equal(s.conf.component_listen[1].rate.stanzas, 3);
+    check_ports(&s.conf);
     assert_null(s.conf.control_path);
     assert_non_null(s.conf.dialback_secret); /* drawn */
     node_settings_close(&s);

@@ -6,6 +6,12 @@
 
 static const char middle[] = "'><body>", tail[] = "</body></message>";
 
+void load_flows_init(struct load_flows *fs, struct load_loop *l)
+{
+    fs->loop = l;
+    load_text_init(&fs->text, l->opts->size);
+}
+
 void load_flow_send(struct load_flows *fs, struct load_flow *f, struct load_conn *c,
                     struct load_span head, uint64_t time_ns)
 {

@@ -19,6 +19,7 @@ struct load_flows {
     uint64_t sent, received;
 };
 
+void load_flows_init(struct load_flows *fs, struct load_loop *l);
 /* Put a message from..to into a connection. head: "<message ... id='", up to the id. */
 void load_flow_send(struct load_flows *fs, struct load_flow *f, struct load_conn *c,
                     struct load_span head, uint64_t time_ns);

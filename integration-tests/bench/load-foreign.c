@@ -49,10 +49,13 @@ static void make_names(struct load_foreign *f, const char *pattern)
     }
 }
 
-void load_foreign_init(struct load_foreign *f, struct load_loop *l)
+void load_foreign_init(struct load_foreign *f, struct load_loop *l, load_foreign_message *message,
+                       void *scenario)
 {
     const struct load_peers *o = &l->opts->peers;
     f->loop = l;
+    f->message = message;
+    f->scenario = scenario;
     f->n = o->domains;
     f->tls = load_tls_peer(l->opts);
     f->name = calloc(f->n, sizeof *f->name);

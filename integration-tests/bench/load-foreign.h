@@ -35,6 +35,9 @@ struct load_peer {
     struct load_peer *next;
 };
 
+/* A message came for a domain. */
+typedef void load_foreign_message(void *scenario, unsigned domain, const struct load_item *item);
+
 struct load_foreign {
     struct load_source listener; /* first */
     struct load_loop *loop;
@@ -46,13 +49,13 @@ struct load_foreign {
     unsigned char secret[32];
     unsigned acknowledging; /* streams, both ways, on which stream management was enabled */
     unsigned proved_by_cert, proved_by_dialback; /* streams of the server's that were accepted */
-    /* A message came for a domain. */
-    void (*message)(void *scenario, unsigned domain, const struct load_item *item);
+    load_foreign_message *message;
     void *scenario;
 };
 
-/* Listen; ends the program if that fails. message and scenario are set by the caller. */
-void load_foreign_init(struct load_foreign *f, struct load_loop *l);
+/* Listen; ends the program if that fails. */
+void load_foreign_init(struct load_foreign *f, struct load_loop *l, load_foreign_message *message,
+                       void *scenario);
 void load_foreign_fini(struct load_foreign *f);
 /* Open the outgoing streams, --connect-parallel at once. False if one fails. */
 bool load_foreign_open(struct load_foreign *f);

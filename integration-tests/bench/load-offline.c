@@ -106,8 +106,7 @@ static void send_all(struct offline *s)
 static void init(struct offline *s, const struct load_opts *o)
 {
     load_loop_init(&s->loop, o);
-    s->flows.loop = &s->loop;
-    load_text_init(&s->flows.text, o->size);
+    load_flows_init(&s->flows, &s->loop);
     s->login = (struct load_login){.events = &user_events, .has_presence = true};
     s->sender_login = (struct load_login){.events = &sender_events, .has_presence = true};
     s->users = o->users;

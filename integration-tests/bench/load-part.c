@@ -23,8 +23,7 @@ void load_part_init(struct load_part *p, unsigned n, unsigned first)
     p->pairs = n;
     p->first_pair = first;
     p->login = (struct load_login){.events = &events, .has_presence = o->target.has_presence};
-    p->flows.loop = &p->loop;
-    load_text_init(&p->flows.text, o->size);
+    load_flows_init(&p->flows, &p->loop);
     p->clients = load_clients_new(&p->loop, &p->login, 2 * n, 2 * first);
     p->flow = calloc(2 * n, sizeof *p->flow);
     p->head = calloc(2 * n, sizeof *p->head);

@@ -141,8 +141,7 @@ static void change_all(struct presence *s)
 static void init(struct presence *s, const struct load_opts *o)
 {
     load_loop_init(&s->loop, o);
-    s->flows.loop = &s->loop;
-    load_text_init(&s->flows.text, o->size);
+    load_flows_init(&s->flows, &s->loop);
     s->login = (struct load_login){
         .events = &events, .has_roster = true, .has_presence = true, .awaits_presence = true};
     s->contacts = o->roster;

@@ -52,11 +52,8 @@ static void send_all(struct cold *s)
 static void init(struct cold *s, const struct load_opts *o)
 {
     load_loop_init(&s->loop, o);
-    s->flows.loop = &s->loop;
-    load_text_init(&s->flows.text, o->size);
-    s->foreign.message = foreign_message;
-    s->foreign.scenario = s;
-    load_foreign_init(&s->foreign, &s->loop);
+    load_flows_init(&s->flows, &s->loop);
+    load_foreign_init(&s->foreign, &s->loop, foreign_message, s);
     s->login = (struct load_login){.events = &events, .has_presence = o->target.has_presence};
     s->client = load_clients_new(&s->loop, &s->login, 1, 0);
     s->client->scenario = s;

@@ -187,11 +187,8 @@ static void measure(struct s2s *s, struct load_meter *m)
 static void init(struct s2s *s, const struct load_opts *o)
 {
     load_loop_init(&s->loop, o);
-    s->flows.loop = &s->loop;
-    load_text_init(&s->flows.text, o->size);
-    s->foreign.message = foreign_message;
-    s->foreign.scenario = s;
-    load_foreign_init(&s->foreign, &s->loop);
+    load_flows_init(&s->flows, &s->loop);
+    load_foreign_init(&s->foreign, &s->loop, foreign_message, s);
     s->n = o->peers.domains;
     s->login = (struct load_login){.events = &events, .has_presence = o->target.has_presence};
     s->clients = load_clients_new(&s->loop, &s->login, s->n, 0);
