@@ -106,8 +106,7 @@ def main():
     options = checks.options(__doc__)
     lost = [p for p in ("go-sendxmpp", "tmux", "ip", "unshare") if not shutil.which(p)]
     if lost:
-        checks.say("skipped: no %s here (scripts/install test)" % " and ".join(lost))
-        return 0
+        checks.skip("no %s here (scripts/install test)" % " and ".join(lost))
     checks.in_own_network()
     lab, verdict = Lab("handbook"), checks.Verdict()
     env = {"PATH": os.path.join(options.build, "bin") + ":" + os.environ["PATH"], "HOME": lab.dir, "PS1": "> "}

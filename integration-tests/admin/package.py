@@ -94,8 +94,7 @@ def main():
     options = checks.options(__doc__)
     lab, verdict = Lab("package"), checks.Verdict()
     if not shutil.which("dpkg-shlibdeps"):
-        checks.say("skipped: no dpkg-shlibdeps here (Debian package dpkg-dev)")
-        return 0
+        checks.skip("no dpkg-shlibdeps here (Debian package dpkg-dev)")
     try:
         root = install(lab, options.build, verdict)
         pages(root, verdict)

@@ -212,8 +212,7 @@ def main():
     try:
         machine = Machine(lab)
     except Unable as e:
-        checks.say("skipped: %s" % e)
-        return 0
+        checks.skip(str(e))
     try:
         clients.run(act(Service(machine), meridian.package(lab, options.build), checks.is_sanitized(options.build), verdict))
     except (TimeoutError, asyncio.TimeoutError, Failed, OSError) as e:

@@ -13,12 +13,13 @@ from servers import meridian
 
 METHOD = """Each server runs alone on core 0, the load generator (`loadgen`, C) on core 1. The servers take turns within a
 scenario; all scenarios make a round. Rounds: {rounds}. A server is started anew for each run, from a copy of data with {accounts}
-accounts. A figure is the median of the rounds, in brackets the smallest and the largest. CPU is user and system time of
+accounts. A figure is the median of the rounds, in brackets the smallest and the largest;
+without brackets it is of one round. CPU is user and system time of
 all processes of the server from /proc, divided by what the generator counted; memory is their resident size. KB are 1000
 bytes.
 
 All servers: certificates with P-256 keys of one CA, TLS 1.3 with TLS_AES_128_GCM_SHA256, SCRAM-SHA-1 with keys of
-{hash_rounds} rounds, warnings only in the log, no limits on rates, sessions or offline messages{archive}. ejabberd has one scheduler
+{hash_rounds} rounds, warnings only in the log, no limits on rates, sessions, new domains or offline messages{archive}. ejabberd has one scheduler
 (`+S 1:1`), as it has one core.
 
 | set-up | Prosody | ejabberd | Meridian |

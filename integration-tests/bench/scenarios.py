@@ -199,7 +199,7 @@ SCENARIOS = (
     s2s("acks-many", "%d foreign servers, both ways, TLS, acknowledged where the server can" % DOMAINS, DOMAINS, "both", 4,
         acks=True),
     s2s_cold("cold", 100, 20, once=True),
-    s2s_cold("cold-1000", 1000, 200, once=True),
+    s2s_cold("cold-1000", 1000, 200),
     Scenario("s2s-rate", "Latency of federation", "2,000 stanzas/s, 10 foreign servers, both ways, TLS, acknowledged where the server can",
              "s2s --peer-domains 10 --direction both --rate 2000 --seconds 3 --warmup 1 --mode starttls --peer-acks",
              LATENCY + (Figure("send_lag_p99", "generator late, p99", "ms", 0.001, 2), STANZAS[0]),

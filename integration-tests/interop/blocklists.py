@@ -141,7 +141,6 @@ async def blocked(s, verdict, alice, mallory, when):
 
 
 async def act(s, verdict):
-    row = await asyncio.to_thread(s.row)
     await s.until("away", lambda r: r["state"] == "away")
     row = await asyncio.to_thread(s.row)
     verdict.check(row["items"] == 0 and "age_s" not in row, "without the service: %s, %s" % (row["state"], row["why"]))

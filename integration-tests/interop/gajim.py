@@ -27,7 +27,7 @@ async def refusals(rig):
 
 async def resume(rig, client, bob):
     """What either side says while the connection is torn arrives, once, in order."""
-    his, hers = [], []
+    his, hers, since = [], [], len(bob.inbox)
     for cut in range(CUTS):
         before = len(client.lines)
         for n in range(FLOW):
@@ -43,7 +43,7 @@ async def resume(rig, client, bob):
         client.command("connect")
         await client.says("resumed", after=before)
         await client.says("message %s %s" % (BOB, re.escape(his[-1])))
-    await foreign.bob_got(rig, bob, hers)
+    await foreign.bob_got(rig, bob, hers, since)
     got = [m for m in client.messages() if m in his]
     rig.check(got == his, "torn and resumed %d times, it has missed nothing and got nothing twice" % CUTS)
     resumed = rig.node.ctl("status")["counters"]["sm_resumed"]

@@ -76,11 +76,11 @@ async def presence(rig, client, bob):
 
 
 async def chat(rig, client, bob):
-    wanted = ["%d %s" % (n, STRANGE) for n in range(FLOW)]
+    wanted, since = ["%d %s" % (n, STRANGE) for n in range(FLOW)], len(bob.inbox)
     for text in wanted:
         client.command("say %s %s" % (BOB, text))
         bob.send_message(mto=ALICE, mbody=text, mtype="chat")
-    await bob_got(rig, bob, wanted)
+    await bob_got(rig, bob, wanted, since)
     await client.says("message %s %s" % (BOB, re.escape(wanted[-1])))
     rig.check(client.messages() == wanted, "%d messages to it arrive, once, in order" % FLOW)
 

@@ -293,7 +293,8 @@ ABOUT = """# Outages
 Written by `integration-tests/outage/outage.py`; do not edit. A node writes a burst to one user of another server, and something happens to that
 server: "down" it is stopped in the middle of the burst and started again so many seconds later; "killed" the same with `kill -9`, started at once;
 "cut" the connection is reset five times; "frozen" SIGSTOP for 12 s, longer than the node waits for a sign of life; "node-killed" it is the node
-that is killed, while the other is away; "full" its outbox takes 24 KiB. What is lost must be 0. "Lost by the peer": what the other server had acknowledged, or answered a
+that is killed, while the other is away; "full" its outbox takes 24 KiB. What is lost must be 0. The return is
+counted from when the reader has logged in there: until then other servers cannot reach it. "Lost by the peer": what the other server had acknowledged, or answered a
 ping behind, before it was stopped. "Came back": returned to the sender with its reason. Copies come of connections that break before the answer: the
 other server had the stanza and could not say so. prosody: with acknowledgements (`smacks`); prosody-lean, ejabberd: without, so answers to pings
 count. Two hours and more are tried in virtual time (`s2s/simtest-s2s.c`: away for 1 s to 10,000 s).

@@ -8,6 +8,13 @@ from procs import Failed
 
 BOOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "machine-boot")
 SYSTEMD = "/lib/systemd/systemd"
+PROBE = """set -e
+mount --make-rprivate /
+mount -t cgroup2 cgroup2 "$1"
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work" "$1/root"
+mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
+"""
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -22,6 +29,10 @@ class Machine:
         lost = [p for p in (SYSTEMD, "unshare", "nsenter") if not shutil.which(p)]
         if lost:
             raise Unable("no %s here (scripts/install test)" % " and ".join(lost))
+        probe = subprocess.run(["unshare", "--pid", "--fork", "--mount", "--ipc", "--uts", "sh", "-c", PROBE, "sh", lab.path("probe", "x").rsplit("/", 1)[0]],
+                               capture_output=True, text=True)
+        if probe.returncode != 0:
+            raise Unable(probe.stderr.strip())
         self.folder = lab.path("machine", "x").rsplit("/", 1)[0]
         self.cgroup = os.path.basename(lab.dir)
         self.proc = lab.start("machine", ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--ipc", "--uts", BOOT, self.folder, self.cgroup])
@@ -31,7 +42,7 @@ class Machine:
     def _find_pid(self):
         if not self.proc.alive():
             self._sweep()
-            raise Unable(self.proc.tail(2).strip())
+            raise Failed("the machine did not start:\n%s" % self.proc.tail())
         with open("/proc/%d/task/%d/children" % (self.proc.pid, self.proc.pid)) as f:
             pids = f.read().split()
         return pids and os.path.realpath("/proc/%s/exe" % pids[0]) == os.path.realpath(SYSTEMD) and pids[0]
