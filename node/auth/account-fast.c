@@ -2,8 +2,9 @@
  * account-token.c change it, and if it changed it is written in its revision; when somebody else
  * was faster all is done again from the start. So of two uses of one count, or of a use and a
  * change of the password, one comes second and sees the other. What is wrong costs the same
- * whatever is wrong: two reads and two digests, whether there are tokens or not. An account that is
- * not in our store is asked for in the other regions (account-fast-ask.c). Standards: XEP-0484. */
+ * whatever is wrong at the account's home: two reads and two digests, whether there are tokens or
+ * not. An account that is not in our store is asked for in the other regions (account-fast-ask.c),
+ * which takes as long as with a password. Standards: XEP-0484. */
 #include "node/auth/account-fast-int.h"
 
 #include "lib/base/clock.h"

@@ -147,6 +147,8 @@ void conn_out_look(struct conn *c)
     release(c, o->left[1]);
     o->left[1] = o->left[0];
     o->left[0] = queued < o->added ? o->added - queued : 0;
+    if (list_empty(&o->kept) && c->state == CONN_CLOSING)
+        conn_gave_back(c);
     if (list_empty(&o->kept) || kept_of(list_first(&o->kept))->end == NEVER)
         return;
     if (!queued) {
@@ -167,7 +169,10 @@ static void give_back(struct conn *c, struct kept *k)
         user_returned(c->sh, s, cu, k->hops + 1);
         return;
     }
-    struct region_route r = {.purpose = REGION_GONE, .hops = k->hops};
+    /* GONE says that the session leaves: of one that is only cut it is sent anew */
+    bool is_cut = c->state == CONN_DETACHED;
+    struct region_route r = {.purpose = is_cut ? REGION_USER : REGION_GONE,
+                             .hops = is_cut ? k->hops + 1 : k->hops};
     route_trace_new(r.trace);
     str_put(r.resource, sizeof r.resource, c->bind.id);
     str_put(r.home, sizeof r.home, c->bind.far->home);

@@ -39,7 +39,8 @@ void subs_in(struct user *u, struct route *r);
 /* Pending requests, shown to a session at its first presence. */
 void subs_show_pending(struct user *u, struct session *ss);
 /* Nothing binds user and contact any more (RFC 6121 section 2.5.2): the contact is told what that
- * ends; before = the bits there were. */
+ * ends; before = the bits there were; c: borrowed, what is said holds it until the contact has it.
+ */
 void subs_end(struct user *u, const struct jid *contact, uint8_t before, struct custody *c);
 /* Our sessions' presence to a contact, as they are, or unavailable. False: none is available. */
 bool presence_show(struct user *u, const struct jid *to, bool unavailable);

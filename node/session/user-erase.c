@@ -15,7 +15,7 @@
 #include "node/session/presence.h"
 #include "node/session/roster.h"
 
-enum { FAREWELL_MS = 10000 }; /* then the rest is done later, and contacts are told again */
+enum { FAREWELL_MS = 10000 }; /* then the rest is done later, and contacts are told once more */
 
 struct farewell { /* custody of what contacts are told */
     struct custody custody;
@@ -221,7 +221,10 @@ static void farewell_late(void *ctx)
 {
     struct erase *e = ctx;
     farewell_end(e);
-    failed(e, ERR_TIMEOUT);
+    if (e->goes_on) /* a contact's region that is away does not keep the name for ever */
+        erase_data(&e->data, e->user, true, last_deleted, e);
+    else
+        failed(e, ERR_TIMEOUT);
 }
 
 static void farewell(struct erase *e)

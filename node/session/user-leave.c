@@ -4,9 +4,9 @@
  * the user are held, until the connection has given back all: a connection here says so, a front is
  * sent ENDED behind the last stanza for the session and sends it back behind the last that returns,
  * and when the front died, shard 0 has returned by then what waited on the link. The hold ends
- * after LEAVE_MS in any case; then order is not sure. What was with other sessions, or came to
- * none, is not touched: a device that comes late gets what only an older one had when that gives it
- * back. */
+ * LEAVE_MS after it began in any case, whoever else leaves meanwhile; then order is not sure. What
+ * was with other sessions, or came to none, is not touched: a device that comes late gets what only
+ * an older one had when that gives it back. */
 #include "lib/base/log.h"
 #include "node/cluster/anchor.h"
 #include "node/cluster/world.h"
@@ -17,12 +17,12 @@ enum { LEAVE_MS = 10000 };
 struct leaver {
     struct list link;
     struct user *user; /* held */
-    struct timer late;
     char conn_id[SESSION_CONN_MAX];
 };
 struct leave {
-    struct list leavers;
-    struct list held; /* struct task, oldest first */
+    struct timer late;
+    struct list leavers; /* at least one */
+    struct list held;    /* struct task, oldest first */
 };
 
 bool leave_holds(const struct user *u, const struct route *r)
@@ -55,21 +55,22 @@ static void leaver_end(struct leaver *l)
     struct user *u = l->user;
     struct leave *v = u->leave;
     list_del(&l->link);
-    timer_stop(&l->late);
     mem_free(l);
     if (list_empty(&v->leavers)) {
         u->leave = NULL;
+        timer_stop(&v->late);
         list_splice(&u->queue, &v->held);
         mem_free(v);
     }
     user_release(&u);
 }
 
-static void leaver_late(void *ctx)
+static void leave_late(void *ctx)
 {
-    struct leaver *l = ctx;
-    log_info(NULL, "user.leave.late", "user", LOG_STR(l->user->bare.full), "conn", l->conn_id);
-    leaver_end(l);
+    struct user *u = ctx;
+    const struct leaver *l = list_entry(list_first(&u->leave->leavers), struct leaver, link);
+    log_info(NULL, "user.leave.late", "user", LOG_STR(u->bare.full), "conn", l->conn_id);
+    leave_forget(u);
 }
 
 static struct leaver *leaver_find(const struct user *u, const char *conn_id)
@@ -96,11 +97,9 @@ void leave_free(struct user *u)
     struct list *n;
     if (!v)
         return;
-    while ((n = list_shift(&v->leavers))) {
-        struct leaver *l = list_entry(n, struct leaver, link);
-        timer_stop(&l->late);
-        mem_free(l);
-    }
+    timer_stop(&v->late);
+    while ((n = list_shift(&v->leavers)))
+        mem_free(list_entry(n, struct leaver, link));
     while ((n = list_shift(&v->held)))
         task_free(list_entry(n, struct task, link));
     mem_free(v);
@@ -190,14 +189,14 @@ void leave_begin(struct session *ss, bool is_front_dead)
         u->leave = mem_alloc(sizeof *u->leave);
         list_init(&u->leave->leavers);
         list_init(&u->leave->held);
+        timer_init(&u->leave->late, u->shard->loop, leave_late, u);
+        timer_start(&u->leave->late, LEAVE_MS);
         hold_queue(u);
     }
     struct leaver *l = mem_alloc(sizeof *l);
     l->user = u;
     str_put(l->conn_id, sizeof l->conn_id, ss->conn_id);
     list_push(&u->leave->leavers, &l->link);
-    timer_init(&l->late, u->shard->loop, leaver_late, l);
-    timer_start(&l->late, LEAVE_MS);
     user_hold(u);
     if (is_front_dead)
         node_post(&n->shard[0], word_at_hub, word_free, word_new(n, &ss->full, ss->conn_id));
