@@ -243,7 +243,8 @@ static void exchange_again(struct exchange *x)
     mem_free(x->raw);
     x->raw = NULL;
     x->raw_n = 0;
-    exchange_send(x);
+    list_del(&x->link);
+    list_unshift(&x->backend->waiting, &x->link);
 }
 
 static void on_tell(void *ctx)

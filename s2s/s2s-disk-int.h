@@ -72,6 +72,8 @@ void s2s_disk_load(struct s2s *s);
 void s2s_disk_load_stop(struct s2s *s);
 /* While stopping: all that lasts is stored now. */
 void s2s_disk_save(struct s2s_outbox *b);
+/* Its deletion is committed: it is not passed over any more, as it is not there. */
+void s2s_disk_ahead_gone(struct s2s_disk *d, uint64_t key);
 bool s2s_disk_is_saved(struct s2s_outbox *b); /* nothing lasting is left to be stored or removed */
 
 /* s2s-outbox.c */

@@ -55,7 +55,8 @@ static void restore(struct s2s_disk *d, uint64_t key, struct str value)
 
 /* ---- ahead of it ---- */
 
-static bool is_ahead(const struct s2s_disk *d, uint64_t key)
+/* Where the first position is that is not before key. */
+static size_t place_of(const struct s2s_disk *d, uint64_t key)
 {
     size_t low = 0, high = d->ahead.n;
     while (low < high) {
@@ -65,7 +66,13 @@ static bool is_ahead(const struct s2s_disk *d, uint64_t key)
         else
             high = mid;
     }
-    return low < d->ahead.n && d->ahead.p[low] == key;
+    return low;
+}
+
+static bool is_ahead(const struct s2s_disk *d, uint64_t key)
+{
+    size_t at = place_of(d, key);
+    return at < d->ahead.n && d->ahead.p[at] == key;
 }
 
 static void forget_ahead(struct s2s_disk *d)
@@ -76,6 +83,15 @@ static void forget_ahead(struct s2s_disk *d)
     if (n)
         memmove(d->ahead.p, d->ahead.p + n, (d->ahead.n - n) * sizeof *d->ahead.p);
     d->ahead.n -= n;
+}
+
+void s2s_disk_ahead_gone(struct s2s_disk *d, uint64_t key)
+{
+    size_t at = d->is_reading ? d->ahead.n : place_of(d, key); /* a page may have it still */
+    if (at == d->ahead.n || d->ahead.p[at] != key)
+        return;
+    memmove(d->ahead.p + at, d->ahead.p + at + 1, (d->ahead.n - at - 1) * sizeof *d->ahead.p);
+    d->ahead.n--;
 }
 
 /* ---- pages ---- */
@@ -128,7 +144,8 @@ static void on_tail(void *ctx, enum err e, const struct store_entry *entries, si
     if (i == n && n < PAGE)
         look_for_end(d);
     forget_ahead(d);
-    s2s_disk_fill(b);
+    if (i || !n) /* else there is no room for the first: the tick asks again */
+        s2s_disk_fill(b);
     s2s_outbox_go(b);
     s2s_outbox_check_idle(b);
 }

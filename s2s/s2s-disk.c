@@ -182,6 +182,8 @@ static void written(struct s2s_disk *d)
     d->is_marked = !d->txn.unmarks;
     if (d->txn.key)
         d->stored_key = d->txn.key;
+    for (size_t i = 0; i < d->txn.gone && d->ahead.n; i++)
+        s2s_disk_ahead_gone(d, d->gone.p[i].key);
     if (d->gone.n > d->txn.gone)
         memmove(d->gone.p, d->gone.p + d->txn.gone, (d->gone.n - d->txn.gone) * sizeof *d->gone.p);
     d->gone.n -= d->txn.gone;

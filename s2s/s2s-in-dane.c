@@ -1,6 +1,7 @@
 /* DOC: TLSA records of a peer that connects to us. Its stream header says who it wants to be; the
  * targets of that domain are found as if we were to connect (dns-source.c), one after the other,
- * and the first whose records are for the certificate it shows is evidence enough for EXTERNAL.
+ * and the first whose records are for the certificate it shows is evidence enough for EXTERNAL; so
+ * is, with signed SRV records, a certificate that PKIX proves to be of the host they name.
  * Nothing that is found counts against a peer: it may show another certificate as a client, and
  * dialback asks the domain's own server, which has to match. Bounded in time and targets; meanwhile
  * the peer gets no features and is not read. Standards: RFC 7673 sections 3, 4.1, 6; RFC 7712

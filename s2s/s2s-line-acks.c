@@ -127,7 +127,7 @@ void s2s_line_sm_drop(struct s2s_line *l)
 
 bool s2s_line_may_resume(const struct s2s_line *l)
 {
-    return l->sm && *sm_id(l->sm) && !l->is_closing && !l->s2s->is_stopping;
+    return l->sm && *sm_id(l->sm) && !l->is_closing && !l->settle_us && !l->s2s->is_stopping;
 }
 
 bool s2s_line_ack(struct s2s_line *l, const struct xml *el)
@@ -214,7 +214,8 @@ void s2s_received(struct s2s *s, struct s2s_receipt r)
     struct s2s_line *l = r.number ? s2s_line_find(s, r.stream) : NULL;
     if (!l || !l->sm)
         return;
-    l->custody.open--;
+    if ((int32_t)((uint32_t)r.number - sm_h(l->sm)) > 0) /* else it was taken as given */
+        l->custody.open--;
     sm_complete(l->sm, r.number);
     go_on(l);
 }
@@ -230,6 +231,7 @@ static unsigned take_as_given(struct s2s_line *l, uint32_t upto)
         sm_complete(l->sm, epoch | (uint32_t)(h + 1));
         n++;
     }
+    l->custody.open -= n;
     return n;
 }
 
@@ -277,7 +279,8 @@ void s2s_line_ping(struct s2s_line *l)
 {
     char text[2 * JID_PART_MAX + 200];
     const struct s2s_domain *d = s2s_line_pinged(l);
-    if (!d || d->pings == S2S_PINGS_NEVER || l->pinged == l->sent || l->ping_us)
+    if (!d || (d->pings == S2S_PINGS_NEVER && !l->trusts_pings) || l->pinged == l->sent ||
+        l->ping_us)
         return;
     const struct s2s_outbox *b = container_of(l->carrier.boxes.next, struct s2s_outbox, of_carrier);
     if (!l->id)

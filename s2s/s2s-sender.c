@@ -48,6 +48,8 @@ bool s2s_sender_has_room(const struct s2s_sender *s, size_t bytes)
 {
     const struct s2s_tune *t = &s->box->s2s->conf.tune;
     size_t max = share_of(s->box, t->pending_bytes);
+    if (!s->n) /* one always: that it is large is no flood */
+        return true;
     return s->n < share_of(s->box, t->pending_stanzas) && s->bytes <= max &&
            bytes <= max - s->bytes;
 }

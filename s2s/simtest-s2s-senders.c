@@ -234,9 +234,27 @@ static void test_long_pings(void **state UNUSED)
     run_long(true);
 }
 
+/* One stanza always, however small the share is. */
+static void test_share_of_one(void **state UNUSED)
+{
+    struct world *w = world_begin(5);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    a->conf.tune.sender_share = 1;
+    a->conf.tune.pending_stanzas = 10;
+    world_open(w);
+    put(a, "u", 1, 200000);
+    run_until(&b->n_in, 1, 10 * SEC);
+    run_for(5 * SEC);
+    put(a, "u", 2, 200000);
+    run_until(&b->n_in, 2, 10 * SEC);
+    assert_int_equal(a->n_back, 0);
+    world_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_share_of_one),
         cmocka_unit_test(test_share_in_memory),
         cmocka_unit_test(test_share_in_store),
         cmocka_unit_test(test_turn),

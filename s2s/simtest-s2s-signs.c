@@ -159,6 +159,24 @@ static void test_pings_full(void **state UNUSED)
     world_end(&w);
 }
 
+/* Another stream found out that the domain does not answer there; this one goes by answers still.
+ */
+static void test_pings_of_another_stream(void **state UNUSED)
+{
+    struct world *w = world_with_pings(false);
+    struct host *a = &w->h[0], *b = &w->h[1];
+    host_send(a, "d1.test", 10);
+    run_until(&b->n_in, 1, 5 * SEC);
+    run_for(10 * SEC);
+    assert_int_equal(b->n_pings, 1);
+    s2s_domain_find(a->s2s, STR("d1.test"))->pings = S2S_PINGS_NEVER;
+    host_send(a, "d1.test", 10);
+    run_for(10 * SEC);
+    assert_int_equal(b->n_pings, 2);
+    assert_int_equal(b->n_in, 2);
+    world_end(&w);
+}
+
 /* ---- round trips ---- */
 
 static uint64_t first_delivery(bool is_direct, bool is_warm)
@@ -215,9 +233,13 @@ static void test_round_trips(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_size_limit),    cmocka_unit_test(test_idle_limit),
-        cmocka_unit_test(test_dead_is_found), cmocka_unit_test(test_dead_without_acks),
-        cmocka_unit_test(test_pings_end),     cmocka_unit_test(test_pings_full),
+        cmocka_unit_test(test_pings_of_another_stream),
+        cmocka_unit_test(test_size_limit),
+        cmocka_unit_test(test_idle_limit),
+        cmocka_unit_test(test_dead_is_found),
+        cmocka_unit_test(test_dead_without_acks),
+        cmocka_unit_test(test_pings_end),
+        cmocka_unit_test(test_pings_full),
         cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);

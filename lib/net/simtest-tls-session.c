@@ -170,6 +170,20 @@ static void test_tls_session_ended(void **state UNUSED)
     end(w);
 }
 
+/* A chain that is longer than sessions may keep is no chain. */
+static void test_tls_session_chain_bounded(void **state UNUSED)
+{
+    struct world *w = mem_calloc(1, sizeof *w);
+    sim_begin(1);
+    sim_net_begin();
+    w->suite.server_ctx = make(true, "leaf");
+    w->suite.client_ctx = make(false, "long");
+    world_connect(w);
+    assert_true(run(&w->suite, peer_ended, &w->p[1]));
+    assert_int_equal(w->p[1].readies, 0);
+    end(w);
+}
+
 static int certs_begin(void **state UNUSED)
 {
     static const char *const stems[] = {"leaf", "renewed"};
@@ -182,6 +196,10 @@ static int certs_begin(void **state UNUSED)
                        &(struct test_cert){.cn = "x", .san = "DNS:leaf.example", .issuer = "mid"});
         test_cert_append(dir, stems[i], "mid");
     }
+    test_cert_make(dir, "long",
+                   &(struct test_cert){.cn = "x", .san = "DNS:leaf.example", .issuer = "mid"});
+    for (int i = 0; i < 100; i++)
+        test_cert_append(dir, "long", "mid");
     test_cert_make(
         dir, "ended",
         &(struct test_cert){
@@ -198,9 +216,13 @@ static int certs_end(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tls_session_resumed),    cmocka_unit_test(test_tls_session_expired),
-        cmocka_unit_test(test_tls_session_revoked),    cmocka_unit_test(test_tls_session_forgotten),
-        cmocka_unit_test(test_tls_session_of_another), cmocka_unit_test(test_tls_session_ended),
+        cmocka_unit_test(test_tls_session_chain_bounded),
+        cmocka_unit_test(test_tls_session_resumed),
+        cmocka_unit_test(test_tls_session_expired),
+        cmocka_unit_test(test_tls_session_revoked),
+        cmocka_unit_test(test_tls_session_forgotten),
+        cmocka_unit_test(test_tls_session_of_another),
+        cmocka_unit_test(test_tls_session_ended),
     };
     return cmocka_run_group_tests(tests, certs_begin, certs_end);
 }

@@ -20,6 +20,8 @@
 
 /* How long a session may be resumed; how many a server with peer certificates keeps. */
 enum { TLS_SESSION_S = 4 * 3600, TLS_SESSIONS_MAX = 512 };
+/* Bytes of a chain that a peer may show a server: sessions keep it. */
+enum { TLS_CHAIN_MAX = 32768 };
 
 static int tls_no_password(char *buf UNUSED, int size UNUSED, int rw UNUSED, void *ctx UNUSED)
 {
@@ -94,6 +96,7 @@ static void tls_set_modes(SSL_CTX *ssl, const struct tls_set *set)
         SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, tls_verify_note);
     if (set->server && set->request_peer_cert) {
         SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET); /* none that carries the state */
+        SSL_CTX_set_max_cert_list(ssl, TLS_CHAIN_MAX);
         SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_SERVER);
         SSL_CTX_sess_set_cache_size(ssl, TLS_SESSIONS_MAX);
         SSL_CTX_set_timeout(ssl, TLS_SESSION_S);
