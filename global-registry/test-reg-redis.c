@@ -60,7 +60,7 @@ static void test_redis_killed_and_restarted_empty(void **state UNUSED)
 static void test_redis_flushed(void **state UNUSED)
 {
     struct member eu, us;
-    two_regions(&eu, &us);
+    two_regions_lease(&eu, &us, LEASE_LONG_MS);
     publish_many(&eu, 0, 20000);
     publish_many(&us, 20000, 20100);
     wait_keys(20100 + CONTROL_KEYS(2));

@@ -1,9 +1,12 @@
 #ifndef GLOBAL_REGISTRY_TESTS_REDIS_MEMBERS_INT_H
 #define GLOBAL_REGISTRY_TESTS_REDIS_MEMBERS_INT_H
 /* Members of a world on a real redis-server: open, ask, wait until they know. Short beats: 100 ms,
- * lease 1.5 s. */
+ * lease LEASE_MS where a test waits for its end. */
 #include "global-registry/tests-redis-int.h"
 #include "lib/base/clock.h"
+
+#define LEASE_MS 1500
+#define LEASE_LONG_MS 20000 /* does not end while this process is busy */
 
 struct member {
     struct registry *r;
@@ -61,11 +64,11 @@ static inline bool is_closed(void *ctx)
     return ((struct member *)ctx)->closed;
 }
 
-static inline void member_open(struct member *t, const char *region, const char *node,
-                               struct redis_conf conf)
+static inline void member_open_lease(struct member *t, const char *region, const char *node,
+                                     struct redis_conf conf, uint64_t lease_ms)
 {
     static const struct registry_events events = {on_up, on_down, on_fenced, NULL};
-    struct registry_conf c = {.beat_ms = 100, .lease_ms = 1500};
+    struct registry_conf c = {.beat_ms = 100, .lease_ms = lease_ms};
     struct reg_driver *d;
     memset(t, 0, sizeof *t);
     conf.source = source;
@@ -77,6 +80,12 @@ static inline void member_open(struct member *t, const char *region, const char 
     t->self = c.self;
     d = reg_redis_new(&conf, "test:");
     t->r = registry_open(env.loop, &c, &d, &events, t);
+}
+
+static inline void member_open(struct member *t, const char *region, const char *node,
+                               struct redis_conf conf)
+{
+    member_open_lease(t, region, node, conf, LEASE_MS);
 }
 
 static inline void member_close(struct member *t)
@@ -169,14 +178,22 @@ static inline void wait_keys(int64_t want)
 }
 #define CONTROL_KEYS(members) (2 + (members)) /* gen, nodes, one lease each */
 
-static inline void two_regions(struct member *eu, struct member *us)
+/* Both know each other, and that the other has all its rows in: an absence is certain. */
+static inline void two_regions_lease(struct member *eu, struct member *us, uint64_t lease_ms)
 {
     env_open(NULL);
     server_start("--port", NULL);
-    member_open(eu, "eu", "eu1", (struct redis_conf){.db = 0});
-    member_open(us, "us", "us1", (struct redis_conf){.db = 0});
+    member_open_lease(eu, "eu", "eu1", (struct redis_conf){.db = 0}, lease_ms);
+    member_open_lease(us, "us", "us1", (struct redis_conf){.db = 0}, lease_ms);
     wait_for(has_peer, eu);
     wait_for(has_peer, us);
+    wait_at(eu, "nobody@world.test", "");
+    wait_at(us, "nobody@world.test", "");
+}
+
+static inline void two_regions(struct member *eu, struct member *us)
+{
+    two_regions_lease(eu, us, LEASE_MS);
 }
 
 #endif
