@@ -16,6 +16,8 @@
 #include "node/cluster/world.h"
 #include "node/component/component.h"
 #include "node/route/module.h"
+#include "node/route/receipt.h"
+#include "node/route/spool.h"
 #include "node/session/user.h"
 #include "s2s/s2s.h"
 
@@ -79,70 +81,13 @@ static bool host_is_local(void *ctx, struct str domain)
     return node_serves(n, domain) || component_serves(n, domain);
 }
 
-/* Custody of a stanza whose peer waits for our acknowledgement; and the credit of some, which
- * bounds what one stream makes us hold. */
-struct receipt {
-    struct custody credit, full;
-    struct node_shard *shard; /* of the stream */
-    struct s2s_receipt r;
-};
-
-static void receipt_back(struct node_shard *sh, void *ctx)
-{
-    struct receipt *k = ctx;
-    if (sh->s2s)
-        s2s_received(sh->s2s, k->r);
-    mem_free(k);
-}
-
-static void full_release(struct custody *c)
-{
-    struct receipt *k = container_of(c, struct receipt, full);
-    node_post(k->shard, receipt_back, mem_free, k);
-}
-
-static void credit_drop(void *ctx)
-{
-    struct custody *full = &((struct receipt *)ctx)->full;
-    custody_unref(&full); /* the credit's */
-}
-
-static void credit_back(struct node_shard *sh, void *ctx)
-{
-    struct receipt *k = ctx;
-    if (sh->s2s)
-        s2s_queued(sh->s2s, k->r);
-    credit_drop(k);
-}
-
-static void credit_release(struct custody *c)
-{
-    struct receipt *k = container_of(c, struct receipt, credit);
-    node_post(k->shard, credit_back, credit_drop, k);
-}
-
-static struct custody *receipt_new(struct node_shard *sh, struct s2s_receipt r)
-{
-    if (!r.stream)
-        return NULL;
-    struct receipt *k = mem_alloc(sizeof *k);
-    *k = (struct receipt){.shard = sh, .r = r};
-    refs_init(&k->credit.refs);
-    refs_init(&k->full.refs);
-    k->full.release = full_release;
-    if (!r.stanzas)
-        return &k->full;
-    k->credit.release = credit_release;
-    k->credit.is_credit = true;
-    k->credit.beyond = r.number ? &k->full : NULL;
-    return &k->credit;
-}
-
 static void host_deliver(void *ctx, struct stanza *s, struct s2s_receipt r)
 {
     struct node_shard *sh = ctx;
+    char trace[33];
     sh->stats.flow[FLOW_from_s2s][s->kind]++;
-    route_start(sh, s, receipt_new(sh, r), ROUTE_S2S, 0, NULL);
+    route_trace_new(trace);
+    route_start(sh, s, receipt_new(sh, r, s, trace), ROUTE_S2S, 0, trace);
 }
 
 static void host_bounce(void *ctx, struct stanza *s, enum stanza_cond c, const char *text,
@@ -220,6 +165,7 @@ static enum err shard_open(struct node_shard *sh, char *why, size_t why_size)
     sh->store = store_port_open(n->store, sh->loop);
     sh->anchors = anchor_cache_new(sh);
     sh->c2s = c2s_set_new(sh);
+    sh->spool = spool_new(sh);
     struct dns_conf dc = {.servers = c->dns_servers, .trust_ad = c->dns_trust_ad};
     enum err e = dns_open(sh->loop, &dc, &sh->dns, why, why_size);
     if (e != ERR_OK)
@@ -301,6 +247,7 @@ static enum err node_open_parts(struct node *n, struct store *shared, struct reg
         if ((e = shard_open(&n->shard[i], why, why_size)) != ERR_OK)
             return e;
     world_new(n, driver);
+    n->spool_load = spool_load_new(&n->shard[0]);
     return node_listen_open(n, why, why_size);
 }
 
@@ -443,6 +390,7 @@ static void shard_free(struct node_shard *sh)
     module_shard_fini(sh);
     if (sh->dns)
         dns_close(&sh->dns);
+    spool_free(&sh->spool);
     store_port_close(&sh->store);
     handle_table_free(&sh->handles);
 }
@@ -462,6 +410,8 @@ void node_free(struct node **pn)
         if (n->shard[i].loop)
             loop_drop_mail(n->shard[i].loop);
     world_free(&n->world);
+    if (n->spool_load)
+        spool_load_stop(n->spool_load);
     for (unsigned i = 0; i < n->n_shards; i++)
         if (n->shard[i].loop)
             shard_free(&n->shard[i]);
@@ -471,6 +421,7 @@ void node_free(struct node **pn)
     for (unsigned i = 0; i < n->n_shards; i++) /* what ended meanwhile */
         if (n->shard[i].loop)
             loop_drop_mail(n->shard[i].loop);
+    spool_load_free(&n->spool_load);
     module_set_free(n);
     tally_free(&n->addresses);
     if (!n->store_is_shared && n->store)

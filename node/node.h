@@ -18,6 +18,8 @@ struct node;
 struct s2s;
 struct world;
 struct hook_table;
+struct spool;
+struct spool_load;
 struct module_set;
 struct reg_driver;
 
@@ -74,6 +76,7 @@ struct node_shard {
     struct hmap users;            /* bare JID -> struct user anchored here (session/user.h) */
     struct anchor_cache *anchors; /* cluster/anchor.h */
     struct c2s_set *c2s;          /* c2s/c2s.h */
+    struct spool *spool;          /* route/spool.h */
     void **module_state;          /* per-module slots (route/module.h) */
     struct op_owner ops;          /* cancelled when the shard goes */
     VEC(struct node_listener *) listeners; /* node-int.h */
@@ -94,6 +97,7 @@ struct node {
     struct transport_seats seats;
     size_t half_open_max; /* connections that proved nothing: of clients, of servers, each shard */
     struct world *world;  /* registry and region links, on shard 0 (cluster/world.h) */
+    struct spool_load *spool_load; /* what a former life left (route/spool.h) */
     struct hook_table *hooks;
     struct module_set *modules;
     struct tls_ctx *tls_c2s, *tls_s2s_in, *tls_s2s_out, *tls_region_in, *tls_region_out, *tls_redis;

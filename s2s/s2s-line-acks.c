@@ -7,10 +7,8 @@
  * in order (RFC 6120 section 10.1); one ping is out at a time. One that never answered cannot reach
  * us, perhaps: what it was sent is done when it has left, and it is not asked again. Closing for
  * idleness waits until nothing is unacknowledged on either side, so nothing comes twice.
- * What has no custody after S2S_CUSTODY_TICKS is counted all the same, as on region links, and
- * sooner when many that have it wait behind: a local user who takes nothing must not hold up the
- * stream of a peer, who keeps all from there on. What is written to that user still goes to others
- * or to the store when his connection ends.
+ * The host must give it back in bounded time, by storing it if nothing else (node/route/spool.h): a
+ * local user who takes nothing must not hold up the stream of a peer, who keeps all from there on.
  * What came and sits in no bounded queue counts against its stream, acks or not; too much of it,
  * or too many without custody, and the stream is not read, so the peer feels it.
  * A receipt names (line, number); a new session gets a new name, so old receipts mean nothing to
@@ -95,20 +93,11 @@ void s2s_line_drop_id(struct s2s_line *l)
     l->id = 0;
 }
 
-static void custody_reset(struct s2s_line *l)
-{
-    timer_stop(&l->custody.tick);
-    l->custody.last = 0;
-    l->custody.open = 0;
-    memset(l->custody.at_tick, 0, sizeof l->custody.at_tick);
-}
-
 void s2s_line_sm_new(struct s2s_line *l)
 {
     struct sm_policy p = {.silent_ms = l->s2s->conf.tune.ack_timeout_ms, .resume_only = true};
     must(!l->sm);
     s2s_line_drop_id(l);
-    custody_reset(l);
     l->sm = sm_session_new(l->s2s->loop, &sm_up, l, NS_SERVER);
     sm_set_policy(l->sm, &p);
     get_id(l);
@@ -121,7 +110,6 @@ void s2s_line_sm_drop(struct s2s_line *l)
     while (sm_take_entry(l->sm))
         ;
     s2s_line_drop_id(l);
-    custody_reset(l);
     sm_session_free(&l->sm);
 }
 
@@ -167,10 +155,6 @@ bool s2s_line_number(struct s2s_line *l, struct s2s_receipt *r)
     if (!sm_receive(l->sm, &r->number))
         return false;
     r->stream = l->id;
-    l->custody.last = r->number;
-    l->custody.open++;
-    if (!timer_running(&l->custody.tick))
-        timer_start(&l->custody.tick, S2S_CUSTODY_TICK_MS);
     pause_when_full(l);
     return true;
 }
@@ -214,39 +198,7 @@ void s2s_received(struct s2s *s, struct s2s_receipt r)
     struct s2s_line *l = r.number ? s2s_line_find(s, r.stream) : NULL;
     if (!l || !l->sm)
         return;
-    if ((int32_t)((uint32_t)r.number - sm_h(l->sm)) > 0) /* else it was taken as given */
-        l->custody.open--;
     sm_complete(l->sm, r.number);
-    go_on(l);
-}
-
-/* ---- custody that does not come ---- */
-
-/* All up to this number counts as handled. How many had no custody. */
-static unsigned take_as_given(struct s2s_line *l, uint32_t upto)
-{
-    const uint64_t epoch = l->custody.last & ~(uint64_t)UINT32_MAX;
-    unsigned n = 0;
-    for (uint32_t h = sm_h(l->sm); (int32_t)(upto - h) > 0; h = sm_h(l->sm)) {
-        sm_complete(l->sm, epoch | (uint32_t)(h + 1));
-        n++;
-    }
-    l->custody.open -= n;
-    return n;
-}
-
-static void on_custody(void *ctx)
-{
-    struct s2s_line *l = ctx;
-    uint32_t *at = l->custody.at_tick, behind = sm_received(l->sm) - sm_h(l->sm);
-    bool is_held_up = behind >= l->custody.open + S2S_HELD_UP_STANZAS;
-    unsigned n = take_as_given(l, at[is_held_up ? S2S_HELD_UP_TICKS : S2S_CUSTODY_TICKS]);
-    if (n)
-        log_info(l->log, "s2s.custody.late", "stanzas", LOG_NUM(n), "held_up", LOG_NUM(behind));
-    memmove(at + 1, at, S2S_CUSTODY_TICKS * sizeof *at);
-    at[0] = (uint32_t)l->custody.last;
-    if (sm_received(l->sm) != sm_h(l->sm))
-        timer_start(&l->custody.tick, S2S_CUSTODY_TICK_MS);
     go_on(l);
 }
 
@@ -401,7 +353,6 @@ static void on_quiet(void *ctx)
 void s2s_line_time_init(struct s2s_line *l)
 {
     timer_init(&l->quiet, l->s2s->loop, on_quiet, l);
-    timer_init(&l->custody.tick, l->s2s->loop, on_custody, l);
 }
 
 /* ---- limits ---- */

@@ -26,11 +26,6 @@ enum {
     S2S_LEAVE_MAX_MS = 32, /* how often output that has not left is looked at */
     S2S_SETTLE_MS = 3000,  /* for what is under way when a stream is to close */
     S2S_SETTLE_LOOK_MS = 10,
-    /* Custody that takes longer is taken as given; sooner, when so many that have it wait behind */
-    S2S_CUSTODY_TICK_MS = 1000,
-    S2S_CUSTODY_TICKS = 10,
-    S2S_HELD_UP_TICKS = 1,
-    S2S_HELD_UP_STANZAS = 64,
 };
 enum s2s_line_state {
     S2S_LINE_SHUT, /* a connection on which we may not send yet, or none yet */
@@ -94,13 +89,7 @@ struct s2s_line {
     bool is_bidi; /* both sides send (XEP-0288) */
     struct {
         size_t stanzas, bytes;
-    } held, since;     /* what came and no queue has; what came since the last credit */
-    struct {           /* of XEP-0198: what came and has no custody */
-        uint64_t last; /* token */
-        uint32_t at_tick[S2S_CUSTODY_TICKS + 1]; /* its number, at the last ticks */
-        uint32_t open;
-        struct timer tick;
-    } custody;
+    } held, since;  /* what came and no queue has; what came since the last credit */
     bool is_paused; /* too much held, or without custody */
     bool is_closing;
     bool is_unheard; /* it closes, and the peer asked for acks too late: it keeps what it sends */

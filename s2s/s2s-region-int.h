@@ -45,8 +45,7 @@ struct s2s_region {
                      met again */
     struct handle_table *handles;
     struct list tickets; /* oldest first */
-    struct timer custody_limit;
-    struct list back; /* entries to give back */
+    struct list back;    /* entries to give back */
     struct defer give_back;
     bool is_stopping;
     struct timer stop_limit, stop_custody;
@@ -184,7 +183,6 @@ struct region_origin { /* survives streams */
 struct region_ticket_rec {
     struct list link; /* s2s_region.tickets */
     struct list of_origin;
-    uint64_t since_us;
     handle h;
     struct region_origin *origin; /* NULL: that incarnation is over */
     uint64_t seq;
@@ -203,7 +201,6 @@ void region_origin_renew(struct region_origin *o, uint64_t incarnation);
 region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t token);
 void region_ticket_done(struct s2s_region *r, region_ticket t);
 void region_origin_say_got(struct region_origin *o); /* all of them: the stream is new */
-void region_custody_late(void *region);              /* timer */
 /* s2s-region-in.c: the session of an origin writes here */
 bool region_in_write(struct region_in *in, struct str text);
 bool region_in_is_on(const struct region_in *in); /* negotiated: stanzas flow */

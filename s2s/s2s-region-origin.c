@@ -130,12 +130,9 @@ region_ticket region_origin_take(struct region_origin *o, uint64_t seq, uint64_t
     t->origin = o;
     t->seq = seq;
     t->token = token;
-    t->since_us = loop_now_us(o->r->loop);
     list_push(&o->tickets, &t->of_origin);
     t->h = handle_new(o->r->handles, t);
     list_push(&o->r->tickets, &t->link);
-    if (!timer_running(&o->r->custody_limit))
-        timer_start(&o->r->custody_limit, o->r->conf.custody_ms);
     hmap_put(&o->open, seq_key(&t->seq), t);
     return t->h;
 }
@@ -157,25 +154,4 @@ void region_ticket_done(struct s2s_region *r, region_ticket number)
             region_in_refill(o->in);
     }
     mem_free(t);
-}
-
-/* Nobody makes a whole link wait: a slow client, or a region that is dead, further on. What it
- * risks is this node's death in the meantime. */
-void region_custody_late(void *region)
-{
-    struct s2s_region *r = region;
-    uint64_t now = loop_now_us(r->loop);
-    struct list *n;
-    size_t late = 0;
-    while ((n = list_first(&r->tickets))) {
-        const struct region_ticket_rec *t = list_entry(n, struct region_ticket_rec, link);
-        if (now - t->since_us < r->conf.custody_ms * 1000) {
-            timer_start(&r->custody_limit, r->conf.custody_ms - (now - t->since_us) / 1000 + 1);
-            break;
-        }
-        region_ticket_done(r, t->h);
-        late++;
-    }
-    if (late)
-        log_info(NULL, "region.custody.late", "stanzas", LOG_NUM(late));
 }

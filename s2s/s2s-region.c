@@ -169,8 +169,6 @@ struct s2s_region *s2s_region_new(struct loop *l, const struct s2s_region_conf *
         r->conf.queue_bytes = (size_t)64 << 20;
     if (!r->conf.wait_ms)
         r->conf.wait_ms = 300000;
-    if (!r->conf.custody_ms)
-        r->conf.custody_ms = 10000;
     r->limits = limits_for(c->limits);
     r->in_conf = (struct stream_in_conf){
         .content_ns = NS_SERVER, .limits = &r->limits, .default_from = c->self_domain};
@@ -187,7 +185,6 @@ struct s2s_region *s2s_region_new(struct loop *l, const struct s2s_region_conf *
     defer_init(&r->stop_done, on_stop_done, r);
     timer_init(&r->stop_limit, l, on_stop_limit, r);
     timer_init(&r->stop_custody, l, close_ins, r);
-    timer_init(&r->custody_limit, l, region_custody_late, r);
     return r;
 }
 
@@ -216,7 +213,6 @@ void s2s_region_free(struct s2s_region **pr)
     if (!r)
         return;
     r->stopped = NULL;
-    timer_stop(&r->custody_limit);
     for (struct region_peer *p; (p = hmap_next(&r->peers, &it, NULL));)
         region_peer_free(p);
     list_each (&r->graves, g)

@@ -42,8 +42,8 @@ struct s2s_region_peer {
     struct addr endpoint;
     uint64_t incarnation;
 };
-/* Custody of one received stanza; 0 = none. A ticket not completed within 10 s is completed by the
- * link itself. */
+/* Custody of one received stanza; 0 = none. What is behind it is not counted either (but see got),
+ * so whoever has it completes it in bounded time. */
 typedef uint64_t region_ticket;
 struct s2s_region_ops {
     /* A stanza arrived. The link acknowledges it to its sender once s2s_region_complete(ticket) was
@@ -70,10 +70,9 @@ struct s2s_region_conf {                     /* borrowed */
     const char *self_id, *self_domain;
     uint64_t self_incarnation;
     const char *domain_suffix; /* peers' names must end with it: ".regions.world.test" */
-    size_t queue_bytes;  /* per peer, waiting and unacknowledged together; default 64 MiB; past it:
-                            returned at once */
-    uint64_t wait_ms;    /* default 300,000 */
-    uint64_t custody_ms; /* default 10,000 */
+    size_t queue_bytes; /* per peer, waiting and unacknowledged together; default 64 MiB; past it:
+                           returned at once */
+    uint64_t wait_ms;   /* default 300,000 */
     const struct stream_limits *limits;
 };
 struct s2s_region;

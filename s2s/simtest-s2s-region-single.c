@@ -62,24 +62,6 @@ static void test_region_got_survives_cuts(void **state UNUSED)
     world_free(&w);
 }
 
-static void test_region_custody_late(void **state UNUSED)
-{
-    struct world *w = world_new(21);
-    member_stop(&w->m[1]);
-    w->m[1].conf.custody_ms = 2000;
-    member_start(&w->m[1]);
-    tell_peer(&w->m[0]);
-    for (int i = 0; i < 3; i++)
-        send_one(&w->m[0], REGION_USER);
-    assert_true(sim_run(SEC, b_has, w));
-    assert_int_equal(w->m[0].n_ended, 0);
-    for (int i = 0; i < 3; i++)
-        w->m[0].sent[i].had_custody = true; /* as far as the sender is told */
-    assert_true(sim_run(3 * SEC, a_ended, &w->m[0]));
-    take_custody(&w->m[1], 0); /* too late, no harm */
-    world_free(&w);
-}
-
 /* A new numbering with custody open: the copies are not handed up, and are acknowledged by the same
  * custody. */
 static void test_region_copies_wait_for_custody(void **state UNUSED)
@@ -407,7 +389,6 @@ int main(void)
         cmocka_unit_test(test_region_route_strict),
         cmocka_unit_test(test_region_custody),
         cmocka_unit_test(test_region_got_survives_cuts),
-        cmocka_unit_test(test_region_custody_late),
         cmocka_unit_test(test_region_copies_wait_for_custody),
         cmocka_unit_test(test_region_returned),
         cmocka_unit_test(test_region_not_known_yet),

@@ -272,8 +272,7 @@ static UNUSED struct world *world_new(uint64_t seed)
                                            .self_id = ids[i],
                                            .self_domain = domains[i],
                                            .self_incarnation = 10,
-                                           .domain_suffix = ".regions.test",
-                                           .custody_ms = 3600000};
+                                           .domain_suffix = ".regions.test"};
         member_start(m);
     }
     return w;

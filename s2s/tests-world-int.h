@@ -132,6 +132,7 @@ struct host {
     bool answers_pings; /* of streams; they do not count as stanzas */
     size_t n_pings;
     struct s2s_receipt kept[GOT_MAX];
+    uint64_t kept_us[GOT_MAX]; /* since when */
     size_t n_kept;
     struct timer give_back;
     struct got in[GOT_MAX], back[GOT_MAX];
@@ -176,6 +177,7 @@ static inline void host_give_back(void *ctx)
     size_t i = (size_t)sim_rand(h->n_kept);
     struct s2s_receipt r = h->kept[i];
     h->kept[i] = h->kept[--h->n_kept];
+    h->kept_us[i] = h->kept_us[h->n_kept];
     timer_start(&h->give_back, 1 + sim_rand(h->keeps_ms));
     if (h->s2s)
         s2s_received(h->s2s, r);
@@ -190,6 +192,7 @@ static inline void host_custody(struct host *h, struct s2s_receipt r, bool is_sl
         s2s_received(h->s2s, r);
         return;
     }
+    h->kept_us[h->n_kept] = sim_now_us();
     h->kept[h->n_kept++] = r;
     if (h->keeps_ms && !timer_running(&h->give_back))
         timer_start(&h->give_back, 1 + sim_rand(h->keeps_ms));

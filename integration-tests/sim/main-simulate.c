@@ -4,6 +4,7 @@
  * one is repeated with the one command that is printed. */
 #include <getopt.h>
 
+#include "integration-tests/sim/tests-acked-int.h"
 #include "integration-tests/sim/tests-flush-int.h"
 #include "integration-tests/sim/tests-order-int.h"
 #include "integration-tests/sim/tests-removed-int.h"
@@ -363,6 +364,7 @@ static const struct {
     {"moved", "an old region refreshes a session that has moved", case_moved},
     {"killed", "the recipient's region killed and restarted", case_killed},
     {"sm", "clients with stream management, cut anywhere, resumed or not", case_sm},
+    {"acked", "the same with long silences, and a node that is killed", case_acked},
     {"flush", "offline messages written to clients that are cut, killed, doubled", case_flush},
     {"order", "a session that ends while messages for it arrive, in order", case_order},
     {"removed", "an account removed while its client logs in far away", case_removed},

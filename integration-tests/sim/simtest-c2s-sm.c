@@ -131,7 +131,7 @@ static void test_sm_answers_when_in_custody(void **state)
     rig_end(&r);
 }
 
-/* Custody of a client that does not acknowledge is taken as given after ten seconds. */
+/* What a client does not acknowledge is stored after ten seconds (simtest-spool.c). */
 static void test_sm_answers_late(void **state)
 {
     struct rig r;

@@ -15,6 +15,7 @@
 #include "node/c2s/c2s.h"
 #include "node/cluster/world.h"
 #include "node/mod/rtbl.h"
+#include "node/route/spool.h"
 #include "s2s/s2s.h"
 
 enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
@@ -58,6 +59,8 @@ enum { TEXT_MAX = 1 << 20, SHARD_NAME = 16 };
     X(DROPPED, COUNTER, "meridian_stanzas_dropped_total", "", "Stanzas dropped by the rules")      \
     X(OFF_STORED, COUNTER, "meridian_offline_stored_total", "", "Messages stored for later")       \
     X(OFF_FLUSHED, COUNTER, "meridian_offline_flushed_total", "", "Stored messages given out")     \
+    X(SPOOL, GAUGE, "meridian_spool_stanzas", "",                                                  \
+      "Acknowledged and waiting for custody, in the store meanwhile")                              \
     X(S2S_STREAMS, GAUGE, "meridian_s2s_streams", "direction", "Streams of other servers now")     \
     X(S2S_WAITING, GAUGE, "meridian_s2s_waiting_stanzas", "",                                      \
       "Stanzas that wait for a stream to another server")                                          \
@@ -107,7 +110,7 @@ struct sample { /* of one shard */
     struct loop_stats loop;
     struct store_stats store;
     struct s2s_stats s2s;
-    size_t connections, unauthenticated, users;
+    size_t connections, unauthenticated, users, spooled;
 };
 struct gathering {
     struct op op; /* on the asker's owner, on shard 0 */
@@ -133,6 +136,7 @@ static void sample_take(struct node_shard *sh, struct sample *s)
         s2s_stats(sh->s2s, &s->s2s);
     c2s_count(sh, &s->connections, &s->unauthenticated);
     s->users = hmap_count(&sh->users);
+    s->spooled = spool_stored(sh->spool);
 }
 
 /* ---- writing */
@@ -239,8 +243,9 @@ static void put_clients(struct buf *out, const struct sample *s)
     put(out, M_SM, "expired", (double)n->sm_expired);
 }
 
-static void put_stanzas(struct buf *out, const struct node_stats *n)
+static void put_stanzas(struct buf *out, const struct sample *s)
 {
+    const struct node_stats *n = &s->node;
     static const char *const flows[NODE_FLOWS] = {
 #define FLOW_NAME(name) [FLOW_##name] = #name,
         NODE_FLOW_TABLE(FLOW_NAME)
@@ -256,6 +261,7 @@ static void put_stanzas(struct buf *out, const struct node_stats *n)
     put_one(out, M_DROPPED, NULL, (double)n->stanzas_dropped);
     put_one(out, M_OFF_STORED, NULL, (double)n->offline_stored);
     put_one(out, M_OFF_FLUSHED, NULL, (double)n->offline_flushed);
+    put_one(out, M_SPOOL, NULL, (double)s->spooled);
 }
 
 static void put_outcomes(struct buf *out, const struct s2s_stats *s)
@@ -365,7 +371,7 @@ static void write_all(struct buf *out, const struct round *r)
     put_process(out, r->node);
     put_loops(out, r);
     put_clients(out, sum);
-    put_stanzas(out, &sum->node);
+    put_stanzas(out, sum);
     put_s2s(out, &sum->s2s, r->top);
     put_rtbl(out, r->node);
     put_store(out, &sum->store);

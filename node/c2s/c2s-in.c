@@ -120,7 +120,7 @@ static void bound_stanza(struct conn *c, struct stanza *s)
     char trace[33];
     route_trace_new(trace);
     remember_presence(c, s);
-    struct custody *cu = c->sm ? conn_sm_custody(c) : credit_for(c, s);
+    struct custody *cu = c->sm ? conn_sm_custody(c, s, trace) : credit_for(c, s);
     conn_to_anchor(c, s, cu, trace);
 }
 

@@ -21,14 +21,13 @@ enum {
     C2S_CREDIT_BYTES = 64 * 1024,
     C2S_POLL_MS = 20, /* look whether a full queue got shorter */
     C2S_STOP_MS = 3000,
-    C2S_STOP_LOOK_MS = 20,     /* while stopping: look whether what came back was stored */
-    C2S_SM_CUSTODY_MS = 10000, /* custody that takes longer is taken as given, as on region links */
-    C2S_SM_ASK_MS = 500,       /* ask for what was not asked for this long */
-    C2S_SM_ANSWER_TURNS = 2,   /* an answer may wait so many turns for custody on the way */
-    C2S_SM_SILENT_MS = 90000,  /* a client that was asked and says nothing for this long is cut */
-    C2S_SM_LIVE = 10,          /* a connected client may owe this many times sm_queue */
-    C2S_GRAVES_MAX = 4096,     /* ended sessions whose count is remembered, each shard */
-    C2S_HELD_STANZAS = 500,    /* kept back from a client that does not look */
+    C2S_STOP_LOOK_MS = 20,    /* while stopping: look whether what came back was stored */
+    C2S_SM_ASK_MS = 500,      /* ask for what was not asked for this long */
+    C2S_SM_ANSWER_TURNS = 2,  /* an answer may wait so many turns for custody on the way */
+    C2S_SM_SILENT_MS = 90000, /* a client that was asked and says nothing for this long is cut */
+    C2S_SM_LIVE = 10,         /* a connected client may owe this many times sm_queue */
+    C2S_GRAVES_MAX = 4096,    /* ended sessions whose count is remembered, each shard */
+    C2S_HELD_STANZAS = 500,   /* kept back from a client that does not look */
     C2S_HELD_BYTES = 256 * 1024,
 };
 enum conn_state {
@@ -90,7 +89,6 @@ struct conn_sm { /* c2s-sm.c; made by <enable/> */
     struct sm_session *s;
     struct list batches; /* struct batch, oldest first: what came and is not yet in custody */
     struct batch *open;  /* takes the stanzas of this turn */
-    struct timer limit;  /* of the oldest batch */
     struct timer expiry; /* detached: the session ends */
     uint64_t resume_ms;  /* 0: it cannot be resumed */
     bool is_replaying;   /* what is written was written, or queued, before */
@@ -278,9 +276,11 @@ void conn_sm_enable(struct conn *c, const struct xml *el, conn_told *told);
 bool conn_sm_resume(struct conn *c, const struct xml *el, struct buf *out,
                     conn_told *told) MUST_USE;
 void conn_sm_arrived(struct conn *c, size_t bytes); /* count a stanza of the client */
-struct custody *conn_sm_custody(struct conn *c);    /* for the stanza just counted */
-void conn_sm_late(void *ctx);                       /* the timer of the oldest batch */
-void conn_sm_count_all(struct conn *c);
+/* For the stanza just counted. */
+struct custody *conn_sm_custody(struct conn *c, struct stanza *s, const char *trace);
+/* What has no custody yet is stored now: the client may be told that it came. */
+void conn_sm_store(struct conn *c);
+void conn_sm_count_all(struct conn *c); /* and is counted */
 void conn_sm_drop_batches(struct conn *c);
 void conn_sm_turn(struct conn *c); /* the end of this turn */
 void conn_sm_write(struct conn *c, struct kept *k);

@@ -1,9 +1,10 @@
 /* DOC: what came from a client with stream management, until it is in custody. It is counted in
  * batches (of a turn, at most so many stanzas), each with two custodies in one object: the credit,
  * which bounds what the client makes us hold, and the true one beyond it, whose release lets h
- * count the batch. Custody that takes longer than C2S_SM_CUSTODY_MS is taken as given, as on region
- * links. Standards: XEP-0198 section 4. */
+ * count the batch, unless it took so long that the batch was stored before. Standards: XEP-0198
+ * section 4. */
 #include "node/c2s/c2s-int.h"
+#include "node/route/spool.h"
 
 struct batch {
     struct list link; /* conn_sm.batches; in none once complete, or when the connection is gone */
@@ -13,7 +14,8 @@ struct batch {
     uint64_t first; /* token; the others follow */
     uint32_t n;
     size_t bytes;
-    uint64_t since_us;
+    struct spooled spooled;
+    struct spool_item items[C2S_CREDIT_STANZAS];
 };
 
 static struct batch *batch_first(struct conn_sm *sm)
@@ -33,9 +35,18 @@ static void batch_complete(struct conn *c, struct batch *b)
         conn_stop(c, STOP_SM, false);
 }
 
+static void batch_stored(struct spooled *sp)
+{
+    struct batch *b = container_of(sp, struct batch, spooled);
+    struct conn *c = handle_get(b->sh->handles, b->conn);
+    if (c)
+        batch_complete(c, b);
+}
+
 static void batch_drop(void *ctx)
 {
     struct batch *b = ctx;
+    spool_forget(&b->spooled);
     list_del(&b->link);
     mem_free(b);
 }
@@ -46,6 +57,7 @@ static void full_back(struct node_shard *sh, void *ctx)
     struct conn *c = handle_get(sh->handles, b->conn);
     if (c)
         batch_complete(c, b);
+    spool_end(&b->spooled);
     batch_drop(b);
 }
 
@@ -87,8 +99,9 @@ static void batch_close(struct conn_sm *sm)
 static struct batch *batch_new(struct conn *c, uint64_t token)
 {
     struct batch *b = mem_alloc(sizeof *b);
-    *b = (struct batch){
-        .sh = c->sh, .conn = c->h, .first = token, .since_us = loop_now_us(c->sh->loop)};
+    b->sh = c->sh;
+    b->conn = c->h;
+    b->first = token;
     refs_init(&b->credit.refs);
     refs_init(&b->full.refs); /* the credit's */
     b->credit.release = credit_release;
@@ -96,8 +109,7 @@ static struct batch *batch_new(struct conn *c, uint64_t token)
     b->credit.beyond = &b->full;
     b->full.release = full_release;
     list_push(&c->sm->batches, &b->link);
-    if (!timer_running(&c->sm->limit))
-        timer_start(&c->sm->limit, C2S_SM_CUSTODY_MS);
+    spool_watch(&b->spooled, c->sh, SPOOL_CLIENT, b->items, batch_stored);
     loop_defer(c->sh->loop, &c->later);
     return b;
 }
@@ -119,9 +131,13 @@ void conn_sm_arrived(struct conn *c, size_t bytes)
         conn_stop(c, STOP_SM, true);
 }
 
-struct custody *conn_sm_custody(struct conn *c)
+struct custody *conn_sm_custody(struct conn *c, struct stanza *s, const char *trace)
 {
-    return c->sm->open ? custody_ref(&c->sm->open->credit) : NULL;
+    struct batch *b = c->sm->open;
+    if (!b)
+        return NULL;
+    spool_add(&b->spooled, s, ROUTE_CLIENT, trace);
+    return custody_ref(&b->credit);
 }
 
 void conn_sm_turn(struct conn *c)
@@ -130,15 +146,12 @@ void conn_sm_turn(struct conn *c)
         batch_close(c->sm);
 }
 
-void conn_sm_late(void *ctx)
+void conn_sm_store(struct conn *c)
 {
-    struct conn *c = ctx;
-    uint64_t now = loop_now_us(c->sh->loop);
-    struct batch *b;
-    while ((b = batch_first(c->sm)) && now - b->since_us >= C2S_SM_CUSTODY_MS * UINT64_C(1000))
-        batch_complete(c, b);
-    if (b)
-        timer_start(&c->sm->limit, C2S_SM_CUSTODY_MS - (now - b->since_us) / 1000);
+    batch_close(c->sm);
+    list_each (&c->sm->batches, n) {
+        spool_now(&list_entry(n, struct batch, link)->spooled);
+    }
 }
 
 /* Custody or not, all that came is here, and a client told less may not repeat it: there are some
@@ -146,7 +159,7 @@ void conn_sm_late(void *ctx)
 void conn_sm_count_all(struct conn *c)
 {
     struct batch *b;
-    batch_close(c->sm);
+    conn_sm_store(c);
     while ((b = batch_first(c->sm)))
         batch_complete(c, b);
 }

@@ -197,7 +197,6 @@ void conn_sm_enable(struct conn *c, const struct xml *el, conn_told *told)
                                      .silent_ms = C2S_SM_SILENT_MS,
                                      .answers_only = true};
     list_init(&sm->batches);
-    timer_init(&sm->limit, c->sh->loop, conn_sm_late, c);
     timer_init(&sm->expiry, c->sh->loop, expired, c);
     sm->resume_ms = wanted_ms(c, el);
     sm->s = sm_session_new(c->sh->loop, &sm_up, c, NS_CLIENT);
@@ -232,6 +231,7 @@ void conn_sm_detach(struct conn *c)
 {
     conn_set_state(c, CONN_DETACHED);
     sm_detach(c->sm->s);
+    conn_sm_store(c);
     stream_in_free(&c->stream);
     c->stops = 0;
     conn_csi_set(c, true);
@@ -252,6 +252,7 @@ void conn_sm_end(struct conn *c)
     if (hmap_get(&set->by_sm, str_of(sm_id(sm->s))) != c)
         return;
     hmap_del(&set->by_sm, str_of(sm_id(sm->s)));
+    conn_sm_store(c);
     grave_dig(c);
 }
 
@@ -262,7 +263,6 @@ void conn_sm_free(struct conn *c)
         return;
     if (hmap_get(&c->sh->c2s->by_sm, str_of(sm_id(sm->s))) == c)
         hmap_del(&c->sh->c2s->by_sm, str_of(sm_id(sm->s)));
-    timer_stop(&sm->limit);
     timer_stop(&sm->expiry);
     conn_sm_drop_batches(c);
     sm_session_free(&sm->s);

@@ -6,6 +6,7 @@
 #include "node/cluster/anchor.h"
 #include "node/cluster/world-int.h"
 #include "node/component/component.h"
+#include "node/route/spool.h"
 #include "node/session/user.h"
 
 struct ticket { /* custody of one stanza of a link */
@@ -14,23 +15,58 @@ struct ticket { /* custody of one stanza of a link */
         *hub; /* outlives the world: custody may be released while the node is freed */
     struct world *world;
     region_ticket number;
+    struct spooled spooled;
+    struct spool_item item;
 };
+
+static void ticket_stored(struct spooled *sp)
+{
+    struct ticket *t = container_of(sp, struct ticket, spooled);
+    s2s_region_complete(t->world->links, t->number);
+}
 
 static void ticket_done(struct node_shard *sh, void *ctx)
 {
     (void)sh;
     struct ticket *t = ctx;
     s2s_region_complete(t->world->links, t->number);
+    spool_end(&t->spooled);
+    mem_free(t);
+}
+
+static void ticket_drop(void *ctx)
+{
+    struct ticket *t = ctx;
+    spool_forget(&t->spooled);
     mem_free(t);
 }
 
 static void ticket_release(struct custody *c)
 {
     struct ticket *t = container_of(c, struct ticket, custody);
-    node_post(t->hub, ticket_done, mem_free, t);
+    node_post(t->hub, ticket_done, ticket_drop, t);
 }
 
-static struct custody *ticket_new(struct world *w, region_ticket number)
+/* What of it is stored if its custody takes long. Words between nodes are not, nor copies, nor what
+ * concerns one connection only: they end with it. */
+static void ticket_spool(struct ticket *t, struct stanza *s, const struct region_route *r)
+{
+    static const enum spool_wait waits[] = {
+        [REGION_USER] = SPOOL_USER,       [REGION_FROM] = SPOOL_FROM,
+        [REGION_SESSION] = SPOOL_SESSION, [REGION_UP] = SPOOL_FROM,
+        [REGION_UP_OK] = SPOOL_SESSION,   [REGION_DOWN] = SPOOL_FROM,
+        [REGION_GONE] = SPOOL_SESSION,    [REGION_ENDED] = SPOOL_SESSION,
+        [REGION_ASK] = SPOOL_FROM,        [REGION_ANSWER] = SPOOL_FROM};
+    const bool to_session = r->purpose == REGION_SESSION || r->purpose == REGION_GONE;
+    spool_watch(&t->spooled, t->hub, waits[r->purpose], &t->item, ticket_stored);
+    if (r->purpose == REGION_FROM)
+        spool_add(&t->spooled, s, ROUTE_CLIENT, r->trace);
+    else if (r->purpose == REGION_USER || (to_session && !r->covered && s->kind == STANZA_MESSAGE))
+        spool_add(&t->spooled, s, ROUTE_REGION, r->trace);
+}
+
+static struct custody *ticket_new(struct world *w, region_ticket number, struct stanza *s,
+                                  const struct region_route *r)
 {
     struct ticket *t = mem_alloc(sizeof *t);
     refs_init(&t->custody.refs);
@@ -38,6 +74,7 @@ static struct custody *ticket_new(struct world *w, region_ticket number)
     t->hub = w->hub;
     t->world = w;
     t->number = number;
+    ticket_spool(t, s, r);
     return &t->custody;
 }
 
@@ -288,7 +325,7 @@ void world_deliver(void *ctx, const char *peer_id, uint64_t incarnation, struct 
     struct in *i = mem_alloc(sizeof *i);
     *i = (struct in){.world = w,
                      .stanza = s,
-                     .custody = ticket_new(w, t),
+                     .custody = ticket_new(w, t, s, r),
                      .route = *r,
                      .incarnation = incarnation};
     str_put(i->peer, sizeof i->peer, peer_id);

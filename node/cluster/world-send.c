@@ -109,6 +109,18 @@ static void up_failed(struct node_shard *sh, void *ctx)
     out_free(o);
 }
 
+/* A member that has just restarted may ask before the registry tells us of it, which takes what we
+ * answered for its former life's. Who does not wait for it ignores it. */
+static void word_again(struct out *o)
+{
+    if (o->route.hops++ == 0) {
+        world_send_now(o->world, o->peer, o->stanza, o->custody, &o->route);
+        mem_free(o);
+    } else {
+        out_free(o);
+    }
+}
+
 static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
                            const struct region_route *r, void *token, const char *why)
 {
@@ -144,8 +156,10 @@ static void world_returned(void *ctx, const char *peer_id, struct stanza *s,
         world_ask_lost(w, peer_id, s->id);
         break;
     case REGION_UP_OK:
-    case REGION_DOWN:
     case REGION_ANSWER:
+        word_again(o);
+        return;
+    case REGION_DOWN:
         break;
     }
     if (then)

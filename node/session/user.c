@@ -312,6 +312,16 @@ static struct task *task_new(enum task_kind kind, struct node_shard *sh, struct 
     return t;
 }
 
+static void task_from(struct user *u, handle session, struct stanza *s, struct custody *c,
+                      const char *trace)
+{
+    struct task *t = task_new(TASK_FROM, u->shard, s, c);
+    t->session = session;
+    t->route.source = ROUTE_CLIENT;
+    str_put(t->route.trace, sizeof t->route.trace, trace);
+    user_task(u, t);
+}
+
 void user_from_session(struct node_shard *sh, const struct jid *full, const char *conn_id,
                        const char *peer, uint64_t peer_incarnation, struct stanza *s,
                        struct custody *c, const char *trace)
@@ -327,11 +337,13 @@ void user_from_session(struct node_shard *sh, const struct jid *full, const char
         route_bounce(sh, s, c, STANZA_RECIPIENT_UNAVAILABLE, "the session was replaced");
         return;
     }
-    struct task *t = task_new(TASK_FROM, sh, s, c);
-    t->session = ss->h;
-    t->route.source = ROUTE_CLIENT;
-    str_put(t->route.trace, sizeof t->route.trace, trace);
-    user_task(u, t);
+    task_from(u, ss->h, s, c, trace);
+}
+
+void user_from_former(struct node_shard *sh, struct stanza *s, struct custody *c, const char *trace)
+{
+    struct jid bare = jid_to_bare(&s->from);
+    task_from(user_get(sh, &bare), 0, s, c, trace);
 }
 
 void user_to(struct node_shard *sh, struct route *r)

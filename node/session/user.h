@@ -107,6 +107,9 @@ void user_peer_dead(struct node_shard *sh, const char *peer, uint64_t incarnatio
 void user_from_session(struct node_shard *sh, const struct jid *full, const char *conn_id,
                        const char *peer, uint64_t peer_incarnation, struct stanza *s,
                        struct custody *c, const char *trace);
+/* The same, of a session of a former life of this node, which had acknowledged it. */
+void user_from_former(struct node_shard *sh, struct stanza *s, struct custody *c,
+                      const char *trace);
 /* A stanza to this user arrived at its anchor. Takes the route's references (not the struct itself:
  * copy it to keep it). */
 void user_to(struct node_shard *sh, struct route *r);
