@@ -13,7 +13,8 @@
 
 enum region_purpose {
     REGION_USER, /* to's anchor shall do user-level work (a stanza addressed to one of its users) */
-    REGION_FROM, /* a client of the origin sent this: the anchor of from shall do user-level work */
+    REGION_FROM, /* a client of the origin sent this: the anchor of from shall do user-level work;
+                    resource "": its session ended with a former life of some node */
     REGION_SESSION, /* anchor -> the node that holds the connection: write it to that resource */
     REGION_UP, /* origin holds a connection for resource `from`: attach it at the anchor (presence
                   payload may be there) */

@@ -206,6 +206,11 @@ static void in_session_word(struct node_shard *sh, void *ctx)
     struct in *i = ctx;
     struct anchor a;
     i->sh = sh;
+    if (!i->route.resource[0]) {
+        spool_former(sh, i->stanza, i->custody, i->route.hops + 1, i->route.trace);
+        mem_free(i);
+        return;
+    }
     if (user_has_session(sh, &i->stanza->from, i->route.resource))
         session_known(i, &(struct anchor){.what = ANCHOR_HERE});
     else if (anchor_now(sh, i->stanza->from.bare, &a))
@@ -298,7 +303,9 @@ static bool in_is_sane(const struct world *w, const struct stanza *s, const stru
     switch (r->purpose) {
     case REGION_USER:
         return jid_is_set(&s->to) && jid_is_set(&s->from);
-    case REGION_FROM:
+    case REGION_FROM: /* of a session of a former life it has no connection */
+        return jid_is_full(&s->from) && is_our_user(w, &s->from) &&
+               (has_conn(r) || !r->resource[0]);
     case REGION_UP:
         return jid_is_full(&s->from) && is_our_user(w, &s->from) && has_conn(r);
     case REGION_SESSION:

@@ -2,7 +2,7 @@
  * in the order of its age, each with its old trace (so that the offline store knows what it has)
  * and a custody whose end takes it out of the store. A message is routed as if it had passed its
  * sender's anchor, which it nearly always had: what was done there once is not done again. The rest
- * of what a client sent goes through its account, if that is here, without a session.
+ * of what a client sent goes through its account, wherever that is, without a session.
  * It begins when the registry tells who is anchor of whom, not before. Standards: XEP-0203. */
 #include "lib/base/log.h"
 #include "lib/xmpp/delay.h"
@@ -76,29 +76,59 @@ static struct left *left_new(struct spool_load *l, const char *owner)
 }
 
 /* ---- on its way again */
-struct again {
+struct former { /* of a session of a former life, not a message */
+    struct node_shard *sh;
     struct stanza *stanza;
     struct custody *custody;
+    unsigned hops;
     char trace[33];
 };
 
-static void again_free(void *ctx)
+static void former_free(void *ctx)
 {
-    struct again *g = ctx;
-    stanza_unref(&g->stanza);
-    custody_unref(&g->custody);
-    mem_free(g);
+    struct former *f = ctx;
+    stanza_unref(&f->stanza);
+    custody_unref(&f->custody);
+    mem_free(f);
 }
 
-static void again_from(struct node_shard *sh, void *ctx)
+static void former_to_peer(struct former *f, const char *peer)
 {
-    struct again *g = ctx;
-    struct anchor a;
-    if (anchor_now(sh, g->stanza->from.bare, &a) && a.what == ANCHOR_HERE)
-        user_from_former(sh, stanza_ref(g->stanza), custody_ref(g->custody), g->trace);
+    struct region_route r = {.purpose = REGION_FROM, .hops = f->hops};
+    str_put(r.trace, sizeof r.trace, f->trace);
+    world_send(f->sh, peer, stanza_ref(f->stanza), custody_ref(f->custody), &r);
+}
+
+static void former_known(void *ctx, const struct anchor *a)
+{
+    struct former *f = ctx;
+    if (a->what == ANCHOR_HERE)
+        user_from_former(f->sh, stanza_ref(f->stanza), custody_ref(f->custody), f->trace);
+    else if (a->what == ANCHOR_PEER && f->hops < ROUTE_HOPS_MAX)
+        former_to_peer(f, a->peer);
     else
-        route_drop(sh, stanza_ref(g->stanza), custody_ref(g->custody));
-    again_free(g);
+        route_drop(f->sh, stanza_ref(f->stanza), custody_ref(f->custody));
+    former_free(f);
+}
+
+static void former_on_shard(struct node_shard *sh, void *ctx)
+{
+    struct former *f = ctx;
+    struct anchor a;
+    f->sh = sh;
+    if (anchor_now(sh, f->stanza->from.bare, &a))
+        former_known(f, &a);
+    else
+        (void)anchor_ask(sh, &sh->ops, f->stanza->from.bare, former_known, former_free, f);
+}
+
+void spool_former(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops,
+                  const char *trace)
+{
+    struct former *f = mem_alloc(sizeof *f);
+    *f = (struct former){.stanza = s, .custody = c, .hops = hops};
+    str_put(f->trace, sizeof f->trace, trace);
+    node_post(node_shard_of(sh->node, s->from.bare), former_on_shard, former_free, f);
 }
 
 static void start(struct spool_load *l, const struct spool_item *it)
@@ -120,10 +150,7 @@ static void set_off(struct spool_load *l, const struct spool_item *it)
         start(l, it);
         return;
     }
-    struct again *g = mem_alloc(sizeof *g);
-    *g = (struct again){stanza_ref(it->stanza), custody_ref(&l->now->custody), {0}};
-    str_put(g->trace, sizeof g->trace, it->trace);
-    node_post(node_shard_of(l->hub->node, g->stanza->from.bare), again_from, again_free, g);
+    spool_former(l->hub, stanza_ref(it->stanza), custody_ref(&l->now->custody), 0, it->trace);
 }
 
 static bool source_read(struct str word, enum route_source *out)

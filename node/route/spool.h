@@ -46,6 +46,11 @@ void spool_end(struct spooled *sp); /* custody came: it leaves the store */
 /* This life ends before its custody came: it stays there. */
 void spool_forget(struct spooled *sp);
 
+/* spool-load.c: what a session of a former life of some node sent and is no message goes through
+ * its account. Any shard; takes the references. */
+void spool_former(struct node_shard *sh, struct stanza *s, struct custody *c, unsigned hops,
+                  const char *trace);
+
 struct spool *spool_new(struct node_shard *sh);
 void spool_free(struct spool **ps);
 /* Stanzas in the store of this life, or on the way there. */
