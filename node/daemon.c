@@ -1,6 +1,7 @@
 /* DOC: meridiand's life. SIGTERM and SIGINT stop in order, SIGHUP takes over the configuration
  * anew. The watchdog's sign of life is sent only after every shard has answered a post, so a loop
- * that hangs is noticed although shard 0 lives. Standards: sd_notify(3). */
+ * that hangs is noticed although shard 0 lives. After a crowd has logged in or left, the heap has
+ * holes of many pages: in a quiet moment they go back to the system. Standards: sd_notify(3). */
 #include "node/daemon.h"
 
 #include <signal.h>
@@ -16,6 +17,8 @@
 #include "node/node.h"
 #include "node/sd-notify.h"
 
+enum { QUIET_MS = 10000, QUIET_PERCENT = 10 /* of one core */ };
+
 struct daemon {
     struct node_settings settings;
     struct shards *shards;
@@ -27,6 +30,8 @@ struct daemon {
     struct timer watchdog;
     uint64_t watchdog_ms;
     unsigned alive; /* shards that answered since the last sign */
+    struct timer quiet;
+    uint64_t cpu_us; /* used, when it was looked at */
 };
 
 /* ---- the watchdog */
@@ -58,6 +63,24 @@ static void watchdog_start(struct daemon *d, struct loop *hub)
     d->watchdog_ms = sd_watchdog_ms() / 2;
     if (d->watchdog_ms)
         timer_start(&d->watchdog, d->watchdog_ms);
+}
+
+/* ---- quiet moments */
+static void on_quiet(void *ctx)
+{
+    struct daemon *d = ctx;
+    uint64_t cpu_us = clock_cpu_us();
+    if (cpu_us - d->cpu_us < QUIET_MS * UINT64_C(1000) * QUIET_PERCENT / 100)
+        mem_trim();
+    d->cpu_us = cpu_us;
+    timer_start(&d->quiet, QUIET_MS);
+}
+
+static void quiet_start(struct daemon *d, struct loop *hub)
+{
+    timer_init(&d->quiet, hub, on_quiet, d);
+    d->cpu_us = clock_cpu_us();
+    timer_start(&d->quiet, QUIET_MS);
 }
 
 /* ---- signals */
@@ -130,11 +153,13 @@ int daemon_run(const char *path, struct conf *conf)
         struct loop *hub = shards_loop(d.shards, 0);
         signals_open(&d, hub);
         watchdog_start(&d, hub);
+        quiet_start(&d, hub);
         log_info(NULL, "node.started", "version", MERIDIAN_VERSION, "domain",
                  d.settings.conf.domains[0]);
         sd_notify("READY=1");
         shards_run(d.shards);
         timer_stop(&d.watchdog);
+        timer_stop(&d.quiet);
         log_info(NULL, "node.stopped");
     }
     int code = e != ERR_OK ? DAEMON_FAILED : d.node->fenced ? DAEMON_FENCED : 0;

@@ -20,7 +20,7 @@ bytes.
 
 All servers: certificates with P-256 keys of one CA, TLS 1.3 with TLS_AES_128_GCM_SHA256, SCRAM-SHA-1 with keys of
 {hash_rounds} rounds, warnings only in the log, no limits on rates, sessions, new domains or offline messages{archive}. ejabberd has one scheduler
-(`+S 1:1`), as it has one core.
+(`+S 1:1`), as it has one core. glibc asks for large pages (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`), as in the unit of Meridian's package.
 
 | set-up | Prosody | ejabberd | Meridian |
 |---|---|---|---|

@@ -170,7 +170,7 @@ def one_of_us(ground, server):
 def many(name, title, mode):
     """Enough for what a server takes once, at its first sessions, to vanish in the share of each."""
     return Scenario(name, "Idle sessions", "Meridian: %s sessions, %s, white space every 60 s" % (format(servers.MANY, ","), title),
-                    "idle --sessions %d --settle 5 --hold {hold} --keepalive 60 --traffic 2 --mode %s" % (servers.MANY, mode), IDLE,
+                    "idle --sessions %d --settle 25 --hold {hold} --keepalive 60 --traffic 2 --mode %s" % (servers.MANY, mode), IDLE,
                     variants=(("meridian", "usual"),), quick="--sessions 300 --hold 1", once=True, patience=300,
                     make=lambda ground, variant: servers_meridian.Meridian(ground, variant[1], ground.many))
 

@@ -28,3 +28,8 @@ void clock_set_source(const struct clock_source *s)
 {
     __atomic_store_n(&source, s, __ATOMIC_RELEASE);
 }
+
+uint64_t clock_cpu_us(void)
+{
+    return system_us(CLOCK_PROCESS_CPUTIME_ID);
+}

@@ -5,6 +5,7 @@
 #include "lib/base/base.h"
 uint64_t clock_mono_us(void);
 uint64_t clock_wall_us(void);
+uint64_t clock_cpu_us(void); /* what this process has used, all threads; never simulated */
 struct clock_source {
     uint64_t (*mono_us)(void);
     uint64_t (*wall_us)(void);

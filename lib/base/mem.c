@@ -3,6 +3,8 @@
  * failure. glibc's calloc passes its per-thread cache by, so what fits there is cleared by hand. */
 #include "lib/base/base.h"
 
+#include <malloc.h>
+
 enum { THREAD_CACHE_BYTES = 1032 }; /* the largest that glibc keeps per thread */
 
 static void *or_die(void *p)
@@ -64,4 +66,9 @@ void mem_wipe(void *p, size_t size)
 {
     if (size)
         explicit_bzero(p, size);
+}
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
 }

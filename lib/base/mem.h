@@ -12,6 +12,8 @@ void *mem_try_alloc(size_t size) __attribute__((malloc));                 /* NUL
 void *mem_dup(const void *p, size_t size) __attribute__((malloc, returns_nonnull));
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 void mem_free(void *p); /* accepts NULL */
+/* Give what is free in the middle of the heap back to the system; a millisecond or two. */
+void mem_trim(void);
 /* Overwrite secrets so that the compiler cannot drop the store. */
 void mem_wipe(void *p, size_t size);
 #endif
