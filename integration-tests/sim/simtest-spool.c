@@ -140,6 +140,27 @@ static void test_taken_late(void **state)
     pair_end(&w);
 }
 
+/* What its sender does not want to be stored, or is worth nothing later, is not. */
+static void test_not_to_be_stored(void **state)
+{
+    struct pair w;
+    char id[64], idc[64];
+    (void)state;
+    carol_begin(&w, 10);
+    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
+    sim_client_send(c, "<message to='" BOB "' type='chat'><body>secret</body>"
+                       "<no-store xmlns='urn:xmpp:hints'/></message>");
+    sim_client_send(c, "<message to='" BOB "' type='chat'>"
+                       "<composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
+    sim_client_send(c, "<r " SM "/>");
+    assert_in_range(told_after(c, 2), 9, 11);
+    assert_int_equal(sim_client_count(b, "<message/>"), 2);
+    assert_int_equal(stored(&w, US), 0);
+    sim_client_free(&b);
+    sim_client_free(&c);
+    pair_end(&w);
+}
+
 /* A store that fails: nothing is acknowledged until it does not. */
 static void test_store_fails(void **state)
 {
@@ -326,11 +347,11 @@ static void test_not_only_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_node_killed),       cmocka_unit_test(test_taken_late),
-        cmocka_unit_test(test_store_fails),       cmocka_unit_test(test_other_region_killed),
-        cmocka_unit_test(test_front_killed),      cmocka_unit_test(test_sender_cut_off),
-        cmocka_unit_test(test_front_of_sender),   cmocka_unit_test(test_told_by_resumption),
-        cmocka_unit_test(test_not_only_messages),
+        cmocka_unit_test(test_node_killed),         cmocka_unit_test(test_taken_late),
+        cmocka_unit_test(test_not_to_be_stored),    cmocka_unit_test(test_store_fails),
+        cmocka_unit_test(test_other_region_killed), cmocka_unit_test(test_front_killed),
+        cmocka_unit_test(test_sender_cut_off),      cmocka_unit_test(test_front_of_sender),
+        cmocka_unit_test(test_told_by_resumption),  cmocka_unit_test(test_not_only_messages),
     };
     return cmocka_run_group_tests(tests, begin, rig_certs_end);
 }

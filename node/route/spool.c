@@ -3,13 +3,15 @@
  * written of what gets its custody in time, which is nearly everything. A write that failed, or of
  * which is not known whether it happened, is repeated under the same name; so is a removal. Until
  * it is known to be stored nothing is acknowledged: with the store gone, whoever sent it keeps it.
- * Standards: XEP-0198 section 4. */
+ * Standards: XEP-0198 section 4, XEP-0334. */
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/xmpp/hints.h"
 #include "node/route/spool-int.h"
 
 enum {
     LOOK_MS = 500,
+    AGAIN_MAX = 1000,       /* entries tried again at once */
     SPOOL_SERVER_MS = 2000, /* many wait behind it, and the other server keeps all of them */
     SPOOL_SESSION_MS = 4000,
     SPOOL_USER_MS = 6000,
@@ -174,15 +176,23 @@ void spool_now(struct spooled *sp)
 }
 
 /* ---- waiting */
+/* Of many, some: they fail together, and stand in the order of their age. */
 static void on_again(void *ctx)
 {
     struct spool *s = ctx;
+    unsigned asked = 0;
     list_each (&s->entries, n) {
         struct spool_entry *e = list_entry(n, struct spool_entry, link);
-        if (!e->is_asked && !e->of)
-            entry_remove(e);
-        else if (!e->is_asked && !e->is_stored)
+        if (e->is_asked || (e->of && e->is_stored))
+            continue;
+        if (asked++ == AGAIN_MAX) {
+            timer_start(&s->again, LOOK_MS);
+            break;
+        }
+        if (e->of)
             entry_store(e);
+        else
+            entry_remove(e);
     }
 }
 
@@ -228,8 +238,12 @@ void spool_watch(struct spooled *sp, struct node_shard *sh, enum spool_wait wait
         timer_start(&s->look, LOOK_MS);
 }
 
+/* Whoever says that a message must not be stored, not even for a time (XEP-0334), or writes what is
+ * worth nothing later, takes it on himself. */
 static bool is_worth_it(const struct stanza *s)
 {
+    if (s->kind == STANZA_MESSAGE)
+        return !hints_has(s, "no-store") && (!hints_is_fleeting(s) || hints_has(s, "store"));
     return s->kind != STANZA_PRESENCE || s->type == PRES_SUBSCRIBE || s->type == PRES_SUBSCRIBED ||
            s->type == PRES_UNSUBSCRIBE || s->type == PRES_UNSUBSCRIBED;
 }

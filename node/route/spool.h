@@ -4,8 +4,9 @@
  * the same: a client that takes nothing, or a region out of reach, must not hold up a stream, and
  * what was acknowledged survives the death of this node (P1). When its custody comes it leaves the
  * store; what a former life of this node left there goes on its way again at the start, so it may
- * come twice (P2). States and requests of a session (presence other than subscriptions, words
- * between nodes) end with it and are acknowledged without being stored. */
+ * come twice (P2). States of a session (presence other than subscriptions, words between nodes) end
+ * with it and are acknowledged without being stored; so are messages that must not be stored or are
+ * worth nothing later (XEP-0334, chat states). */
 #include "lib/base/list.h"
 #include "node/route/route.h"
 
