@@ -96,97 +96,105 @@ static void carol_begin(struct pair *w, uint64_t seed)
     assert_int_equal(rig_create(&w->at[US].rig, "carol@" RIG_DOMAIN, "builder"), ERR_OK);
 }
 
+/* bob, who takes nothing, and carol, who writes to him, at one node. */
+struct near {
+    struct pair w;
+    struct sim_client *b, *c;
+    char id[64]; /* of carol's session */
+};
+
+static void near_begin(struct near *s, uint64_t seed)
+{
+    char unused[64];
+    carol_begin(&s->w, seed);
+    s->b = scripted(&s->w, US, "bob", unused);
+    s->c = scripted(&s->w, US, "carol", s->id);
+}
+
+static void near_leave(struct near *s)
+{
+    sim_client_free(&s->b);
+    sim_client_free(&s->c);
+}
+
+/* Both leave without a word, the node dies: n are there for bob. */
+static void near_end(struct near *s, int n)
+{
+    near_leave(s);
+    kill_and_revive(&s->w, US);
+    bob_gets(&s->w, US, n);
+    pair_end(&s->w);
+}
+
 static void test_node_killed(void **state)
 {
-    struct pair w;
-    char id[64], idc[64];
+    struct near s;
     (void)state;
-    carol_begin(&w, 1);
-    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
-    say(c, BOB "/phone", 0, FLOW);
+    near_begin(&s, 1);
+    say(s.c, BOB "/phone", 0, FLOW);
     (void)sim_run(SEC, NULL, NULL);
-    assert_int_equal(sim_client_count(b, "<message/>"), FLOW);
-    assert_int_equal(stored(&w, US), 0); /* it is given its time */
-    unsigned s = told_after(c, FLOW);
-    assert_in_range(s, 8, 10);
-    assert_int_equal(stored(&w, US), FLOW);
-    sim_client_free(&b);
-    sim_client_free(&c);
-    kill_and_revive(&w, US);
-    bob_gets(&w, US, FLOW);
-    kill_and_revive(&w, US); /* and then it is gone */
-    bob_gets(&w, US, 0);
-    pair_end(&w);
+    assert_int_equal(sim_client_count(s.b, "<message/>"), FLOW);
+    assert_int_equal(stored(&s.w, US), 0); /* it is given its time */
+    assert_in_range(told_after(s.c, FLOW), 8, 10);
+    assert_int_equal(stored(&s.w, US), FLOW);
+    near_leave(&s);
+    kill_and_revive(&s.w, US);
+    bob_gets(&s.w, US, FLOW);
+    near_end(&s, 0); /* and then it is gone */
 }
 
 /* Custody that comes takes it out of the store again. */
 static void test_taken_late(void **state)
 {
-    struct pair w;
-    char id[64], idc[64];
+    struct near s;
     (void)state;
-    carol_begin(&w, 2);
-    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
-    say(c, BOB "/phone", 0, FLOW);
-    (void)told_after(c, FLOW);
-    assert_int_equal(stored(&w, US), FLOW);
-    sim_client_send(b, "<a " SM " h='%d'/>", FLOW);
+    near_begin(&s, 2);
+    say(s.c, BOB "/phone", 0, FLOW);
+    (void)told_after(s.c, FLOW);
+    assert_int_equal(stored(&s.w, US), FLOW);
+    sim_client_send(s.b, "<a " SM " h='%d'/>", FLOW);
     (void)sim_run(2 * SEC, NULL, NULL);
-    assert_int_equal(stored(&w, US), 0);
-    sim_client_free(&b);
-    sim_client_free(&c);
-    kill_and_revive(&w, US);
-    bob_gets(&w, US, 0);
-    pair_end(&w);
+    assert_int_equal(stored(&s.w, US), 0);
+    near_end(&s, 0);
 }
 
 /* What its sender does not want to be stored, or is worth nothing later, is not. */
 static void test_not_to_be_stored(void **state)
 {
-    struct pair w;
-    char id[64], idc[64];
+    struct near s;
     (void)state;
-    carol_begin(&w, 10);
-    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
-    sim_client_send(c, "<message to='" BOB "' type='chat'><body>secret</body>"
-                       "<no-store xmlns='urn:xmpp:hints'/></message>");
-    sim_client_send(c, "<message to='" BOB "' type='chat'>"
-                       "<composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
-    sim_client_send(c, "<r " SM "/>");
-    assert_in_range(told_after(c, 2), 9, 11);
-    assert_int_equal(sim_client_count(b, "<message/>"), 2);
-    assert_int_equal(stored(&w, US), 0);
-    sim_client_free(&b);
-    sim_client_free(&c);
-    pair_end(&w);
+    near_begin(&s, 10);
+    sim_client_send(s.c, "<message to='" BOB "' type='chat'><body>secret</body>"
+                         "<no-store xmlns='urn:xmpp:hints'/></message>");
+    sim_client_send(s.c, "<message to='" BOB "' type='chat'>"
+                         "<composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
+    sim_client_send(s.c, "<r " SM "/>");
+    assert_in_range(told_after(s.c, 2), 9, 11);
+    assert_int_equal(sim_client_count(s.b, "<message/>"), 2);
+    assert_int_equal(stored(&s.w, US), 0);
+    near_end(&s, 0);
 }
 
 /* A store that fails: nothing is acknowledged until it does not. */
 static void test_store_fails(void **state)
 {
-    struct pair w;
-    char id[64], idc[64];
+    struct near s;
     (void)state;
-    carol_begin(&w, 3);
-    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
-    say(c, BOB "/phone", 0, FLOW);
+    near_begin(&s, 3);
+    say(s.c, BOB "/phone", 0, FLOW);
     (void)sim_run(9 * SEC, NULL, NULL);
     for (int i = 0; i < 5; i++) {
-        store_fail_nth(w.at[US].store, 1);
+        store_fail_nth(s.w.at[US].store, 1);
         (void)sim_run(SEC, NULL, NULL);
     }
-    assert_false(is_told(c, FLOW));
-    store_fail_nth(w.at[US].store, 0);
-    assert_in_range(told_after(c, FLOW), 0, 3);
-    store_fail_nth(w.at[US].store, 1); /* nor does it stay there for ever */
-    sim_client_send(b, "<a " SM " h='%d'/>", FLOW);
+    assert_false(is_told(s.c, FLOW));
+    store_fail_nth(s.w.at[US].store, 0);
+    assert_in_range(told_after(s.c, FLOW), 0, 3);
+    store_fail_nth(s.w.at[US].store, 1); /* nor does it stay there for ever */
+    sim_client_send(s.b, "<a " SM " h='%d'/>", FLOW);
     (void)sim_run(5 * SEC, NULL, NULL);
-    assert_int_equal(stored(&w, US), 0);
-    sim_client_free(&b);
-    sim_client_free(&c);
-    kill_and_revive(&w, US);
-    bob_gets(&w, US, 0);
-    pair_end(&w);
+    assert_int_equal(stored(&s.w, US), 0);
+    near_end(&s, 0);
 }
 
 /* The anchor of the recipient is another region: that one stores it, and before we would. */
@@ -281,30 +289,24 @@ static void test_sender_cut_off(void **state)
 /* Who resumes is told that all came, custody or not: it was stored when his stream was cut. */
 static void test_told_by_resumption(void **state)
 {
-    struct pair w;
-    char id[64], idc[64];
+    struct near s;
     (void)state;
-    carol_begin(&w, 7);
-    struct sim_client *b = scripted(&w, US, "bob", id), *c = scripted(&w, US, "carol", idc);
-    say(c, BOB "/phone", 0, FLOW);
+    near_begin(&s, 7);
+    say(s.c, BOB "/phone", 0, FLOW);
     (void)sim_run(SEC, NULL, NULL);
-    assert_false(is_told(c, FLOW));
+    assert_false(is_told(s.c, FLOW));
     sim_net_cut("carol", hosts[US], false);
     (void)sim_run(SEC, NULL, NULL);
     sim_net_heal("carol", hosts[US]);
-    assert_int_equal(stored(&w, US), FLOW);
-    struct sim_client_conf conf = rig_conf(&w.at[US].rig, "carol", NULL);
+    assert_int_equal(stored(&s.w, US), FLOW);
+    struct sim_client_conf conf = rig_conf(&s.w.at[US].rig, "carol", NULL);
     conf.no_bind = true;
     struct sim_client *d = sim_client_new(&conf);
     assert_true(sim_client_wait(d, SIM_CLIENT_READY));
-    sim_client_send(d, "<resume " SM " previd='%s' h='0'/>", idc);
+    sim_client_send(d, "<resume " SM " previd='%s' h='0'/>", s.id);
     assert_true(sim_client_expect(d, "<resumed " SM " h='%d'/>", FLOW));
-    sim_client_free(&b);
-    sim_client_free(&c);
     sim_client_free(&d);
-    kill_and_revive(&w, US);
-    bob_gets(&w, US, FLOW);
-    pair_end(&w);
+    near_end(&s, FLOW);
 }
 
 /* What is no message goes through the account, wherever that is; what is about the session ends
