@@ -346,6 +346,53 @@ static void test_not_only_messages(void **state)
     pair_end(&w);
 }
 
+#define LEFT "us1 0000000000000001 0000 0000000000000001"
+#define TRACE "0123456789abcdef0123456789abcdef"
+
+static void note_error(void *ctx, enum err e, const struct store_kv *v)
+{
+    (void)v;
+    rig_done(ctx, e);
+}
+
+/* Rows that are no stanzas are said to be so and removed; one that is, behind them, is delivered.
+ */
+static void test_corrupt_rows(void **state)
+{
+    static const char *const rows[] = {"nonsense",
+                                       "client " TRACE " 5\n<message from='",
+                                       "client " TRACE " x\n<message from='a@b/c' to='" BOB "'/>",
+                                       "moon " TRACE " 5\n<message from='a@b/c' to='" BOB "'/>",
+                                       "region short 5\n<message from='a@b/c' to='" BOB "'/>",
+                                       "region " TRACE " 5\n<message from='a@b/c'/>",
+                                       "client " TRACE " 5\n<message to='" BOB "'/>",
+                                       "region " TRACE " 5\n<message from='carol@" RIG_DOMAIN
+                                       "/p' to='" BOB "' id='n0'"
+                                       " type='chat'><body>0</body></message>"};
+    struct pair w;
+    (void)state;
+    carol_begin(&w, 11);
+    struct rig *r = &w.at[US].rig;
+    struct store_txn *t = store_txn_new(r->node->shard[0].store, STR(LEFT));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char key[8];
+        snprintf(key, sizeof key, "%zu", i);
+        store_txn_kv_put(t, "spool", str_of(key), str_of(rows[i]), STORE_REV_ANY);
+    }
+    r->is_done = false;
+    (void)store_commit(&t, &r->ops, rig_done, r);
+    assert_true(sim_run(SEC, rig_is_done, r));
+    assert_int_equal(r->last, ERR_OK);
+    kill_and_revive(&w, US);
+    bob_gets(&w, US, 1);
+    r->is_done = false;
+    (void)store_kv_get(r->node->shard[0].store, &r->ops, "spool", STR(LEFT), STR("0"), note_error,
+                       r);
+    assert_true(sim_run(SEC, rig_is_done, r));
+    assert_int_equal(r->last, ERR_NOTFOUND);
+    pair_end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_other_region_killed), cmocka_unit_test(test_front_killed),
         cmocka_unit_test(test_sender_cut_off),      cmocka_unit_test(test_front_of_sender),
         cmocka_unit_test(test_told_by_resumption),  cmocka_unit_test(test_not_only_messages),
+        cmocka_unit_test(test_corrupt_rows),
     };
     return cmocka_run_group_tests(tests, begin, rig_certs_end);
 }

@@ -189,7 +189,7 @@ static void row_again(struct spool_load *l, struct str row)
 {
     struct spool_item it;
     if (!row_read(row, &it)) {
-        log_error(NULL, "spool.row.corrupt", "owner", l->now->owner);
+        log_error(NULL, "spool.row.corrupt", "owner", l->now->owner, "row", LOG_NUM(l->now->n - 1));
         return;
     }
     set_off(l, &it);
